@@ -1,0 +1,75 @@
+"""Engine, sessions and migrations. SQLite in WAL by default, any other database by URL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session, sessionmaker
+
+from studio.errors import Unavailable
+from studio.records import LOCAL_PERSON, Person
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """`write()` is one transaction that holds the write lock from its start; `read()` never takes it."""
+
+    def __init__(self, url: str):
+        self.url = url
+        self._writing = _engine(url, "BEGIN IMMEDIATE")
+        self._reading = _engine(url, "BEGIN")
+        self._writer = sessionmaker(self._writing, expire_on_commit=False)
+        self._reader = sessionmaker(self._reading, expire_on_commit=False)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self._writer.begin() as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self._reader() as session:
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the tables to this version, and make sure that the local person is there."""
+        try:
+            with self._writing.connect() as connection:
+                config = Config()
+                config.set_main_option("script_location", str(MIGRATIONS))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            raise Unavailable(
+                f"The database {self._writing.url.render_as_string(hide_password=True)} cannot be opened: {error.__cause__ or error}.",
+                "If it is damaged, put a copy from a backup in its place; if its disk is full or read-only, mend that first.",
+            ) from error
+        with self.write() as session:
+            if session.get(Person, LOCAL_PERSON) is None:
+                session.add(Person(id=LOCAL_PERSON, name="You"))
+
+    def close(self) -> None:
+        self._writing.dispose()
+        self._reading.dispose()
+
+
+def _engine(url: str, begin: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record) -> None:
+    # The driver's own transactions lose updates silently; we begin them ourselves, with the write lock taken at once.
+    connection.isolation_level = None
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

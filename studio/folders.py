@@ -1,0 +1,227 @@
+"""The only code that knows file names under the data folder.
+
+    <data folder>/
+      studio.sqlite
+      models/<name>/               local base models, put there by the person (or elsewhere: --models-folder)
+      base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
+      datasets/<id>/               upload<.ext>; messages.jsonl, report.json; tokens-<key>.json (lengths for one base)
+      runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
+      adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
+      chat/                        chat workers' sockets and logs
+"""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from studio.errors import NotFound
+
+ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no letters that are mistaken for each other
+
+
+def new_id() -> str:
+    """A random id (59 bits): opaque, safe as a folder's name and in an address."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(12))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write the whole file or nothing: a reader never sees half of it."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with open(beside, "w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def read_json(path: Path, default: Any = None) -> Any:
+    """The file's value, or `default` when there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return default
+
+
+class Folder:
+    """One thing's folder. Files are named here and nowhere else."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def create(self):
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self
+
+
+class BaseModelFolder(Folder):
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def facts(self) -> Path:
+        return self.path / "facts.json"
+
+    @property
+    def download(self) -> Path:
+        return self.path / "download.json"
+
+    @property
+    def download_log(self) -> Path:
+        return self.path / "download.log"
+
+
+class DatasetFolder(Folder):
+    def upload(self, suffix: str) -> Path:
+        return self.path / f"upload{suffix}"
+
+    @property
+    def messages(self) -> Path:
+        return self.path / "messages.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    def tokens(self, key: str) -> Path:
+        return self.path / f"tokens-{key}.json"
+
+
+class AttemptFolder(Folder):
+    """One attempt at a run; the worker writes nowhere else. A later attempt has another folder, so a zombie cannot touch its files."""
+
+    @property
+    def run(self) -> "RunFolder":
+        return RunFolder(self.path.parent)
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def result(self) -> Path:
+        """Written by the worker: how it ended, in its own words."""
+        return self.path / "result.json"
+
+    @property
+    def process(self) -> Path:
+        """Written by the supervisor before the worker starts: pid, start time, boot id of itself and of the worker."""
+        return self.path / "process.json"
+
+    @property
+    def exit(self) -> Path:
+        """Written by the supervisor when nothing of the worker's tree lives any more: exit code or signal."""
+        return self.path / "exit.json"
+
+    @property
+    def want(self) -> Path:
+        """Written by the runner before it signals: "stop" (keep an adapter), "pause" or "cancel"."""
+        return self.path / "want"
+
+
+class RunFolder(Folder):
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def data(self) -> "DataFolder":
+        return DataFolder(self.path.parent.parent)
+
+    @property
+    def plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def resolved(self) -> Path:
+        return self.path / "resolved.json"
+
+    def attempt(self, epoch: int) -> AttemptFolder:
+        return AttemptFolder(self.path / f"attempt-{epoch}")
+
+    def attempts(self) -> list[AttemptFolder]:
+        """All attempts, oldest first."""
+        found = (path for path in self.path.glob("attempt-*") if path.name[8:].isdigit())
+        return [AttemptFolder(path) for path in sorted(found, key=lambda path: int(path.name[8:]))]
+
+
+class AdapterFolder(Folder):
+    @property
+    def config(self) -> Path:
+        return self.path / "adapter_config.json"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "adapter_model.safetensors"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "README.md"
+
+    @property
+    def passport(self) -> Path:
+        return self.path / "passport.json"
+
+
+class DataFolder(Folder):
+    """The root of everything the studio keeps."""
+
+    def create(self) -> "DataFolder":
+        for name in ("base_models", "datasets", "runs", "adapters", "chat", "incoming"):
+            (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self
+
+    def base_model(self, id: str) -> BaseModelFolder:
+        return BaseModelFolder(self._inside("base_models", "model", id))
+
+    def dataset(self, id: str) -> DatasetFolder:
+        return DatasetFolder(self._inside("datasets", "dataset", id))
+
+    def run(self, id: str) -> RunFolder:
+        return RunFolder(self._inside("runs", "run", id))
+
+    def adapter(self, id: str) -> AdapterFolder:
+        return AdapterFolder(self._inside("adapters", "adapter", id))
+
+    @property
+    def chat(self) -> Path:
+        return self.path / "chat"
+
+    @property
+    def incoming(self) -> Path:
+        """Uploads on their way in; emptied at each start."""
+        return self.path / "incoming"
+
+    @property
+    def runner_lock(self) -> Path:
+        return self.path / "runner.lock"
+
+    @property
+    def runner_log(self) -> Path:
+        return self.path / "runner.log"
+
+    def _inside(self, folder: str, kind: str, id: str) -> Path:
+        if not (id.isascii() and id.isalnum() and len(id) <= 64):
+            raise NotFound(kind, id)
+        return self.path / folder / id

@@ -1,0 +1,254 @@
+"""What the studio remembers: SQLAlchemy models. Facts we search or sort by are columns; everything else is a file in the thing's folder."""
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import DateTime, TypeDecorator
+
+from studio.folders import new_id
+
+LOCAL_PERSON = "local"  # owns everything until accounts come
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator):
+    """Times with their zone. SQLite forgets time zones, so they are stored as UTC and given back as UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect) -> datetime | None:
+        return value and value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect) -> datetime | None:
+        return value and value.replace(tzinfo=UTC)
+
+
+class Status(enum.StrEnum):
+    """Where a run stands. docs/states.md draws the arrows; studio/transitions.py is the only code that moves along them."""
+
+    QUEUED = "queued"  # waiting for a device
+    STARTING = "starting"  # has a device, its process is being started
+    RUNNING = "running"  # a worker trains
+    PAUSING = "pausing"  # asked to stop (to pause, or to keep what there is); the worker is saving
+    PAUSED = "paused"  # a checkpoint is on disk, no device is held
+    RETRY_WAIT = "retry_wait"  # failed in a way that may pass; starts again by itself
+    CANCELLING = "cancelling"  # asked to end; something of its process tree may still live
+    CANCELLED = "cancelled"  # ended by the person; nothing of it lives
+    SUCCEEDED = "succeeded"  # the adapter is on disk and loads
+    FAILED = "failed"  # `problem` says why and `fix` what to do
+
+
+LIVE = (Status.STARTING, Status.RUNNING, Status.PAUSING, Status.CANCELLING)  # holds devices
+TERMINAL = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+OPEN = tuple(status for status in Status if status not in TERMINAL)
+
+
+class Want(enum.StrEnum):
+    """What the person wants of a run; never forgotten, read by the runner."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    STOP = "stop"  # stop and keep: make the adapter from the last step
+    CANCEL = "cancel"
+
+
+class ModelState(enum.StrEnum):
+    QUEUED = "queued"  # waits to be downloaded
+    DOWNLOADING = "downloading"  # a download worker is busy with it
+    READY = "ready"  # checked; its clean folder can be loaded
+    FAILED = "failed"  # `problem` and `fix` say why
+
+
+def stored_as_text(values: type[enum.StrEnum]) -> Enum:
+    """A column of these values; a new value needs no change of the table."""
+    return Enum(values, native_enum=False, create_constraint=False, length=16, values_callable=lambda all: [value.value for value in all])
+
+
+class Record(DeclarativeBase):
+    type_annotation_map = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        list[float]: JSON,
+        **{values: stored_as_text(values) for values in (Status, Want, ModelState)},
+    }
+
+
+def owner_column() -> Mapped[str]:
+    return mapped_column(ForeignKey("people.id"), default=LOCAL_PERSON, index=True)
+
+
+class Person(Record):
+    __tablename__ = "people"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(16), default="admin")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class BaseModel(Record):
+    """One base model that can be adapted."""
+
+    __tablename__ = "base_models"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    owner: Mapped[str] = owner_column()
+    name: Mapped[str] = mapped_column(String(200))
+    source: Mapped[str] = mapped_column(String(16))  # builtin, local, hub
+    location: Mapped[str] = mapped_column(String(500))  # folder name below the models folder, or the Hub's owner/name
+    revision: Mapped[str | None] = mapped_column(String(100))  # of a Hub model: the commit
+    state: Mapped[ModelState] = mapped_column(default=ModelState.READY, index=True)
+    problem: Mapped[str | None]
+    fix: Mapped[str | None]
+    bytes_done: Mapped[int] = mapped_column(BigInteger, default=0)
+    bytes_total: Mapped[int] = mapped_column(BigInteger, default=0)
+    pid: Mapped[int | None]  # of its download worker
+    pid_start: Mapped[float | None]
+    parameters: Mapped[int] = mapped_column(BigInteger, default=0)
+    fingerprint: Mapped[str | None] = mapped_column(String(64), index=True)
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ModelFacts as JSON; {} until ready
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Dataset(Record):
+    """One frozen, checked set of conversations: messages.jsonl in its folder."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    owner: Mapped[str] = owner_column()
+    name: Mapped[str] = mapped_column(String(100))
+    source: Mapped[str] = mapped_column(String(16))  # upload, builtin
+    builtin_id: Mapped[str | None] = mapped_column(String(64))
+    file_name: Mapped[str] = mapped_column(String(200))  # as uploaded, for showing
+    format: Mapped[str] = mapped_column(String(32))
+    rows: Mapped[int]  # usable ones, held-out ones included
+    heldout_rows: Mapped[int] = mapped_column(default=0)  # of them, marked as held out by the data itself
+    dropped_rows: Mapped[int] = mapped_column(default=0)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)  # of messages.jsonl
+    sha256: Mapped[str] = mapped_column(String(64), index=True)  # of messages.jsonl
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Run(Record):
+    """One training of one adapter. plan.json in its folder is the whole truth about its settings."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index("runs_in_queue_order", "state", "priority", "queued_at"),
+        UniqueConstraint("owner", "idempotency_key", name="runs_idempotency"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    owner: Mapped[str] = owner_column()
+    name: Mapped[str] = mapped_column(String(100))
+    base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
+    dataset: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    method: Mapped[str] = mapped_column(String(32), index=True)
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    notes: Mapped[str] = mapped_column(default="")
+    parent: Mapped[str | None] = mapped_column(String(32))  # the run it was cloned from
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+
+    state: Mapped[Status] = mapped_column(default=Status.QUEUED)
+    want: Mapped[Want] = mapped_column(default=Want.RUN)
+    epoch: Mapped[int] = mapped_column(default=0)  # fencing token: goes up at each claim and each adoption
+    attempt_epoch: Mapped[int] = mapped_column(default=0)  # the epoch at the last claim; names the attempt's folder
+    attempt: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    not_before: Mapped[datetime | None]
+    priority: Mapped[int] = mapped_column(default=0)
+    gpus: Mapped[int] = mapped_column(default=1)
+    runner: Mapped[str | None] = mapped_column(String(64))
+    lease_until: Mapped[datetime | None]
+    pid: Mapped[int | None]  # of the supervisor; with start time and boot id it is an identity
+    pid_start: Mapped[float | None]
+    boot_id: Mapped[str | None] = mapped_column(String(64))
+    oom_retries: Mapped[int] = mapped_column(default=0)
+    micro_batch: Mapped[int | None]
+    grad_accum: Mapped[int | None]
+    grad_checkpointing: Mapped[bool | None]
+
+    problem: Mapped[str | None]
+    fix: Mapped[str | None]
+    steps: Mapped[int] = mapped_column(default=0)  # planned optimiser steps
+    step: Mapped[int] = mapped_column(default=0)  # done so far
+    loss: Mapped[float | None]  # last, smoothed
+    heldout_loss: Mapped[float | None]  # last
+    base_heldout_loss: Mapped[float | None]  # before the first step: the base model's own
+    seconds_left: Mapped[float | None]
+    sparkline: Mapped[list[float]] = mapped_column(default=list)  # at most 40 losses over the run
+    queued_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    events: Mapped[list["RunEvent"]] = relationship(order_by="RunEvent.seq", cascade="all, delete-orphan", passive_deletes=True)
+
+
+class RunEvent(Record):
+    """One change of a run's state, or one thing worth telling about it. Append-only."""
+
+    __tablename__ = "run_events"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    epoch: Mapped[int]
+    from_state: Mapped[str | None] = mapped_column(String(16))
+    to_state: Mapped[str] = mapped_column(String(16))
+    by: Mapped[str] = mapped_column(String(64))  # a person's id, or "runner"
+    text: Mapped[str] = mapped_column(default="")  # in words, for the run page
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Device(Record):
+    """One slot that a run can hold: a GPU, or the CPU of a machine without one."""
+
+    __tablename__ = "devices"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # "cpu", "cuda:0"
+    name: Mapped[str] = mapped_column(String(100))
+    memory_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
+    epoch: Mapped[int | None]
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now)  # by the runner; its heartbeat
+
+
+class Adapter(Record):
+    """One trained adapter that can be compared and taken away."""
+
+    __tablename__ = "adapters"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    owner: Mapped[str] = owner_column()
+    name: Mapped[str] = mapped_column(String(100))
+    base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
+    run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+    source: Mapped[str] = mapped_column(String(16), default="run")  # run, import
+    method: Mapped[str] = mapped_column(String(32))
+    rank: Mapped[int | None]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))  # of adapter_model.safetensors
+    heldout_loss: Mapped[float | None]
+    base_heldout_loss: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Comparison(Record):
+    """One question and the answers it got from the base and the adapters."""
+
+    __tablename__ = "comparisons"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    owner: Mapped[str] = owner_column()
+    base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
+    request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # messages, columns, sampling
+    answers: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {"columns": [{"text", "tokens", "seconds", "proof"}]}
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
