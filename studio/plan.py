@@ -1,12 +1,14 @@
 """TrainingPlan: everything that decides a training. The form, the API, plan.json and the worker read these declarations."""
 
 import unicodedata
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from studio.errors import Invalid, clip
-from studio.methods import METHODS, MethodSettings
+from studio.methods import METHODS
 
 ADVANCED = {"advanced": True}
 Auto = Literal["auto"]
@@ -62,16 +64,19 @@ def clean_name(text: str) -> str:
     return " ".join("".join(c for c in composed if unicodedata.category(c)[0] != "C" or c in "\t\n ").split())
 
 
-def method_settings(value: Any) -> Any:
-    """Pick the method's own settings class by its name."""
-    if isinstance(value, MethodSettings):
-        return value
+def known_method(value: Any) -> Any:
+    """Fill in the method's name where it is left out, and refuse names that there are no methods for."""
     if not isinstance(value, dict):
-        raise ValueError("must be an object with a name, such as {\"name\": \"lora\"}")
-    name = value.get("name", "lora")
+        return value
+    name = value.get("name", DEFAULT_METHOD)
     if not isinstance(name, str) or name not in METHODS:
-        raise ValueError(f"unknown method '{clip(name)}'; there is: {', '.join(METHODS)}")
-    return METHODS[name].settings.model_validate(value)
+        raise ValueError(f"there is no method '{clip(name)}', only: {', '.join(METHODS)}")
+    return {**value, "name": name}
+
+
+DEFAULT_METHOD = "lora"
+AnyMethod = reduce(or_, (method.settings for method in METHODS.values()))
+ByName = (Field(discriminator="name"),) if len(METHODS) > 1 else ()  # pydantic wants a choice to discriminate
 
 
 class TrainingPlan(PlanPart):
@@ -79,7 +84,7 @@ class TrainingPlan(PlanPart):
     name: str = Field("", max_length=100, title="Name", description="How the run and its adapter are called. Empty: named after the data and the base.")
     base_model: str = Field(min_length=1, max_length=64, title="Base model", description="Id of the model that is adapted.")
     dataset: str = Field(min_length=1, max_length=64, title="Data set", description="Id of the data that it learns from.")
-    method: Annotated[SerializeAsAny[MethodSettings], BeforeValidator(method_settings)] = Field(default_factory=lambda: METHODS["lora"].settings())
+    method: Annotated[AnyMethod, *ByName, BeforeValidator(known_method)] = Field(default_factory=METHODS[DEFAULT_METHOD].settings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     resources: Resources = Field(default_factory=Resources)
     tags: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(default_factory=list, max_length=20, title="Tags", description="Words to find the run by.")
@@ -99,14 +104,25 @@ def read_plan(values: Any) -> TrainingPlan:
         raise invalid_setting(error) from None
 
 
-def invalid_setting(error: ValidationError, prefix: str = "") -> Invalid:
-    """The first finding of pydantic as one sentence that names the setting as on the form."""
-    found = error.errors(include_url=False, include_input=True)[0]
-    path = [str(part) for part in found["loc"] if str(part) not in ("literal['auto']", "int", "float", "constrained-int")]
-    field = prefix + ".".join(part for part in path if not part.startswith(("literal[", "constrained", "list[", "function-")))
+def invalid_setting(error: ValidationError) -> Invalid:
+    """The first finding of pydantic as one sentence that names the setting as it is named in the plan."""
+    return first_finding(error.errors(include_url=False))
+
+
+def first_finding(findings: list[dict[str, Any]], leave_out: tuple[str, ...] = ()) -> Invalid:
+    """One sentence about the first wrong field. Where several alternatives were tried on it ("auto" or a number), the last
+    one speaks: it is the one that says what numbers are allowed."""
+    first = _field(findings[0]["loc"], leave_out)
+    found = [finding for finding in findings if _field(finding["loc"], leave_out) == first][-1]
     if found["type"] == "extra_forbidden":
-        return Invalid(f"There is no setting '{clip(field)}'.", "Leave it out.", field)
+        return Invalid(f"There is no setting '{clip(first)}'.", "Leave it out.", first)
     if found["type"] == "missing":
-        return Invalid(f"'{field}' is missing.", "Give it a value.", field)
-    said = found["msg"].removeprefix("Value error, ")
-    return Invalid(f"'{field}' cannot be {clip(repr(found.get('input')), 60)}: {said[0].lower() + said[1:]}.", "Change it and try again.", field)
+        return Invalid(f"'{first}' is missing.", "Give it a value.", first)
+    said = found["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    return Invalid(f"'{first}' cannot be {clip(repr(found.get('input')), 60)}: it {said}." if said.startswith("should") else f"'{first}': {said}.", "Change it and try again.", first)
+
+
+def _field(path: tuple[str | int, ...], leave_out: tuple[str, ...]) -> str:
+    """The dotted name of a setting, without the names that pydantic gives to alternatives and to methods."""
+    noise = ("literal[", "constrained-", "list[", "function-", "int", "float", "str", "bool")
+    return ".".join(str(part) for part in path if not str(part).startswith(noise) and str(part) not in (*METHODS, *leave_out))
