@@ -252,3 +252,15 @@ class Comparison(Record):
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # messages, columns, sampling
     answers: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {"columns": [{"text", "tokens", "seconds", "proof"}]}
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RememberedAnswer(Record):
+    """What a write with an Idempotency-Key answered, so that the same request again is not done twice."""
+
+    __tablename__ = "remembered_answers"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)  # sha256 of person, method, address and key
+    owner: Mapped[str] = owner_column()
+    status: Mapped[int]  # 0 while the first request is being worked on
+    body: Mapped[str]
+    at: Mapped[datetime] = mapped_column(default=utc_now, index=True)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from studio.errors import Invalid
+from studio.errors import Invalid, clip
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -59,6 +59,11 @@ class StudioSettings(BaseSettings):
     def url_of_database(self) -> str:
         return self.database_url or f"sqlite:///{self.root / 'studio.sqlite'}"
 
+    def as_environment(self) -> dict[str, str]:
+        """The same settings as STUDIO_* variables, for a process that we start."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"STUDIO_{name.upper()}": str(value) for name, value in {**values, "data_folder": self.root}.items()}
+
     def check_address(self) -> None:
         """Refuse to serve other machines: there is no sign-in yet, so whoever reaches the port owns the studio."""
         if self.host not in LOOPBACK:
@@ -67,3 +72,19 @@ class StudioSettings(BaseSettings):
                 "Leave out --host, and reach the studio through an SSH tunnel from elsewhere.",
                 "host",
             )
+
+
+def read_settings(arguments: list[str] | None = None) -> StudioSettings:
+    """Settings from the command line, then STUDIO_* variables, then the defaults. Raises Invalid with the option's name."""
+    try:
+        settings = StudioSettings(_cli_parse_args=arguments) if arguments is not None else StudioSettings()
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        option = str(found["loc"][0]) if found["loc"] else "options"
+        raise Invalid(
+            f"--{option.replace('_', '-')} (or STUDIO_{option.upper()}) cannot be {clip(repr(found.get('input')))}: {found['msg']}.",
+            "See python app.py --help.",
+            option,
+        ) from None
+    settings.check_address()
+    return settings

@@ -1,0 +1,54 @@
+"""Adapters: look at them and take them away."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from studio import adapters
+from studio.api.here import ERRORS, Body, Here
+from studio.listing import LIMIT, MOST
+from studio.studio import Studio
+
+ROUTER = APIRouter(tags=["Adapters"], responses=ERRORS)
+Limit = Annotated[int, Field(ge=1, le=MOST)]
+ZIP = {200: {"content": {"application/zip": {}}, "description": "A folder that peft.PeftModel.from_pretrained loads."}}
+
+
+class Rename(Body):
+    name: str = Field(min_length=1, max_length=100)
+
+
+@ROUTER.get("/api/v1/adapters")
+def list_adapters(here: Here, q: str = "", model: str | None = None, limit: Limit = LIMIT, cursor: str | None = None) -> dict:
+    return adapters.list_adapters(here, q, base_model=model, limit=limit, cursor=cursor).shown_as(adapters.shown)
+
+
+@ROUTER.get("/api/v1/adapters/{id}")
+def get_adapter(id: str, here: Here) -> dict:
+    return detailed(here, id)
+
+
+@ROUTER.get("/api/v1/adapters/{id}/download", response_class=StreamingResponse, responses=ZIP)
+@ROUTER.get("/files/adapters/{id}", include_in_schema=False)
+def download(id: str, here: Here) -> StreamingResponse:
+    """The adapter with its tokenizer, chat template, model card and passport, as a zip that is made while it is sent."""
+    adapter = adapters.get_adapter(here, id)
+    headers = {"Content-Disposition": f'attachment; filename="{adapters.download_name(adapter)}"'}
+    return StreamingResponse(adapters.zip_chunks(here, id), media_type="application/zip", headers=headers)
+
+
+@ROUTER.patch("/api/v1/adapters/{id}")
+def rename(id: str, change: Rename, here: Here) -> dict:
+    adapters.rename_adapter(here, id, change.name)
+    return detailed(here, id)
+
+
+@ROUTER.delete("/api/v1/adapters/{id}", status_code=204)
+def delete_adapter(id: str, here: Here) -> None:
+    adapters.delete_adapter(here, id)
+
+
+def detailed(here: Studio, id: str) -> dict:
+    return {**adapters.shown(adapters.get_adapter(here, id)), "passport": adapters.passport(here, id)}

@@ -1,0 +1,34 @@
+"""Compare: the same messages answered by the base and by adapters at once, as server-sent events."""
+
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from studio import compare
+from studio.api.here import ERRORS, Here, Who
+from studio.compare import CompareRequest
+from studio.errors import StudioError
+
+ROUTER = APIRouter(prefix="/api/v1/compare", tags=["Compare"], responses=ERRORS)
+
+
+@ROUTER.post("", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def compare_columns(request: CompareRequest, here: Here, who: Who) -> StreamingResponse:
+    """Events: `{"column": 0, "text": "..."}`, then per column one with `"done": true` and its proof."""
+    events = compare.stream(here, request, who)
+    first = await anext(events, None)  # what cannot start at all is answered as an error, not as a stream
+    return StreamingResponse(sent(first, events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def sent(first: dict | None, events: AsyncIterator[dict]) -> AsyncIterator[str]:
+    try:
+        if first is not None:
+            yield f"data: {json.dumps(first, ensure_ascii=False)}\n\n"
+        async for event in events:
+            yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+    except StudioError as error:
+        yield f"data: {json.dumps({'error': error.as_dict()}, ensure_ascii=False)}\n\n"
+    finally:
+        await events.aclose()

@@ -1,0 +1,123 @@
+"""Data sets: upload, look, see what will be trained on."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, UploadFile
+from pydantic import Field
+
+from studio import datasets
+from studio.api.here import ERRORS, Body, Here, Who
+from studio.errors import Invalid
+from studio.folders import new_id
+from studio.listing import LIMIT, MOST
+from studio.studio import Studio
+
+ROUTER = APIRouter(prefix="/api/v1/datasets", tags=["Data sets"], responses=ERRORS)
+Limit = Annotated[int, Field(ge=1, le=MOST)]
+
+
+class Rename(Body):
+    name: str = Field(min_length=1, max_length=100)
+
+
+@ROUTER.post("", status_code=201)
+def add_dataset(
+    here: Here,
+    who: Who,
+    file: Annotated[UploadFile, File()],
+    name: Annotated[str | None, Form()] = None,
+    format: Annotated[str | None, Form()] = None,
+    mapping: Annotated[str | None, Form(description='JSON, such as {"prompt": "question", "response": "reply"}')] = None,
+    on_bad_rows: Annotated[Literal["refuse", "drop"], Form()] = "refuse",
+) -> dict:
+    """A data file becomes a data set, or is refused with its findings; nothing is left behind then."""
+    with incoming(here, file) as path:
+        added = datasets.add_upload(here, path, file.filename or "upload", name, format, columns(mapping), on_bad_rows, owner=who)
+    return detailed(here, added.id)
+
+
+@ROUTER.post("/inspect")
+def inspect(
+    here: Here,
+    file: Annotated[UploadFile, File()],
+    format: Annotated[str | None, Form()] = None,
+    mapping: Annotated[str | None, Form()] = None,
+) -> dict:
+    """What is in a data file, without keeping it."""
+    with incoming(here, file) as path:
+        return datasets.inspect_upload(here, path, file.filename or "upload", format, columns(mapping)).model_dump(mode="json")
+
+
+@ROUTER.get("")
+def list_datasets(here: Here, q: str = "", limit: Limit = LIMIT, cursor: str | None = None) -> dict:
+    return datasets.list_datasets(here, q, limit, cursor).shown_as(datasets.shown)
+
+
+@ROUTER.get("/{id}")
+def get_dataset(id: str, here: Here) -> dict:
+    return detailed(here, id)
+
+
+@ROUTER.get("/{id}/preview")
+def preview(
+    id: str,
+    here: Here,
+    model: str,
+    rows: Annotated[int, Field(ge=1, le=50)] = 5,
+    start: Annotated[int, Field(ge=0)] = 0,
+    sequence_length: Annotated[int | None, Field(ge=8)] = None,
+) -> dict:
+    """Per row the text pieces in order, with `trained` and token counts, from the function that the trainer calls."""
+    shown = datasets.preview(here, id, model, start, rows, sequence_length)
+    return {"items": [row.as_dict() for row in shown], "next": None}
+
+
+@ROUTER.get("/{id}/tokens")
+def tokens(id: str, here: Here, model: str) -> dict:
+    """How long the rows are in tokens of this base model."""
+    return datasets.token_stats(here, id, model).as_dict()
+
+
+@ROUTER.patch("/{id}")
+def rename(id: str, change: Rename, here: Here) -> dict:
+    datasets.rename_dataset(here, id, change.name)
+    return detailed(here, id)
+
+
+@ROUTER.delete("/{id}", status_code=204)
+def delete_dataset(id: str, here: Here) -> None:
+    datasets.delete_dataset(here, id)
+
+
+def detailed(here: Studio, id: str) -> dict[str, Any]:
+    return {**datasets.shown(datasets.get_dataset(here, id)), "report": datasets.report_of(here, id).model_dump(mode="json")}
+
+
+def columns(mapping: str | None) -> dict[str, str] | None:
+    """The column mapping of a form field. Raises Invalid unless it is a JSON object of strings."""
+    if not mapping:
+        return None
+    try:
+        value = json.loads(mapping)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(isinstance(column, str) for column in value.values()):
+        raise Invalid("The mapping is not a JSON object of column names.", 'Write it as {"prompt": "question", "response": "reply"}.', "mapping")
+    return value
+
+
+@contextmanager
+def incoming(here: Studio, file: UploadFile) -> Iterator[Path]:
+    """The uploaded bytes as a file of our own, gone afterwards unless it became a data set."""
+    path = here.data.incoming / new_id()
+    try:
+        with open(path, "wb") as target:
+            while piece := file.file.read(1 << 20):
+                target.write(piece)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

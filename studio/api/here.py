@@ -1,0 +1,89 @@
+"""What every route is given: the studio, the person who asks, and how errors are answered."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from studio.errors import StudioError
+from studio.folders import new_id
+from studio.plan import first_finding
+from studio.records import LOCAL_PERSON
+from studio.studio import Studio
+
+log = logging.getLogger("studio.api")
+
+
+def _studio(request: Request) -> Studio:
+    return request.app.state.studio
+
+
+def _person() -> str:
+    """Whoever reaches the loopback address is the one local person, until accounts come."""
+    return LOCAL_PERSON
+
+
+Here = Annotated[Studio, Depends(_studio)]
+Who = Annotated[str, Depends(_person)]
+
+
+class Body(BaseModel):
+    """A request's JSON body: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ErrorBody(BaseModel):
+    problem: str
+    fix: str
+    field: str | None = None
+
+
+class ErrorAnswer(BaseModel):
+    error: ErrorBody
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorAnswer, "description": meaning}
+    for code, meaning in {
+        400: "What was sent cannot be used.", 404: "There is no such thing.", 409: "Its state forbids it now.", 413: "Too large.",
+        422: "A setting is wrong; `field` names it.", 429: "A limit is reached.", 503: "A part that is needed is not running.",
+    }.items()
+}  # fmt: skip
+
+
+def answer(status: int, problem: str, fix: str, field: str | None = None, **more: Any) -> JSONResponse:
+    return JSONResponse({"error": {"problem": problem, "fix": fix, "field": field, **more}}, status)
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Every error leaves in one shape; a bug leaves a number by which its traceback is found in the log."""
+
+    @app.exception_handler(StudioError)
+    async def told(_: Request, error: StudioError) -> JSONResponse:
+        report = getattr(error, "report", None)
+        more = {"report": report.model_dump(mode="json")} if report is not None else {}
+        return answer(error.status, error.problem, error.fix, error.field, **more)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_request(_: Request, error: RequestValidationError) -> JSONResponse:
+        if error.errors()[0]["type"] == "json_invalid":
+            found = error.errors()[0]
+            return answer(422, f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}.", "Send a JSON object.")
+        wrong = first_finding(list(error.errors()), leave_out=("body", "query", "path", "header"))
+        return answer(wrong.status, wrong.problem, wrong.fix, wrong.field)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(_: Request, error: HTTPException) -> JSONResponse:
+        problem = {404: "There is nothing at this address.", 405: "This address does not take that method."}.get(error.status_code, str(error.detail))
+        return answer(error.status_code, problem, "See /docs for what there is.")
+
+    @app.exception_handler(Exception)
+    async def bug(request: Request, error: Exception) -> JSONResponse:
+        number = new_id()
+        log.error("fault %s at %s %s", number, request.method, request.url.path, exc_info=error)
+        return answer(500, f"Something in the studio broke (fault {number}).", "Try again; if it stays, report it with the traceback in the studio's log.")

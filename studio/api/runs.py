@@ -1,0 +1,140 @@
+"""Runs: queue a training, watch it, stop it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from pydantic import Field
+
+from studio import metrics, runs
+from studio.api.here import ERRORS, Body, Here, Who
+from studio.listing import LIMIT, MOST
+from studio.plan import TrainingPlan, read_plan
+from studio.records import Status
+from studio.studio import Studio
+
+ROUTER = APIRouter(prefix="/api/v1/runs", tags=["Runs"], responses=ERRORS)
+Limit = Annotated[int, Field(ge=1, le=MOST)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+
+
+class Changes(Body):
+    """What a clone does differently: parts of a plan."""
+
+    changes: dict = Field(default_factory=dict)
+
+
+class Rename(Body):
+    name: str = Field(min_length=1, max_length=100)
+
+
+@ROUTER.post("", status_code=201)
+def queue_run(plan: TrainingPlan, here: Here, who: Who, idempotency_key: Key = None) -> dict:
+    """Queue a training. The same Idempotency-Key again answers the run that it made the first time."""
+    return detailed(here, runs.queue_run(here, plan, owner=who, idempotency_key=idempotency_key).id)
+
+
+@ROUTER.get("")
+def list_runs(
+    here: Here,
+    q: str = "",
+    state: Annotated[list[Status] | None, Query()] = None,
+    model: str | None = None,
+    dataset: str | None = None,
+    method: str | None = None,
+    tag: str | None = None,
+    owner: str | None = None,
+    sort: str = "newest",
+    limit: Limit = LIMIT,
+    cursor: str | None = None,
+) -> dict:
+    found = runs.list_runs(
+        here, q, states=tuple(state or ()), base_model=model, dataset=dataset, method=method, tag=tag, owner=owner, sort=sort, limit=limit, cursor=cursor
+    )
+    return {"items": runs.shown_all(here, found.items), "next": found.next}
+
+
+@ROUTER.get("/{id}")
+def get_run(id: str, here: Here) -> dict:
+    return detailed(here, id)
+
+
+@ROUTER.post("/{id}/stop")
+def stop_run(id: str, here: Here, who: Who) -> dict:
+    """End the training after this step and keep the adapter as it is."""
+    runs.stop_run(here, id, by=who)
+    return detailed(here, id)
+
+
+@ROUTER.post("/{id}/cancel")
+def cancel_run(id: str, here: Here, who: Who) -> dict:
+    """End the training and keep nothing."""
+    runs.cancel_run(here, id, by=who)
+    return detailed(here, id)
+
+
+@ROUTER.post("/{id}/pause")
+def pause_run(id: str, here: Here, who: Who) -> dict:
+    """Save a checkpoint and free the device."""
+    runs.pause_run(here, id, by=who)
+    return detailed(here, id)
+
+
+@ROUTER.post("/{id}/resume")
+def resume_run(id: str, here: Here, who: Who) -> dict:
+    """Go on from the checkpoint of a paused run."""
+    runs.resume_run(here, id, by=who)
+    return detailed(here, id)
+
+
+@ROUTER.post("/{id}/clone", status_code=201)
+def clone_run(id: str, body: Changes, here: Here, who: Who, idempotency_key: Key = None) -> dict:
+    """Queue a new run with the same plan and these changes."""
+    plan = read_plan(merged(runs.clone_values(here, id), body.changes))
+    return detailed(here, runs.queue_run(here, plan, owner=who, idempotency_key=idempotency_key, parent=id).id)
+
+
+@ROUTER.patch("/{id}")
+def rename_run(id: str, change: Rename, here: Here) -> dict:
+    runs.rename_run(here, id, change.name)
+    return detailed(here, id)
+
+
+@ROUTER.delete("/{id}", status_code=204)
+def delete_run(id: str, here: Here) -> None:
+    runs.delete_run(here, id)
+
+
+@ROUTER.get("/{id}/metrics")
+def get_metrics(id: str, here: Here, names: str = "loss,heldout_loss", points: Annotated[int, Field(ge=2, le=5000)] = 240) -> dict:
+    """Thinned curves: per name the steps and the values."""
+    return {"series": metrics.series(here, id, [name for name in names.split(",") if name], points), "latest": metrics.latest(here, id)}
+
+
+@ROUTER.get("/{id}/log")
+def get_log(id: str, here: Here, offset: Annotated[int, Field(ge=0)] = 0) -> dict:
+    text, next_offset = metrics.log(here, id, offset)
+    return {"text": text, "offset": next_offset}
+
+
+@ROUTER.get("/{id}/samples")
+def get_samples(id: str, here: Here) -> dict:
+    """Answers to the pinned prompts at each evaluation; step 0 is the base itself."""
+    return {"items": metrics.samples(here, id), "next": None}
+
+
+def detailed(here: Studio, id: str) -> dict:
+    """Everything about one run: its place and progress, its plan, its result, and what happened to it."""
+    run = runs.get_run(here, id)
+    happened = [
+        {"at": event.at.isoformat(), "from": event.from_state, "to": event.to_state, "by": event.by, "text": event.text} for event in runs.events(here, id)
+    ]
+    return {**runs.shown(here, run), "plan": runs.plan_of(here, id).model_dump(mode="json"), "result": runs.result_of(here, id), "events": happened}
+
+
+def merged(values: dict, changes: dict) -> dict:
+    """The plan's values with the changed ones in their place, part by part."""
+    both = {**values, **changes}
+    for part in values.keys() & changes.keys():
+        if isinstance(values[part], dict) and isinstance(changes[part], dict):
+            both[part] = merged(values[part], changes[part])
+    return both
