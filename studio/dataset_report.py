@@ -1,0 +1,87 @@
+"""What reading a data file found: counts, findings with row and line, and token lengths for one base model."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+SHOWN_FINDINGS = 20
+"""So many bad rows, and so many warnings, are told one by one; all are counted."""
+
+
+class Finding(BaseModel):
+    """One thing about one row (or, without a row, about the file) that the person should know."""
+
+    row: int | None = None  # counted from 1
+    line: int | None = None  # where the row starts in the file; None where a file has no lines
+    field: str | None = None  # column, or place in a conversation such as "messages[2].content"
+    kind: str  # short name to count by: "empty", "duplicate", "json", ...
+    problem: str
+    fix: str
+    severity: Literal["bad", "warning"] = "bad"
+
+    @property
+    def where(self) -> str:
+        """ "Row 12 (line 14)", to begin a sentence with; "The file" without a row."""
+        if self.row is None:
+            return "The file" if self.line is None else f"Line {self.line}"
+        return f"Row {self.row}" if self.line is None else f"Row {self.row} (line {self.line})"
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+
+class Report(BaseModel):
+    """Everything that was found in one data file, whether it was taken or not."""
+
+    file_name: str
+    format: str | None = None  # None: not recognised
+    format_title: str | None = None
+    container: Literal["json", "jsonl", "csv", "parquet"]
+    encoding: str | None = None  # "utf-8", "utf-16", "cp1252"; None for Parquet
+    delimiter: str | None = None  # of a table
+    columns: list[str] = Field(default_factory=list)
+    unused_columns: list[str] = Field(default_factory=list)
+    mapping: dict[str, str] = Field(default_factory=dict)  # part ("prompt", "answer", ...) → column; a suggestion when it is needed
+    needs_mapping: bool = False
+    rows_total: int = 0
+    rows_ready: int = 0
+    rows_bad: int = 0
+    rows_warned: int = 0  # of the ready ones
+    heldout_rows: int = 0
+    turns: int = 0  # questions with an answer
+    multi_turn_rows: int = 0
+    system_rows: int = 0  # rows with a system message
+    characters: int = 0  # in all messages
+    findings: list[Finding] = Field(default_factory=list)  # the first bad rows, then the first warnings
+    findings_total: int = 0
+    kinds: dict[str, int] = Field(default_factory=dict)  # how many findings of each kind
+    examples: list[dict] = Field(default_factory=list)  # the first three conversations, long texts cut
+    sha256: str | None = None  # of messages.jsonl
+    size_bytes: int = 0  # of messages.jsonl
+    upload_sha256: str | None = None
+    upload_bytes: int = 0
+
+    @property
+    def bad(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == "bad"]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == "warning"]
+
+
+class TokenStats(BaseModel):
+    """How long the rows of a data set are in tokens of one base model, template included."""
+
+    rows: int
+    heldout_rows: int
+    total_tokens: int  # of all rows; an estimate when sampled
+    trained_tokens: int  # of them, those that the loss is taken on
+    shortest: int
+    median: int
+    p95: int
+    longest: int
+    histogram: list[tuple[int, int]]  # (rows up to so many tokens, how many rows)
+    sampled: bool = False
+    lengths: list[int]  # of each row, or of each sampled row, in the order of the file
