@@ -1,0 +1,69 @@
+"""Attention within each document of a packed sequence: one causal call per document, so no document sees another."""
+
+from contextlib import contextmanager
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "studio_documents"
+KNOWN_OPTIONS = {"sliding_window", "position_ids", "use_cache", "cache_position", "is_causal", "output_attentions", "output_hidden_states"}
+
+
+class UnknownAttention(Exception):
+    """The model asks for something of its attention that is not computed per document (softcap, sinks, position bias)."""
+
+
+class Documents:
+    """Which documents the sequence now computed is packed from; None: none is packed, attention is transformers' own."""
+
+    def __init__(self):
+        self.lengths: list[int] | None = None
+
+    @contextmanager
+    def of(self, lengths: list[int] | None):
+        """Holds over forward *and* backward: gradient checkpointing computes attention again in the backward pass."""
+        self.lengths = lengths
+        try:
+            yield
+        finally:
+            self.lengths = None
+
+    def mask(self, *args, **kwargs):
+        return None if self.lengths else sdpa_mask(*args, **kwargs)
+
+    def attend(self, module, query, key, value, attention_mask, dropout: float = 0.0, scaling: float | None = None, **kwargs):
+        """query [1, heads, tokens, size]; key and value may have fewer heads. Returns [1, tokens, heads, size] as transformers expects."""
+        if not self.lengths:
+            return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+        if unknown := {name for name, option in kwargs.items() if option is not None} - KNOWN_OPTIONS:
+            raise UnknownAttention(f"attention with {', '.join(sorted(unknown))}")
+        window = kwargs.get("sliding_window")
+        grouped = query.shape[1] != key.shape[1]
+        outputs, start = [], 0
+        for length in self.lengths:
+            span = slice(start, start + length)
+            masked = window is not None and window < length
+            outputs.append(
+                scaled_dot_product_attention(
+                    query[:, :, span], key[:, :, span], value[:, :, span],
+                    attn_mask=banded(length, window, query.device) if masked else None,
+                    dropout_p=dropout, is_causal=not masked, scale=scaling, enable_gqa=grouped,
+                )
+            )  # fmt: skip
+            start += length
+        return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def banded(length: int, window: int, device: torch.device) -> torch.Tensor:
+    """True where a token may look: itself and the `window` - 1 tokens before it."""
+    position = torch.arange(length, device=device)
+    distance = position[:, None] - position[None, :]
+    return (distance >= 0) & (distance < window)
+
+
+DOCUMENTS = Documents()  # transformers keeps its attention functions by name for the whole process, so this is one too
+AttentionInterface.register(NAME, DOCUMENTS.attend)
+AttentionMaskInterface.register(NAME, DOCUMENTS.mask)

@@ -1,0 +1,142 @@
+"""One training step: forward and backward over the micro-batches of a batch, by the fastest way that is right for this model."""
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+from jobs.workers import attention
+from jobs.workers.loss import frozen_head_loss, plain_loss
+from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
+
+PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
+
+
+class Engine:
+    """Computes losses and gradients of a model with an adapter.
+
+    Which way is taken is decided by trying it on the model itself (`choose`), not by its name: an architecture that is
+    not computed right when packed is padded instead, and one whose logits are more than its output layer times the
+    hidden states is asked for its own logits.
+    """
+
+    def __init__(self, model, device: torch.device, most_rows: int, most_tokens: int, autocast: Callable = nullcontext):
+        self.model, self.device, self.autocast = model, device, autocast
+        self.causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.most_rows, self.most_tokens = most_rows, most_tokens
+        self.packs = False
+        self.head = "whole"  # "frozen": chunked; "trained": at supervised positions; "whole": the model's own logits
+
+    def choose(self, packing: bool = True) -> list[str]:
+        """Take the fast ways that give what transformers gives on a small probe. Returns what was chosen, in words."""
+        self.model.eval()
+        with torch.no_grad(), self.autocast():
+            expected = [self.own_logits(padded([probe], self.device)) for probe in self.probes()]
+            said = [self.choose_packing(expected) if packing else self.choose_padding("packing is off"), self.choose_head(expected)]
+        self.model.train()
+        return said
+
+    def choose_packing(self, expected: list[torch.Tensor]) -> str:
+        before = self.causal.config._attn_implementation
+        try:
+            self.causal.set_attn_implementation(attention.NAME)
+            together = self.own_logits(packed(self.probes(), self.device))
+            moved = self.own_logits(packed(self.probes(first_differs=True), self.device))
+        except Exception as error:  # whatever an unknown architecture stumbles over, padding it is right
+            self.causal.set_attn_implementation(before)
+            return self.choose_padding(f"this architecture cannot be packed here: {error}")
+        second = slice(PROBE[0], None)
+        if close(together, torch.cat(expected)) and torch.equal(together[second], moved[second]):
+            self.packs = True
+            return "Rows are packed: no padding is computed, and no row sees another."
+        self.causal.set_attn_implementation(before)
+        return self.choose_padding("this architecture computes packed rows differently")
+
+    def choose_padding(self, reason: str) -> str:
+        self.packs = False
+        return f"Rows are padded to the longest of similar length ({reason})."
+
+    def choose_head(self, expected: list[torch.Tensor]) -> str:
+        head = self.causal.get_output_embeddings()
+        trained = head is None or any(parameter.requires_grad for parameter in head.parameters())
+        try:
+            from_hidden = head(self.hidden(padded(self.probes()[:1], self.device)))
+            known = close(from_hidden, expected[0])
+        except Exception:
+            known = False
+        if not known:
+            self.head = "whole"
+            return "Logits are computed by the model itself, at every position."
+        self.head = "frozen" if not trained and type(head) is torch.nn.Linear else "trained"
+        return "Logits are computed only where something is learned."
+
+    def probes(self, first_differs: bool = False) -> list[Example]:
+        vocabulary = self.causal.get_input_embeddings().weight.shape[0]
+        ids = [(np.arange(count) * 37 + 11 * count) % min(vocabulary, 997) for count in PROBE]
+        if first_differs:
+            ids[0] = (ids[0] + 3) % min(vocabulary, 997)
+        return [Example(0, each.astype(np.int32), np.ones(len(each), bool)) for each in ids]
+
+    def own_logits(self, batch: MicroBatch) -> torch.Tensor:
+        """Logits as the model itself gives them, [slots, vocabulary]."""
+        with attention.DOCUMENTS.of(batch.lengths):
+            logits = self.model(input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=batch.attention_mask, use_cache=False).logits
+        return logits.flatten(0, 1)
+
+    def hidden(self, batch: MicroBatch) -> torch.Tensor:
+        """Last hidden states, [slots, size]."""
+        decoder = self.causal.get_decoder()
+        output = decoder(input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=batch.attention_mask, use_cache=False)
+        return output.last_hidden_state.flatten(0, 1)
+
+    def loss_sum(self, batch: MicroBatch) -> torch.Tensor:
+        """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        if self.head == "whole":
+            return plain_loss(self.own_logits_here(batch)[batch.supervised], batch.targets)
+        hidden, head = self.hidden(batch)[batch.supervised], self.causal.get_output_embeddings()
+        if self.head == "frozen":
+            return frozen_head_loss(hidden.to(head.weight.dtype), head, batch.targets)
+        return plain_loss(head(hidden), batch.targets)
+
+    def own_logits_here(self, batch: MicroBatch) -> torch.Tensor:
+        return self.model(input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=batch.attention_mask, use_cache=False).logits.flatten(0, 1)
+
+    def micro_batches(self, examples: list[Example]) -> list[MicroBatch]:
+        if self.packs:
+            return [packed(group, self.device) for group in split_for_packing(examples, self.most_rows, self.most_tokens)]
+        return [padded(group, self.device) for group in split_for_padding(examples, self.most_rows, self.most_tokens)]
+
+    def accumulate(self, batches: Iterable[MicroBatch], weight: float) -> float:
+        """Add the gradients of weight × (sum of losses) over the micro-batches. Returns the sum of losses."""
+        total = 0.0
+        for batch in batches:
+            if not len(batch.targets):
+                continue  # its rows are of a batch of which other rows are learned from
+            with attention.DOCUMENTS.of(batch.lengths):
+                with self.autocast():
+                    loss = self.loss_sum(batch)
+                (loss * weight).backward()
+            total += loss.item()
+        return total
+
+    def measure(self, examples: list[Example], go_on: Callable[[], bool] = lambda: True) -> float | None:
+        """Sum of losses over the examples, without learning. None when `go_on` said no in between."""
+        self.model.eval()
+        total = 0.0
+        try:
+            with torch.no_grad(), self.autocast():
+                for batch in self.micro_batches(examples):
+                    if not go_on():
+                        return None
+                    with attention.DOCUMENTS.of(batch.lengths):
+                        total += self.loss_sum(batch).item()
+        finally:
+            self.model.train()
+        return total
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Equal within the rounding of their dtype, by the size of the expected values."""
+    tolerance = 1e-4 if expected.dtype == torch.float32 else 3e-2
+    return found.shape == expected.shape and bool((found.float() - expected.float()).abs().max() <= tolerance * expected.float().abs().max().clamp_min(1e-3))

@@ -1,0 +1,35 @@
+"""Load a base model from its clean folder: local files, safetensors only, none of its own code."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: a worker never asks the Hub for anything
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "warning")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from studio.errors import BadInput
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+transformers.utils.logging.disable_progress_bar()
+
+
+def load_base_model(folder: Path, precision: str, device: torch.device | str):
+    """The transformers model in eval mode, on the device. Raises BadInput when its folder cannot be loaded."""
+    if not (folder / "config.json").exists():
+        raise BadInput(f"The base model's folder {folder.name} has no config.json.", "Add the base model again.")
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"transformers {transformers.__version__} cannot load this base model: {first_line(error)}", "Choose a model of an architecture that it knows.") from error
+    model.generation_config = GenerationConfig()  # a folder's own sampling settings are not ours
+    return model.to(device).eval()
+
+
+def first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

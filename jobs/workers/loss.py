@@ -1,0 +1,48 @@
+"""Loss of the supervised tokens only: logits are computed where something is learned, in chunks, and never all at once."""
+
+import torch
+from torch.nn.functional import cross_entropy, linear
+
+CHUNK_BYTES = 16 * 2**20  # of float32 logits held at once; larger chunks were no faster on a CPU
+
+
+class FrozenHeadLoss(torch.autograd.Function):
+    """Sum of cross-entropies through a frozen output layer.
+
+    The gradient of the hidden states is computed in the forward pass, chunk by chunk, because the layer itself needs
+    none: two matrix products per chunk, and no logits are kept for the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, weight, bias, targets):
+        """hidden [n, size], weight [vocabulary, size], bias [vocabulary] or None, targets int64 [n] -> float32 sum."""
+        rows = max(1, CHUNK_BYTES // (4 * weight.shape[0]))
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for start in range(0, len(targets), rows):
+            chunk = slice(start, start + rows)
+            wanted = targets[chunk, None]
+            logits = linear(hidden[chunk], weight, bias).float()
+            normaliser = logits.logsumexp(dim=-1, keepdim=True)
+            total += (normaliser - logits.gather(1, wanted)).sum()
+            if gradient is not None:
+                logits.sub_(normaliser).exp_()  # now the probabilities
+                logits.scatter_add_(1, wanted, torch.full_like(normaliser, -1.0))
+                torch.mm(logits.to(weight.dtype), weight, out=gradient[chunk])
+        ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream.to(gradient.dtype), None, None, None
+
+
+def frozen_head_loss(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
+    """Sum over the tokens, float32. hidden [n, size] must be of the head's own dtype."""
+    return FrozenHeadLoss.apply(hidden, head.weight.detach(), None if head.bias is None else head.bias.detach(), targets)
+
+
+def plain_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Sum over the tokens, float32, for an output layer that is trained or that we do not know. logits [n, vocabulary]."""
+    return cross_entropy(logits.float(), targets, reduction="sum")
