@@ -24,6 +24,8 @@ class Idempotency:
 
     def __init__(self, app: ASGIApp, studio: Studio):
         self.app, self.studio = app, studio
+        with studio.database.write() as session:  # left by a web process that was killed: nobody works on them any more
+            session.execute(delete(RememberedAnswer).where(RememberedAnswer.status == PENDING))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = _key(scope)
