@@ -1,0 +1,108 @@
+"""Whether an adapter may be put on a base model: its settings, the modules they mean and the base it was trained on."""
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import check_target_module_exists
+from peft.utils.other import get_pattern_key
+from transformers.pytorch_utils import Conv1D
+
+from studio.errors import BadInput, clip
+from studio.folders import AdapterFolder, read_json
+
+# Settings that change how a trained adapter answers and that we add to a batch ourselves ...
+UNDERSTOOD = {
+    "r", "target_modules", "lora_alpha", "bias", "use_rslora", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
+}  # fmt: skip
+# ... and those that only matter while training, or say where it comes from.
+WITHOUT_EFFECT = {
+    "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode", "lora_dropout",
+    "fan_in_fan_out", "init_lora_weights", "megatron_core", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "velora_config",
+    "qalora_group_size", "runtime_config", "ensure_weight_tying",
+}  # fmt: skip
+NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+PATTERN_KEY = re.compile(r"\^?[A-Za-z0-9_.]+\$?")  # PEFT reads these as regular expressions: only harmless ones
+
+
+def read_config(folder: AdapterFolder, name: str) -> LoraConfig:
+    """The adapter's settings. Raises BadInput for what is no plain LoRA."""
+    try:
+        values = read_json(folder.config)
+    except ValueError as error:
+        raise refused(name, f"adapter_config.json is not valid JSON ({clip(error)})") from None
+    if not isinstance(values, dict):
+        raise refused(name, "it has no adapter_config.json")
+    if values.get("peft_type") != "LORA":
+        raise refused(name, f"its method is {clip(values.get('peft_type'))}, and LoRA is what can be compared")
+    defaults = {field.name: _default(field) for field in dataclasses.fields(LoraConfig)}
+    for key in values.keys() - UNDERSTOOD - WITHOUT_EFFECT:
+        if values[key] not in (None, False, [], {}, defaults.get(key)):
+            raise refused(name, f"its setting '{clip(key)}' is not one that can be compared")
+    config = LoraConfig(**{key: values[key] for key in UNDERSTOOD & values.keys()})
+    _check_values(config, name)
+    return config
+
+
+def _default(field: dataclasses.Field) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def _check_values(config: LoraConfig, name: str) -> None:
+    ranks = [config.r, *(config.rank_pattern or {}).values()]
+    alphas = [config.lora_alpha, *(config.alpha_pattern or {}).values()]
+    if not all(type(rank) is int and rank > 0 for rank in ranks):
+        raise refused(name, "its rank is not a whole number above 0")
+    if not all(type(alpha) in (int, float) and math.isfinite(alpha) for alpha in alphas):
+        raise refused(name, "its alpha is not a finite number")
+    targets = config.target_modules  # a set when it was a list; a string is a regular expression, which can hang
+    if not isinstance(targets, set) or not all(isinstance(target, str) and NAME.fullmatch(target) for target in targets):
+        raise refused(name, "its target modules are not a list of names")
+    if not all(PATTERN_KEY.fullmatch(key) for key in [*(config.rank_pattern or {}), *(config.alpha_pattern or {})]):
+        raise refused(name, "its rank or alpha pattern is not a plain name")
+    layers = [config.layers_pattern] if isinstance(config.layers_pattern, str) else config.layers_pattern or []
+    if not all(isinstance(pattern, str) and NAME.fullmatch(pattern) for pattern in layers):
+        raise refused(name, "its layers pattern is not a plain name")
+
+
+def check_fingerprint(folder: AdapterFolder, name: str, fingerprint: str | None) -> None:
+    """Refuse an adapter whose passport says that it was trained on other weights."""
+    try:
+        passport = read_json(folder.passport) or {}
+    except ValueError:
+        raise refused(name, "passport.json is not valid JSON") from None
+    trained_on = (passport.get("base_model") or {}).get("fingerprint")
+    if trained_on and fingerprint and trained_on != fingerprint:
+        raise refused(name, "it was trained on a base model with other weights than this one")
+
+
+def sides(module: torch.nn.Module) -> tuple[int, int] | None:
+    """(inputs, outputs) of a layer that LoRA can stand beside; None for any other module."""
+    if isinstance(module, Conv1D):
+        return module.weight.shape[0], module.weight.shape[1]
+    if isinstance(module, torch.nn.Linear):
+        return module.in_features, module.out_features
+    return None
+
+
+def expected_modules(model, config: LoraConfig, name: str) -> dict[str, tuple[int, float]]:
+    """(rank, scale) of each module of the base that these settings mean, by PEFT's own rules."""
+    expected = {}
+    for module_name, module in model.named_modules():
+        if not module_name or not check_target_module_exists(config, module_name):
+            continue
+        if sides(module) is None:
+            raise refused(name, f"it changes '{clip(module_name)}', which is no linear layer")
+        rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, module_name), config.r)
+        alpha = config.alpha_pattern.get(get_pattern_key(config.alpha_pattern, module_name), config.lora_alpha)
+        expected[module_name] = rank, alpha / (math.sqrt(rank) if config.use_rslora else rank)
+    if not expected:
+        raise refused(name, f"none of its target modules ({clip(', '.join(sorted(config.target_modules)))}) is in this base model")
+    return expected
+
+
+def refused(name: str, why: str) -> BadInput:
+    return BadInput(f"The adapter '{clip(name)}' cannot be used: {why}.", "Choose the base model that it was trained on, or train it again.", "columns")

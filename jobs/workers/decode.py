@@ -1,0 +1,157 @@
+"""Decoding: several answers grow token by token in one batch, each with its own prompt, adapter, stop tokens and dice."""
+
+import inspect
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import torch
+from transformers import DynamicCache
+
+from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters
+from jobs.workers.growing_cache import put_together
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. Temperature 0 takes the likeliest one; otherwise the seed decides, alone and in company alike."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(eq=False)
+class Answer:
+    """One answer being written."""
+
+    prompt: list[int]
+    stop_ids: frozenset[int]
+    most_tokens: int
+    adapter: LoadedAdapter | None = None
+    sampling: Sampling = Sampling()
+    ids: list[int] = field(default_factory=list)
+    """The tokens written so far; a stop token is the last one when there was one."""
+    stopped_by: str | None = None
+    """None while it grows; then "end" (a stop token), "length" or "cancel"."""
+    asked_at: float = field(default_factory=time.monotonic)
+    first_at: float | None = None
+    last_at: float | None = None
+
+    def __post_init__(self):
+        self.dice = torch.Generator().manual_seed(self.sampling.seed)
+
+    def take(self, logits: torch.Tensor) -> int:
+        """Choose the next token by its logits [vocabulary] and note whether it is the last."""
+        token = choose(logits, self.sampling, self.dice)
+        self.ids.append(token)
+        self.last_at = time.monotonic()
+        self.first_at = self.first_at or self.last_at
+        if token in self.stop_ids:
+            self.stopped_by = "end"
+        elif len(self.ids) >= self.most_tokens:
+            self.stopped_by = "length"
+        return token
+
+    def cancel(self) -> None:
+        self.stopped_by = self.stopped_by or "cancel"
+
+
+def choose(logits: torch.Tensor, sampling: Sampling, dice: torch.Generator) -> int:
+    """The next token. Drawn on the CPU in float64, so that a seed means the same on every device."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    chances = (logits.detach().double().cpu() / sampling.temperature).softmax(-1)
+    if sampling.top_p < 1:
+        ordered, order = chances.sort(descending=True, stable=True)
+        ordered[ordered.cumsum(-1) - ordered >= sampling.top_p] = 0  # the first one always stays
+        chances = torch.zeros_like(chances).scatter_(0, order, ordered)
+    return int(torch.multinomial(chances, 1, generator=dice))
+
+
+class Batch:
+    """The answers that grow together. New ones join and finished ones leave between two steps.
+
+    A prompt is computed together with those of its own length only, so no prompt is ever padded. For the steps after
+    that the caches lie side by side, padded on the left where one conversation is shorter; a mask hides the padding
+    and each row counts its own positions.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.answers: list[Answer] = []
+        self._adapters = RowAdapters(model)
+        self._cache = None
+        self._mask = torch.zeros((0, 0), dtype=torch.long, device=model.device)  # [rows, cached tokens]: 0 where padding is
+        self._takes = frozenset(inspect.signature(model.forward).parameters)
+
+    @torch.inference_mode()
+    def join(self, answers: Iterable[Answer]) -> list[tuple[Answer, int]]:
+        """Read the prompts of new answers; each gets its first token. Returns (answer, token) pairs."""
+        written = []
+        groups = [(self.answers, self._cache, self._mask)] if self.answers else []
+        for _, same in groupby(sorted(answers, key=lambda a: len(a.prompt)), key=lambda a: len(a.prompt)):
+            rows = _by_adapter(same)
+            ids = torch.tensor([row.prompt for row in rows], device=self.model.device)
+            mask = torch.ones_like(ids)
+            cache = DynamicCache()  # without the config: every layer keeps all tokens, windows are the mask's business
+            logits = self._forward(rows, ids, mask, cache)
+            written += [(row, row.take(row_logits)) for row, row_logits in zip(rows, logits, strict=True)]
+            groups.append((rows, cache, mask))
+        self._regroup(groups)
+        return written
+
+    @torch.inference_mode()
+    def step(self) -> list[tuple[Answer, int]]:
+        """One more token for every answer. Returns (answer, token) pairs; none when nobody waits for one."""
+        self.leave()
+        if not self.answers:
+            return []
+        ids = torch.tensor([[answer.ids[-1]] for answer in self.answers], device=self.model.device)
+        self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
+        logits = self._forward(self.answers, ids, self._mask, self._cache)
+        return [(answer, answer.take(row)) for answer, row in zip(self.answers, logits, strict=True)]
+
+    def leave(self) -> None:
+        """Let answers that have stopped go, and give back what they held."""
+        if any(answer.stopped_by for answer in self.answers):
+            self._regroup([(self.answers, self._cache, self._mask)])
+
+    def close(self) -> None:
+        self._adapters.put_on([])
+
+    def _forward(self, rows: list[Answer], ids: torch.Tensor, mask: torch.Tensor, cache) -> torch.Tensor:
+        """Logits [rows, vocabulary] after the last of `ids` [rows, new tokens]."""
+        self._adapters.put_on([row.adapter for row in rows])
+        told = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+        told["position_ids"] = (mask.cumsum(-1) - 1)[:, -ids.shape[1] :]
+        return self.model(**{name: value for name, value in told.items() if name in self._takes}).logits[:, -1]
+
+    def _regroup(self, groups: list) -> None:
+        """One batch of all answers that still grow, those with the same adapter side by side."""
+        kept = [(row, cache, mask, i) for rows, cache, mask in groups for i, row in enumerate(rows) if not row.stopped_by]
+        if not kept:
+            self.answers, self._cache = [], None
+            return
+        order = _by_adapter(row for row, *_ in kept)
+        kept.sort(key=lambda part: order.index(part[0]))
+        self.answers = order
+        self._cache, self._mask = put_together([(cache, mask, i) for _, cache, mask, i in kept])
+
+
+def _by_adapter(answers: Iterable[Answer]) -> list[Answer]:
+    """The base's rows first, then each adapter's rows together: one slice of the batch for each adapter."""
+    return sorted(answers, key=lambda answer: answer.adapter.id if answer.adapter else "")
+
+
+def finish(model, answers: list[Answer]) -> list[Answer]:
+    """Write these answers to their ends, in one batch."""
+    batch = Batch(model)
+    try:
+        batch.join(answers)
+        while batch.step():
+            pass
+    finally:
+        batch.close()
+    return answers
