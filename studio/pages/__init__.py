@@ -1,0 +1,13 @@
+"""What people see: one file per page. A new file in this folder that declares PAGE is found by itself."""
+
+import importlib
+import pkgutil
+
+from studio.pages.page import Page
+
+_MODULES = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+
+# Every page, in the order of the navigation.
+PAGES: list[Page] = sorted(
+    (module.PAGE for module in _MODULES if hasattr(module, "PAGE")), key=lambda page: (page.order, page.title)
+)

@@ -1,0 +1,29 @@
+"""How the pages' events are wired: quick ones answer at once, none shows Gradio's own progress, none is an API."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+# For handlers of less than about 100 ms: no queue, so one request each.
+QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# For work that takes longer: through the queue, where the page shows what goes on by itself.
+SLOW: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def on_load(handler: Callable, outputs: Any, inputs: Any = None) -> Any:
+    """Run `handler` when the page that is being built is opened, with its address in `request.query_params`."""
+    return gr.context.Context.root_block.load(handler, inputs, outputs, **QUICK)
+
+
+def every(seconds: float, handler: Callable, outputs: Any, inputs: Any = None, active: bool = True) -> gr.Timer:
+    """Run `handler` again and again while the page is open."""
+    timer = gr.Timer(seconds, active=active)
+    timer.tick(handler, inputs, outputs, **QUICK)
+    return timer
+
+
+def plain(html: str = "", **options: Any) -> gr.HTML:
+    """A place for drawn HTML, without Gradio's frame around it. Its listener for clicks is left out."""
+    classes = ["ls-plain", *options.pop("elem_classes", [])]
+    return gr.HTML(html, elem_classes=classes, js_on_load=None, **options)
