@@ -9,15 +9,16 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "triton"}
-FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "folders", "methods", "formats", "rows", "dataset_report", "errors", "model_facts", "model_files"}
+FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "answer_spans", "folders", "methods", "containers", "formats", "rows", "dataset_report", "errors", "model_facts", "model_files", "model_config"}
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
     {"web"},
     {"pages", "api", "gate"},
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
-    {"records", "plan", "resolved", "tokens", "rows", "dataset_report"},
-    {"folders", "methods", "formats", "model_facts", "model_files"},
+    {"records", "plan", "resolved", "tokens", "rows"},
+    {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
+    {"containers", "dataset_report", "model_facts", "model_config"},
     {"settings", "errors"},
 ]
 
