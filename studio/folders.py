@@ -7,7 +7,7 @@
       datasets/<id>/               upload<.ext>; messages.jsonl, report.json; tokens-<key>.json (lengths for one base)
       runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
       adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
-      chat/                        chat workers' sockets and logs
+      chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
 """
 
 import json
@@ -184,6 +184,26 @@ class AdapterFolder(Folder):
         return self.path / "passport.json"
 
 
+class ChatFolder(Folder):
+    @property
+    def worker(self) -> Path:
+        """Which process answers now, for which base model."""
+        return self.path / "worker.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a chat worker is started or stopped."""
+        return self.path / "worker.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def socket(self) -> Path:
+        return self.path / "socket"
+
+
 class DataFolder(Folder):
     """The root of everything the studio keeps."""
 
@@ -205,8 +225,8 @@ class DataFolder(Folder):
         return AdapterFolder(self._inside("adapters", "adapter", id))
 
     @property
-    def chat(self) -> Path:
-        return self.path / "chat"
+    def chat(self) -> ChatFolder:
+        return ChatFolder(self.path / "chat")
 
     @property
     def incoming(self) -> Path:
