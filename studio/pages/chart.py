@@ -1,7 +1,9 @@
 """Curves of a run as SVG, drawn in the browser by assets/chart.js. (gr.LinePlot redraws itself a thousand times per update.)"""
 
 import json
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -15,14 +17,27 @@ watch('value', show);
 """
 
 
-class Chart(gr.HTML):
-    """Its value is a dict as chart.js reads it: {"title", "zero", "digits", "series": [{"name", "color", "x", "y", "dots", ...}]}."""
+def chart(**options: Any) -> gr.HTML:
+    """A place for curves; give it what `curves` returns. (Not a subclass: Gradio would write a .pyi file beside it at each start.)"""
+    return gr.HTML(html_template=TEMPLATE, js_on_load=DRAW, apply_default_css=False, elem_classes=["ls-plain"], **options)
 
-    def __init__(self, value: dict[str, Any] | None = None, **options: Any):
-        super().__init__(value, html_template=TEMPLATE, js_on_load=DRAW, elem_classes=["ls-plain"], **options)
 
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:
-        return None if value is None else json.dumps(value, allow_nan=False)
+def line(
+    name: str, x: Sequence[float], y: Sequence[float | None], color: int = 1, dots: bool = False, width: float = 2, opacity: float = 1
+) -> dict[str, Any]:
+    """One curve. `color` is a series' number, 0 to 3; the base model is always 0. Missing and infinite values are left out."""
+    kept = [(at, value) for at, value in zip(x, y, strict=True) if value is not None and math.isfinite(value)]
+    return {
+        "name": name,
+        "color": f"var(--ls-s{color})",
+        "x": [at for at, _ in kept],
+        "y": [value for _, value in kept],
+        "dots": dots,
+        "width": width,
+        "opacity": opacity,
+    }
 
-    def preprocess(self, payload: str | None) -> None:
-        return None  # nothing reads a chart
+
+def curves(title: str, lines: Sequence[dict[str, Any]], digits: int | Literal["e"] = 2, zero: bool = False, waiting: str = "") -> str:
+    """The value of a chart. `digits` after the point ("e": 2.0e-4), `zero` starts the axis at 0, `waiting` stands where no value is yet."""
+    return json.dumps({"title": title, "series": list(lines), "digits": digits, "zero": zero, "waiting": waiting}, allow_nan=False)

@@ -26,4 +26,4 @@ def every(seconds: float, handler: Callable, outputs: Any, inputs: Any = None, a
 def plain(html: str = "", **options: Any) -> gr.HTML:
     """A place for drawn HTML, without Gradio's frame around it. Its listener for clicks is left out."""
     classes = ["ls-plain", *options.pop("elem_classes", [])]
-    return gr.HTML(html, elem_classes=classes, js_on_load=None, **options)
+    return gr.HTML(html, elem_classes=classes, js_on_load=None, apply_default_css=False, **options)

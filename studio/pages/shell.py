@@ -21,7 +21,7 @@ MARK = (
 
 def shell(studio: Studio, page: pages.Page) -> None:
     """The rail around `page`, kept up to date while it is open."""
-    rail = gr.HTML(rail_html(page), elem_classes=["ls-shell"], js_on_load=None)
+    rail = gr.HTML(rail_html(page), elem_classes=["ls-shell"], js_on_load=None, apply_default_css=False)
 
     def refresh() -> str:
         return rail_html(page, *queue(studio), device_html(this_machine()))
@@ -89,7 +89,9 @@ def queue(studio: Studio) -> tuple[int, int]:
 
 
 def this_machine():
-    import types, psutil
+    import types
+
+    import psutil
 
     m = psutil.virtual_memory()
     return types.SimpleNamespace(name="CPU", memory_bytes=m.total, free_bytes=m.available)
