@@ -157,6 +157,13 @@ class RunFolder(Folder):
     def resolved(self) -> Path:
         return self.path / "resolved.json"
 
+    @property
+    def origin(self) -> Path:
+        """Written when the run is queued: {"name", "base_model": {id, name, source, location, revision}, "dataset": {id, name, sha256, rows}}.
+
+        The worker has no database; the adapter's passport and card take their names from here."""
+        return self.path / "origin.json"
+
     def attempt(self, epoch: int) -> AttemptFolder:
         return AttemptFolder(self.path / f"attempt-{epoch}")
 
