@@ -1,0 +1,127 @@
+"""What goes with an adapter's weights when it leaves: tokenizer and template, a model card for people, a passport for programs."""
+
+import os
+import secrets
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors import safe_open
+
+from jobs.workers.checkpoint import sha256_of, sync
+from jobs.workers.report import versions
+from studio.errors import StudioError, clip
+from studio.folders import AdapterFolder, AttemptFolder, read_json, write_json
+from studio.model_facts import ModelFacts
+from studio.plan import ResolvedPlan, TrainingPlan
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+
+
+def save_adapter(attempt: AttemptFolder, model, plan: TrainingPlan, resolved: ResolvedPlan, facts: ModelFacts, results: dict) -> None:
+    """Write the whole adapter folder beside its place, look at it, then rename it there. `model` is the PeftModel."""
+    writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
+    origin = origin_of(attempt, plan, facts)
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = origin["base_model"]["location"]  # not the folder that it was loaded from here
+        config.inference_mode = True
+    model.save_pretrained(writing.path, safe_serialization=True)
+    for name in TOKENIZER_FILES:
+        source = attempt.run.data.base_model(plan.base_model).model / name
+        if source.exists():
+            shutil.copyfile(source, writing.path / name)
+    passport = passport_of(writing, origin, plan, resolved, results)
+    write_json(writing.passport, passport)
+    writing.card.write_text(card_of(passport), encoding="utf-8")
+    for path in writing.path.iterdir():
+        sync(path)
+    sync(writing.path)
+    if attempt.adapter.exists():
+        shutil.rmtree(attempt.adapter)
+    os.rename(writing.path, attempt.adapter)
+    sync(attempt.path)
+
+
+def origin_of(attempt: AttemptFolder, plan: TrainingPlan, facts: ModelFacts) -> dict:
+    """Names and sources as they were when the run was queued (origin.json); the ids alone where that was not written."""
+    origin = read_json(attempt.run.origin, default={})
+    base = {"id": plan.base_model, "name": plan.base_model, "source": None, "location": plan.base_model, "revision": None, **origin.get("base_model", {})}
+    dataset = {"id": plan.dataset, "name": plan.dataset, "sha256": None, "rows": None, **origin.get("dataset", {})}
+    base |= {"fingerprint": facts.fingerprint, "architecture": facts.architecture, "parameters": facts.parameters}
+    return {"name": plan.name or origin.get("name") or f"{dataset['name']} on {base['name']}", "base_model": base, "dataset": dataset}
+
+
+def passport_of(folder: AdapterFolder, origin: dict, plan: TrainingPlan, resolved: ResolvedPlan, results: dict) -> dict:
+    return {
+        "version": 1,
+        "name": origin["name"],
+        "run": folder.path.parent.parent.name,
+        "base_model": origin["base_model"],
+        "dataset": origin["dataset"],
+        "method": plan.method.model_dump(mode="json"),
+        "training": plan.training.model_dump(mode="json"),
+        "resolved": resolved.model_dump(mode="json"),
+        "results": results,
+        "layers": layers_of(folder.weights),
+        "adapter_sha256": sha256_of(folder.weights),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
+
+
+def layers_of(weights: Path) -> int:
+    """How many modules the saved adapter changes. Raises StudioError when a number in it is not finite."""
+    modules = set()
+    with safe_open(weights, framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118  (an open safetensors file is no dictionary)
+            if not file.get_tensor(key).isfinite().all():
+                raise StudioError(f"The trained adapter holds numbers that are not finite ({clip(key)}).", "Train again with a lower learning rate.")
+            if ".lora_A" in key:
+                modules.add(key.partition(".lora_A")[0])
+    return len(modules)
+
+
+def card_of(passport: dict) -> str:
+    """The model card in the Hub's form: what it is, where it comes from, how it did, how to load it."""
+    base, dataset, results, resolved, method = (passport[key] for key in ("base_model", "dataset", "results", "resolved", "method"))
+    head = ["---", f"base_model: {quoted(base['location'])}", "library_name: peft", "pipeline_tag: text-generation", "tags:", "- lora", "- lora-studio", "---"]
+    figures = [
+        ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)"),
+        ("Data", f"{plain(dataset['name'])}, {results['train_rows']} rows trained on, {results['heldout_rows']} held out"),
+        ("Method", f"{method['name']}, " + ", ".join(f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None)),
+        ("Trained", f"{results['step']} steps of {resolved['batch_size']} rows, {resolved['epochs']:g} epochs, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
+        ("Trained parameters", f"{results['trainable_parameters']:,} in {passport['layers']} layers"),
+        ("Held-out loss", loss_in_words(results)),
+    ]
+    rows = [f"| {name} | {value} |" for name, value in figures]
+    usage = [
+        "```python",
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f"base = AutoModelForCausalLM.from_pretrained({base['location']!r})",
+        'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
+        'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
+        "```",
+    ]
+    lines = [*head, "", f"# {plain(passport['name'])}", "", "An adapter trained with LoRA Studio.", "", "| | |", "|---|---|", *rows, "", "## Use", "", *usage, ""]
+    lines += ["The base model's licence and the data's own terms apply to what is made with this adapter. `passport.json` holds every setting.", ""]
+    return "\n".join(lines)
+
+
+def loss_in_words(results: dict) -> str:
+    base, after = results.get("base_heldout_loss"), results.get("heldout_loss")
+    if base is None or after is None:
+        return "not measured (no held-out rows)"
+    return f"{base:.3f} before, {after:.3f} after"
+
+
+def plain(text: object) -> str:
+    """Somebody's words inside a Markdown table: one line that cannot break out of its cell or become markup."""
+    return clip(text, 200).translate({ord(character): f"\\{character}" for character in "|<>[]`*_#"})
+
+
+def quoted(text: str) -> str:
+    """As one YAML string."""
+    escaped = clip(text, 200).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
