@@ -4,7 +4,7 @@
       studio.sqlite
       models/<name>/               local base models, put there by the person (or elsewhere: --models-folder)
       base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
-      datasets/<id>/               upload<.ext>; messages.jsonl, report.json; tokens-<key>.json (lengths for one base)
+      datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base)
       runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
       adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
       chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
@@ -77,12 +77,24 @@ class BaseModelFolder(Folder):
 
 
 class DatasetFolder(Folder):
-    def upload(self, suffix: str) -> Path:
-        return self.path / f"upload{suffix}"
-
     @property
     def messages(self) -> Path:
         return self.path / "messages.jsonl"
+
+    @property
+    def index(self) -> Path:
+        """Byte offsets of every 256th row of messages.jsonl, so that a page of rows is found at once."""
+        return self.path / "index.json"
+
+    @property
+    def request(self) -> Path:
+        """Written for the process that reads an upload: what to read, and how."""
+        return self.path / "request.json"
+
+    @property
+    def refusal(self) -> Path:
+        """Written by that process when the file cannot be used: problem and fix."""
+        return self.path / "refusal.json"
 
     @property
     def report(self) -> Path:
