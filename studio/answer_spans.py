@@ -18,7 +18,7 @@ from studio.errors import BadInput
 Span = tuple[int, int]
 
 FIRST_MARK = 0x100000  # private-use plane 16; two marks for each answer
-MARKS = re.compile("[\U00100000-\U0010fff9]")
+MARKS = re.compile("[\U00100000-\U0010ffef]")
 MOST_MARKED = 30_000
 UNPROVED = "The chat template rewrites its answers, so it cannot be said which tokens are turn {turn}, an answer."
 CHANGE = "Choose another base model, or give this one a template that writes answers as they are."

@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from studio.answer_spans import AnswerSpans
+from studio.answer_spans import AnswerSpans, Span
 from studio.chat_template import TEMPLATES, ChatTemplate, Message
 from studio.errors import BadInput, clip
 
 __all__ = ["TEMPLATES", "ChatTokenizer", "Encoded", "Piece", "pieces"]
 
-# Put around control tokens that somebody wrote into a message, so that they are told apart from the template's own.
-TEXT_START, TEXT_END = "\U0010fffc", "\U0010fffd"
+# Two of these are put around control tokens that somebody wrote into a message, to tell them from the template's own.
+QUOTES = [chr(code) for code in range(0x10FFF0, 0x10FFFE)]  # private-use characters
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -28,7 +29,7 @@ class Encoded:
     trained: list[bool]
     cut: int = 0
     """Tokens beyond the maximum length, which are left out."""
-    spans: list[tuple[int, int]] | None = None
+    spans: list[Span] | None = None
     """For each token the characters of `text` that it stands for; tokens that share one character share its place."""
     text: str = ""
 
@@ -56,6 +57,9 @@ class ChatTokenizer:
         """`config` is tokenizer_config.json; `ends` are further ids at which generation stops (generation_config.json)."""
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.post_processor = (
+            None  # it adds tokens that the template writes, and cuts spaces off the spans of others
+        )
         self.tokenizer = tokenizer
         self.vocabulary: int = tokenizer.get_vocab_size(with_added_tokens=True)
         self.added = {token.content: (id, token.special) for id, token in tokenizer.get_added_tokens_decoder().items()}
@@ -69,8 +73,9 @@ class ChatTokenizer:
         )
         self.template = template
         self.chat = ChatTemplate(template, self.named) if template is not None else None
+        self.ends = ends or []
         self.end_of_turn = self._end_of_turn() if self.chat else None
-        known = (self.end_of_turn, self.eos_id, *(ends or []))
+        known = (self.end_of_turn, self.eos_id, *self.ends)
         self.stop_ids: list[int] = [
             id for id in dict.fromkeys(known) if id is not None and tokenizer.id_to_token(id) is not None
         ]
@@ -102,16 +107,21 @@ class ChatTokenizer:
     def has_template(self) -> bool:
         return self.chat is not None
 
+    @property
+    def preferred_end(self) -> str | None:
+        """The token that an offered template should end answers with: the first at which generation stops."""
+        return self.tokenizer.id_to_token(self.ends[0]) if self.ends else self.named.get("eos_token")
+
     def render(self, messages: list[Message], add_generation_prompt: bool = False) -> str:
         """The conversation as text. Raises BadInput without a template, or when the template refuses it."""
         return self._template.render(messages, add_generation_prompt)
 
     def encode(self, messages: list[Message], max_length: int | None = None) -> Encoded:
         """The conversation as ids with its mask. Raises BadInput when it cannot be said where an answer stands."""
-        guarded = self._guard(messages)
+        guarded, quotes = self._guard(messages)
         marked = self._template.render(guarded)
         answers = AnswerSpans(self._template, self.closers).find(guarded, marked)
-        text, quoted, answers = _without_quotes(marked, answers)
+        text, quoted, answers = _without_quotes(marked, answers, quotes)
         ids, spans = self._ids_of(text, quoted)
         trained = _overlapping(spans, answers)
         cut = max(0, len(ids) - max_length) if max_length is not None else 0
@@ -120,7 +130,8 @@ class ChatTokenizer:
 
     def prompt(self, messages: list[Message]) -> list[int]:
         """The conversation as ids, up to where the model's answer begins."""
-        text, quoted, _ = _without_quotes(self._template.render(self._guard(messages), add_generation_prompt=True), [])
+        guarded, quotes = self._guard(messages)
+        text, quoted, _ = _without_quotes(self._template.render(guarded, add_generation_prompt=True), [], quotes)
         return self._ids_of(text, quoted)[0]
 
     def decode(self, ids: list[int]) -> str:
@@ -159,25 +170,37 @@ class ChatTokenizer:
 
     def _end_of_turn(self) -> int | None:
         """The token that the template itself writes after an answer; it need not be the eos token (Llama 3)."""
-        question, answer = {"role": "user", "content": "a"}, {"role": "assistant", "content": f"b{TEXT_END}"}
-        try:
-            after = self.chat.render([question, answer]).rpartition(TEXT_END)[2].lstrip()
-        except BadInput:
-            return None
-        found = _alternatives(self.added).match(after)
-        return self.added[found[0]][0] if found else None
+        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": f"b{QUOTES[0]}"}]
+        for conversation in (turns, turns * 2):  # a few templates refuse a short conversation
+            try:
+                after = self.chat.render(conversation).rpartition(QUOTES[0])[2].lstrip()
+            except BadInput:
+                continue
+            found = _alternatives(self.added).match(after)
+            return self.added[found[0]][0] if found else None
+        return None
 
     # Control tokens inside a message are text: whoever writes "<|im_end|>" must not end the turn.
 
-    def _guard(self, messages: list[Message]) -> list[Message]:
-        return [{**message, "content": self._quoted(message["content"], message["role"])} for message in messages]
+    def _guard(self, messages: list[Message]) -> tuple[list[Message], tuple[str, str] | None]:
+        """The messages with quotes around their control tokens, and those quotes (None when there was nothing to quote)."""
+        if not any(self._control_in(message).search(message["content"]) for message in messages):
+            return messages, None
+        free = [quote for quote in QUOTES if not any(quote in message["content"] for message in messages)]
+        if len(free) < 2:
+            raise BadInput(
+                "This conversation holds the private-use characters U+10FFF0 to U+10FFFD beside control tokens.",
+                "Take them out.",
+            )
+        opening, closing = free[:2]
 
-    def _quoted(self, content: str, role: str) -> str:
-        control = self._control_in_answers if role == "assistant" else self._control_in_questions
-        if not control.search(content):
-            return content
-        plain = content.replace(TEXT_START, "").replace(TEXT_END, "")
-        return control.sub(lambda found: f"{TEXT_START}{found[0]}{TEXT_END}", plain)
+        def quoted(message: Message) -> str:
+            return self._control_in(message).sub(lambda found: f"{opening}{found[0]}{closing}", message["content"])
+
+        return [{**message, "content": quoted(message)} for message in messages], (opening, closing)
+
+    def _control_in(self, message: Message) -> re.Pattern:
+        return self._control_in_answers if message["role"] == "assistant" else self._control_in_questions
 
     @cached_property
     def _control_in_questions(self) -> re.Pattern:
@@ -193,13 +216,13 @@ class ChatTokenizer:
         """An answer may call a tool or think: tokens such as <think> that are not special stay tokens there."""
         return _alternatives(text for text, (id, special) in self.added.items() if special or id in self.stop_ids)
 
-    def _ids_of(self, text: str, quoted: list[tuple[int, int]]) -> tuple[list[int], list[tuple[int, int]]]:
+    def _ids_of(self, text: str, quoted: list[Span]) -> tuple[list[int], list[Span]]:
         """Ids and character spans of a rendered text, in which the quoted stretches are text even where they look like tokens."""
         if not quoted:
             encoding = self.tokenizer.encode(text, add_special_tokens=False)
             return encoding.ids, encoding.offsets
         ids: list[int] = []
-        spans: list[tuple[int, int]] = []
+        spans: list[Span] = []
         done = 0
         for start, end in [*quoted, (len(text), len(text))]:
             for part_ids, part_spans in (self._part(text, done, start), self._plain(text, start, end)):
@@ -208,7 +231,7 @@ class ChatTokenizer:
             done = end
         return ids, spans
 
-    def _part(self, text: str, start: int, end: int) -> tuple[list[int], list[tuple[int, int]]]:
+    def _part(self, text: str, start: int, end: int) -> tuple[list[int], list[Span]]:
         if start == end:
             return [], []
         if start == 0:
@@ -222,7 +245,7 @@ class ChatTokenizer:
         shift = start - (1 if skip else 0)
         return encoding.ids[skip:], [(first + shift, last + shift) for first, last in encoding.offsets[skip:]]
 
-    def _plain(self, text: str, start: int, end: int) -> tuple[list[int], list[tuple[int, int]]]:
+    def _plain(self, text: str, start: int, end: int) -> tuple[list[int], list[Span]]:
         """A control token's text as ordinary tokens."""
         quote = text[start:end]
         if not quote:
@@ -273,25 +296,24 @@ def read_template(folder: Path, config: dict[str, Any]) -> str | None:
 
 
 def _without_quotes(
-    marked: str, answers: list[tuple[int, int]]
-) -> tuple[str, list[tuple[int, int]], list[tuple[int, int]]]:
-    """The text without the marks around quoted control tokens: text, quoted spans, answer spans."""
-    if TEXT_START not in marked and TEXT_END not in marked:
+    marked: str, answers: list[Span], quotes: tuple[str, str] | None
+) -> tuple[str, list[Span], list[Span]]:
+    """The text without the quotes around control tokens: text, quoted spans, answer spans."""
+    if quotes is None:
         return marked, [], answers
-    places = [found.start() for found in re.finditer(f"[{TEXT_START}{TEXT_END}]", marked)]
+    opening, closing = quotes
+    places = [found.start() for found in re.finditer(f"[{opening}{closing}]", marked)]
 
     def moved(place: int) -> int:
-        return place - sum(1 for mark in places if mark < place)
+        return place - bisect_left(places, place)
 
-    quoted = [
-        (moved(found.start()), moved(found.end() - 1))
-        for found in re.finditer(f"{TEXT_START}[^{TEXT_START}{TEXT_END}]*{TEXT_END}", marked)
-    ]
-    text = marked.replace(TEXT_START, "").replace(TEXT_END, "")
+    found = re.finditer(f"{opening}[^{opening}{closing}]+{closing}", marked)  # a template may have cut a pair apart
+    quoted = [(moved(quote.start()), moved(quote.end())) for quote in found]
+    text = marked.replace(opening, "").replace(closing, "")
     return text, quoted, [(moved(start), moved(end)) for start, end in answers]
 
 
-def _overlapping(spans: list[tuple[int, int]], answers: list[tuple[int, int]]) -> list[bool]:
+def _overlapping(spans: list[Span], answers: list[Span]) -> list[bool]:
     """For each token whether it stands for any character of an answer. Both lists are in the order of the text."""
     trained, at = [], 0
     for start, end in spans:
