@@ -85,3 +85,6 @@ class TokenStats(BaseModel):
     histogram: list[tuple[int, int]]  # (rows up to so many tokens, how many rows)
     sampled: bool = False
     lengths: list[int]  # of each row, or of each sampled row, in the order of the file
+
+    def as_dict(self) -> dict:
+        return self.model_dump(mode="json")

@@ -1,0 +1,47 @@
+"""What every container gives: rows with their number and line, each a dict of columns or the fault that keeps it from being one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from studio.formats.format import RowFault
+
+ROW_BYTES = 1 << 20
+"""A larger row is refused: no base model could take it in, and a broken file looks just like it."""
+
+
+@dataclass
+class SourceRow:
+    number: int  # from 1
+    line: int | None  # where it starts in the file; None in Parquet
+    value: dict[str, Any] | None
+    fault: RowFault | None = None  # why there is no value
+
+
+@dataclass
+class Container:
+    kind: Literal["json", "jsonl", "csv", "parquet"]
+    rows: Iterator[SourceRow]
+    """Read once, in order. Raises BadInput where nothing after that place can be read."""
+    encoding: str | None = None
+    delimiter: str | None = None
+    columns: list[str] = field(default_factory=list)  # known before the first row in tables and Parquet
+    warnings: list[RowFault] = field(default_factory=list)  # about the file as a whole
+
+
+def too_large(text: str) -> bool:
+    return len(text) > ROW_BYTES or (4 * len(text) > ROW_BYTES and len(text.encode("utf-8", "surrogatepass")) > ROW_BYTES)
+
+
+def large_row() -> RowFault:
+    return RowFault("large", "The row is larger than 1 MB.", "Split it, or drop it; if rows are not that long, a closing quote or bracket is missing.")
+
+
+def as_row(number: int, line: int | None, value: Any) -> SourceRow:
+    """A JSON value as a row. What is not an object has no columns, so it is none."""
+    if isinstance(value, dict):
+        if value:
+            return SourceRow(number, line, value)
+        return SourceRow(number, line, None, RowFault("empty", "The row is an empty object.", "Fill it in, or drop it."))
+    name = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+    return SourceRow(number, line, None, RowFault("shape", f"The row is {name}, not an object with columns.", 'Write each row as {"column": value, ...}.'))

@@ -1,0 +1,117 @@
+"""Which container a file is, by its first bytes. Files that hold no rows are refused by name: archives, pointers, pictures, plain text."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from studio.containers import parquet
+from studio.containers.container import Container, SourceRow
+from studio.containers.json_lines import read_lines
+from studio.containers.json_values import JsonValues
+from studio.containers.tables import named, read_table, recognise_table
+from studio.containers.text import encoding_of, is_binary
+from studio.errors import BadInput
+from studio.formats.format import RowFault
+from studio.formats.strict_json import depth_of, parse
+
+HEAD = 1 << 16
+TAKEN = "Bring JSON, JSON Lines, CSV or Parquet."
+# (first bytes, what the file is, what to do)
+KNOWN = [
+    (b"version https://git-lfs.github.com/spec", "is a Git LFS pointer: it only names the data, which was not downloaded", "Fetch the data with 'git lfs pull', or download it from its page, and upload that file."),
+    (b"PK\x03\x04", "is a zip archive or an Excel workbook", "Unpack it and upload the file inside; save a workbook as CSV."),
+    (b"PK\x05\x06", "is an empty zip archive", TAKEN),
+    (b"\x1f\x8b", "is compressed with gzip", "Unpack it and upload the file inside."),
+    (b"BZh", "is compressed with bzip2", "Unpack it and upload the file inside."),
+    (b"\xfd7zXZ\x00", "is compressed with xz", "Unpack it and upload the file inside."),
+    (b"\x28\xb5\x2f\xfd", "is compressed with Zstandard", "Unpack it and upload the file inside."),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive", "Unpack it and upload the file inside."),
+    (b"Rar!", "is a RAR archive", "Unpack it and upload the file inside."),
+    (b"ARROW1", "is an Arrow file", "Write it as Parquet or JSON Lines."),
+    (b"\xff\xff\xff\xff", "is an Arrow stream", "Write it as Parquet or JSON Lines."),
+    (b"SQLite format 3", "is an SQLite database", "Write its table as CSV."),
+    (b"%PDF", "is a PDF", TAKEN),
+    (b"{\\rtf", "is a rich-text document", TAKEN),
+    (b"\x89PNG", "is a picture", TAKEN),
+    (b"\xff\xd8\xff", "is a picture", TAKEN),
+    (b"\x80\x04\x95", "is a Python pickle, which is never opened here because it could run code", "Write it as JSON Lines or Parquet."),
+    (b"<!DOCTYPE", "is a web page, perhaps the page about the data in place of the data", TAKEN),
+    (b"<html", "is a web page, perhaps the page about the data in place of the data", TAKEN),
+]  # fmt: skip
+YAML = re.compile(r"\s*(---\s*\n|-\s+\w+:(\s|$)|\w+:\s*\n\s+-\s)")
+
+
+def open_container(path: Path, known_columns: frozenset[str], text_limit: int) -> Container:
+    """The container in a file. Raises BadInput when there is none, or nothing in it.
+
+    known_columns: names that formats read, which tell a table's header from a sentence. text_limit: bytes that Parquet may unpack to.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    if not head:
+        raise BadInput("The file is empty.", TAKEN)
+    for magic, what, fix in KNOWN:
+        if head.startswith(magic):
+            raise BadInput(f"The file {what}.", fix)
+    if head[257:262] == b"ustar":
+        raise BadInput("The file is a tar archive.", "Unpack it and upload the file inside.")
+    if head.startswith((parquet.MAGIC, parquet.ENCRYPTED)):
+        return parquet.open_parquet(path, text_limit)
+    if is_binary(head):
+        raise BadInput("The file is binary and of no kind that is known here.", TAKEN)
+    return _open_text(path, known_columns)
+
+
+def _open_text(path: Path, known_columns: frozenset[str]) -> Container:
+    encoding, warnings = encoding_of(path)
+    first, lines = _beginning(path, encoding)
+    shown = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
+    if not first:
+        raise BadInput("There is nothing but blank lines in the file.", TAKEN)
+    if first == "[" or (first == "{" and not _one_row_per_line(lines)):
+        return Container("json", _closing(path, encoding, None, lambda file: JsonValues(file).rows()), shown, warnings=warnings)
+    if first == "{":
+        return Container("jsonl", _closing(path, encoding, None, read_lines), shown, warnings=warnings)
+    with open(path, encoding=encoding, newline="") as file:
+        table = recognise_table(file, known_columns)
+    if table is None:
+        raise _no_rows(lines)
+    rows = _closing(path, encoding, "", lambda file: read_table(file, table))
+    return Container("csv", rows, shown, table.delimiter, named(table.columns), warnings)
+
+
+def _closing(path: Path, encoding: str, newline: str | None, read) -> Iterator[SourceRow]:
+    with open(path, encoding=encoding, newline=newline) as file:
+        yield from read(file)
+
+
+def _beginning(path: Path, encoding: str) -> tuple[str, list[str]]:
+    """(the first character that is no blank, the first two lines that are not blank, cut where they are long)."""
+    lines: list[str] = []
+    with open(path, encoding=encoding) as file:
+        while len(lines) < 2 and (line := file.readline(2 * HEAD)):
+            if line.strip():
+                lines.append(line)
+    return (lines[0].lstrip()[0] if lines else ""), lines
+
+
+def _one_row_per_line(lines: list[str]) -> bool:
+    """JSON Lines, unless the first line opens an object that goes on in the second."""
+    if len(lines) < 2 or lines[1].startswith("{") or not lines[0].endswith("\n"):
+        return True
+    try:
+        return depth_of(lines[0]) > 60 or isinstance(parse(lines[0]), dict)
+    except RowFault as fault:
+        return fault.kind != "json"
+
+
+def _no_rows(lines: list[str]) -> BadInput:
+    """Why a text that is neither JSON nor a table is refused."""
+    text = "".join(lines)
+    if YAML.match(text):
+        return BadInput("The file is YAML, which is not read here.", TAKEN)
+    try:
+        parse(lines[0] if len(lines) == 1 else text)
+        return BadInput("The file is a single JSON value, not rows.", 'Write a list of objects, such as [{"prompt": "...", "completion": "..."}].')
+    except RowFault:
+        return BadInput("The file is plain text without rows and columns.", f"{TAKEN} Each row needs a prompt and a response.")

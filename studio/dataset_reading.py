@@ -1,0 +1,185 @@
+"""Read one data file: find its format, check every row, write the usable ones, and report what was found."""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from studio.containers import Container, SourceRow, open_container
+from studio.dataset_report import SHOWN_FINDINGS, Finding, Report
+from studio.errors import BadInput, Invalid, clip
+from studio.folders import DatasetFolder
+from studio.formats import FORMATS, Conversation, Format, RowFault
+from studio.formats.columns import check_mapping, guess
+from studio.formats.conversation import check
+from studio.formats.unusable import reason_against
+from studio.rows import RowWriter
+
+SAMPLE = 64  # rows that tell the format
+COLUMNS = 200  # names kept of a file whose rows have ever new ones
+EXAMPLE_CHARACTERS = 2000
+KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
+
+
+class ReadingRequest(BaseModel):
+    """What to read, and how; crosses to the process that reads uploads as request.json."""
+
+    file: Path
+    file_name: str  # as the person knows it
+    format: str | None = None  # None: find out
+    mapping: dict[str, str] | None = None
+    heldout_file: Path | None = None  # a second file whose rows are held out
+    text_limit: int = 2 << 30  # bytes of text in one data set
+    memory_mb: int | None = None
+    cpu_seconds: int | None = None
+    write: bool = True
+
+
+def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
+    """The report on a file; with a folder, its usable rows are in messages.jsonl there.
+
+    Raises BadInput for a file in which no rows can be told apart, Invalid for a format or mapping that does not exist.
+    """
+    if request.format is not None and request.format not in FORMATS:
+        raise Invalid(f"There is no format '{clip(request.format)}'.", f"Choose one of: {', '.join(FORMATS)}.", "format")
+    container = open_container(request.file, KNOWN_COLUMNS, request.text_limit)
+    rows, sample = _look_ahead(container.rows)
+    values = [row.value for row in sample if row.value is not None]
+    report = Report(file_name=request.file_name, container=container.kind, encoding=container.encoding, delimiter=container.delimiter)
+    report.columns = list(container.columns) or list(dict.fromkeys(name for value in values for name in value))[:COLUMNS]
+    report.upload_bytes = request.file.stat().st_size
+    report.upload_sha256 = _sha256(request.file, request.heldout_file)
+    reading = _Reading(report, RowWriter(folder, request.text_limit))
+    for warning in container.warnings:
+        reading.note(None, warning, "warning")
+    format = _choose_format(report, request, values)
+    reading.take(rows, format)
+    if format and request.heldout_file:
+        reading.take(open_container(request.heldout_file, KNOWN_COLUMNS, request.text_limit).rows, format, heldout=True)
+    reading.finish()
+    return report
+
+
+def _look_ahead(rows: Iterator[SourceRow]) -> tuple[Iterator[SourceRow], list[SourceRow]]:
+    sample = list(islice(rows, SAMPLE))
+    return chain(sample, rows), sample
+
+
+def _choose_format(report: Report, request: ReadingRequest, values: list[dict]) -> Format | None:
+    """The format that was asked for or that most rows have; None when a mapping is needed first."""
+    if request.mapping:
+        format = FORMATS["columns"]
+        check_mapping(request.mapping, report.columns)
+        report.mapping = request.mapping
+    else:
+        shape = reason_against(values)
+        if shape and request.format is None:
+            raise BadInput(shape.problem, shape.fix)
+        format = FORMATS[request.format] if request.format else recognise(values)
+        report.mapping = (format or FORMATS["columns"]).mapping(report.columns)
+    if format is None or (format.name == "columns" and not request.mapping):
+        report.needs_mapping = bool(values)
+        return None
+    report.format, report.format_title = format.name, format.title
+    used = {report.mapping[part] for part in report.mapping} if request.mapping else format.uses
+    report.unused_columns = [name for name in report.columns if name not in used]
+    return format
+
+
+def recognise(values: list[dict]) -> Format | None:
+    """The format that most of these rows have; of equals the most particular. None when no row has any."""
+    counted = [(sum(map(format.fits, values)), format.standing, name) for name, format in FORMATS.items()]
+    fitting, _, name = max(counted)
+    return FORMATS[name] if fitting else None
+
+
+class _Reading:
+    """The report while it is being made."""
+
+    def __init__(self, report: Report, writer: RowWriter):
+        self.report, self.writer = report, writer
+        self._seen: dict[int, int] = {}  # hash of a conversation → its row
+        self._columns: set[str] = set(report.columns) | set(report.unused_columns)
+        self._bad: list[Finding] = []
+        self._warnings: list[Finding] = []
+
+    def take(self, rows: Iterator[SourceRow], format: Format | None, heldout: bool = False) -> None:
+        """Check each row and write the usable ones. Without a format rows are only counted."""
+        for row in rows:
+            self.report.rows_total += 1
+            try:
+                if row.fault:
+                    raise row.fault
+                if format:
+                    self._use(row, check(format.read(row.value, self.report.mapping)), format, heldout)
+            except RowFault as fault:
+                self.report.rows_bad += 1
+                self.note(row, fault, "bad")
+
+    def _use(self, row: SourceRow, found: Conversation, format: Format, heldout: bool) -> None:
+        report = self.report
+        warnings = [*found.warnings, *self._new_columns(row, format), *self._duplicate(row, found)]
+        self.writer.write(row.number, row.line, found.messages, heldout)
+        for warning in warnings:
+            self.note(row, warning, "warning")
+        turns = sum(message["role"] == "assistant" for message in found.messages)
+        report.rows_ready += 1
+        report.rows_warned += bool(warnings)
+        report.heldout_rows += heldout
+        report.turns += turns
+        report.multi_turn_rows += turns > 1
+        report.system_rows += found.messages[0]["role"] == "system"
+        report.characters += sum(len(message["content"]) for message in found.messages)
+        if len(report.examples) < 3:
+            shown = [{**message, "content": clip_text(message["content"])} for message in found.messages]
+            report.examples.append({"row": row.number, "line": row.line, "messages": shown, "heldout": heldout})
+
+    def _new_columns(self, row: SourceRow, format: Format) -> Iterator[RowFault]:
+        for name in row.value.keys() - self._columns:
+            if len(self._columns) < COLUMNS:
+                self._columns.add(name)
+                self.report.columns.append(name)
+                if name not in format.uses:
+                    self.report.unused_columns.append(name)
+                    yield RowFault("column", f"The column '{clip(name, 40)}' is first seen here; it is not used.", "Nothing, unless it holds what should be learned.", clip(name, 100))
+
+    def _duplicate(self, row: SourceRow, found: Conversation) -> Iterator[RowFault]:
+        digest = hashlib.blake2b(digest_size=8)
+        for message in found.messages:
+            digest.update(f"{message['role']}\0{message['content']}\0".encode())
+        first = self._seen.setdefault(int.from_bytes(digest.digest()), row.number)
+        if first != row.number:
+            yield RowFault("duplicate", f"It is exactly the same as row {first}, so it is learned twice.", "Take it out unless it should count double.")
+
+    def note(self, row: SourceRow | None, fault: RowFault, severity: str) -> None:
+        self.report.findings_total += 1
+        self.report.kinds[fault.kind] = self.report.kinds.get(fault.kind, 0) + 1
+        shown = self._bad if severity == "bad" else self._warnings
+        if len(shown) < SHOWN_FINDINGS:
+            place = {"row": row.number, "line": row.line} if row else {}
+            shown.append(Finding(**place, field=fault.field, kind=fault.kind, problem=fault.problem, fix=fault.fix, severity=severity))
+
+    def finish(self) -> None:
+        report = self.report
+        if report.rows_total == 0:
+            raise BadInput("There are no rows in the file.", "Each row needs a prompt and a response.")
+        if report.rows_ready == 1:
+            self.note(None, RowFault("few", "There is a single usable row, and the model will learn little but that.", "Bring more rows; a hundred or more are usual."), "warning")
+        report.sha256 = self.writer.finish()
+        report.size_bytes = self.writer.size_bytes
+        report.findings = self._bad + self._warnings
+
+
+def clip_text(text: str) -> str:
+    return text if len(text) <= EXAMPLE_CHARACTERS else text[:EXAMPLE_CHARACTERS] + " …"
+
+
+def _sha256(*files: Path | None) -> str:
+    digest = hashlib.sha256()
+    for path in filter(None, files):
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""Columns of one's own: the person says which column holds the prompt, which the answer, or which a whole conversation."""
+
+from studio.errors import Invalid, clip
+from studio.formats.conversation import read_messages
+from studio.formats.fields import read_columns
+from studio.formats.format import Conversation, Format, Mapped, Row, RowFault
+
+PARTS = {
+    "prompt": "what the person says",
+    "context": "what belongs to it, put below (optional)",
+    "response": "the answer to learn",
+    "system": "the system message (optional)",
+    "messages": "a whole conversation, instead of prompt and response",
+}
+GUESSES = {
+    "prompt": ("prompt", "instruction", "question", "query", "user", "human", "input", "request", "source", "title"),
+    "response": ("response", "completion", "answer", "output", "assistant", "bot", "reply", "chosen", "target", "answers", "answer1", "text", "label"),
+    "context": ("context", "input", "passage"),
+    "system": ("system", "system_prompt"),
+}
+
+
+def guess(columns: list[str]) -> dict[str, str]:
+    """A suggestion for columns that no format knows; each column is suggested once."""
+    found: dict[str, str] = {}
+    for part, names in GUESSES.items():
+        lowered = {column.lower(): column for column in columns if column not in found.values()}
+        near = next((lowered[name] for name in names if name in lowered), None)
+        if near is not None:
+            found[part] = near
+    return found
+
+
+def check_mapping(mapping: Mapped, columns: list[str]) -> None:
+    """Raises Invalid unless the mapping names columns that exist, and enough of them."""
+    for part, column in mapping.items():
+        if part not in PARTS:
+            raise Invalid(f"There is no part '{clip(part)}' of a conversation.", f"Map columns to: {', '.join(PARTS)}.", "mapping")
+        if column not in columns:
+            raise Invalid(f"The file has no column '{clip(column)}'.", f"Its columns are: {clip(', '.join(columns), 300)}.", "mapping")
+    if "messages" not in mapping and not {"prompt", "response"} <= set(mapping):
+        raise Invalid("The mapping does not say which columns hold the prompt and the response.", "Choose one for each, or one that holds whole conversations.", "mapping")
+
+
+def read(row: Row, mapping: Mapped) -> Conversation:
+    there = {part: column for part, column in mapping.items() if column in row}
+    if "messages" in mapping:
+        return read_messages(row.get(mapping["messages"]), mapping["messages"], row.get(mapping.get("system", "")))
+    for part in ("prompt", "response"):
+        if part not in there:
+            raise RowFault("column", f"The row has no column '{clip(mapping[part], 40)}'.", "Add it, or drop the row.", mapping[part])
+    return read_columns(row, there)
+
+
+FORMAT = Format("columns", "Columns of your own", '{"title": "Soup", "recipe": "Boil ..."} with prompt = title and response = recipe', lambda _row: False, read, guess, frozenset())

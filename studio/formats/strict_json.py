@@ -1,0 +1,73 @@
+"""JSON as the standard has it, with limits: no NaN, no doubled keys, nothing nested deeper than 64, so that no row means two things."""
+
+import json
+import math
+import re
+from typing import Any
+
+from studio.errors import clip
+from studio.formats.format import RowFault
+
+DEPTH = 64
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
+
+
+def depth_of(text: str) -> int:
+    """How deep brackets are nested, without recursion (json.loads recurses, and deep rows end some parsers with a crash)."""
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(text):
+        mark = found[0]
+        if mark in "{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in "}]":
+            depth -= 1
+    return deepest
+
+
+def parse(text: str, field: str | None = None) -> Any:
+    """The value of a JSON text. Raises RowFault with what is wrong, and where in the text."""
+    if text.count("{") + text.count("[") > DEPTH and depth_of(text) > DEPTH:
+        raise RowFault("depth", f"It is nested more than {DEPTH} deep.", "Write it flatter, or drop the row.", field)
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise RowFault("json", f"This is not valid JSON: {_in_words(error)}.", "Mend it, or drop the row.", field) from None
+    except ValueError:  # a whole number of more digits than Python takes
+        raise RowFault("number", "It holds a number with thousands of digits.", "Write it as text, or drop the row.", field) from None
+
+
+def _in_words(error: json.JSONDecodeError) -> str:
+    place = f"at character {error.pos + 1}"
+    said = error.msg[0].lower() + error.msg[1:]
+    if error.msg.startswith("Invalid control character"):
+        return f"a line break or control character stands inside a text {place}, where \\n or \\u00.. should be written"
+    if error.msg.startswith("Unterminated string"):
+        return f"a text that begins {place} has no closing quote"
+    if error.msg == "Extra data":
+        return f"more follows after its end {place}"
+    return f"{said.removesuffix(' starting at')} {place}"
+
+
+def _no_doubled_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise RowFault("keys", f"It has '{clip(twice, 40)}' twice, so it is not clear which is meant.", "Keep one of them, or drop the row.", twice)
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise RowFault("number", f"It holds {clip(text, 30)}, a number too large to be kept.", "Write it as text, or drop the row.")
+    return number
+
+
+def _no_constant(name: str) -> Any:
+    raise RowFault("number", f"It holds {name}, which is not valid JSON.", "Write null or a text instead, or drop the row.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_doubled_keys, parse_float=_finite, parse_constant=_no_constant)

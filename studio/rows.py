@@ -1,0 +1,85 @@
+"""messages.jsonl: write it once, read any page of it at once, iterate over it to train."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from studio.errors import BadInput
+from studio.folders import DatasetFolder, read_json, write_json
+
+STRIDE = 256
+"""The index holds the place of every 256th row: 64 kB for four million rows."""
+
+
+class RowWriter:
+    """Writes messages.jsonl and counts what it holds; with no folder it only counts."""
+
+    def __init__(self, folder: DatasetFolder | None, most_bytes: int):
+        self._folder = folder
+        self._file = open(folder.messages, "wb") if folder else None  # noqa: SIM115 closed in finish() or with the process
+        self._hash = hashlib.sha256()
+        self._most_bytes = most_bytes
+        self._offsets: list[int] = []
+        self.rows = self.size_bytes = 0
+
+    def write(self, row: int, line: int | None, messages: list[dict[str, str]], heldout: bool) -> None:
+        """Raises BadInput when all rows together are larger than a data set may be."""
+        text = json.dumps({"row": row, "line": line, "messages": messages, "heldout": heldout}, ensure_ascii=False) + "\n"
+        data = text.encode()
+        if self.size_bytes + len(data) > self._most_bytes:
+            raise BadInput(f"The rows up to row {row} are more than {self._most_bytes >> 20:,} MB of text, the most that one data set may hold.", "Split the file.")
+        if self.rows % STRIDE == 0:
+            self._offsets.append(self.size_bytes)
+        self._hash.update(data)
+        if self._file:
+            self._file.write(data)
+        self.rows += 1
+        self.size_bytes += len(data)
+
+    def finish(self) -> str:
+        """Everything is on disk and read-only from here on; the sha256 of the file."""
+        if self._file and self._folder:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            os.fchmod(self._file.fileno(), 0o400)
+            self._file.close()
+            write_json(self._folder.index, {"stride": STRIDE, "rows": self.rows, "offsets": self._offsets})
+        return self._hash.hexdigest()
+
+
+def iter_training_rows(folder: DatasetFolder) -> Iterator[dict[str, Any]]:
+    """Every row in order: {"row", "line", "messages", "heldout"}."""
+    return _from(folder, 0)
+
+
+def read_rows(folder: DatasetFolder, start: int = 0, count: int | None = None) -> list[dict[str, Any]]:
+    """`count` rows from the one at `start` (counted from 0), or all from there on; fewer at the end."""
+    if start < 0 or (count is not None and count < 1):
+        return []
+    index = read_json(folder.index, {"stride": STRIDE, "offsets": [0]})
+    block = min(start // index["stride"], len(index["offsets"]) - 1)
+    skip = start - block * index["stride"]
+    rows = _lines(folder.messages, index["offsets"][block])
+    return [json.loads(line) for line in islice(rows, skip, None if count is None else skip + count)]
+
+
+def read_sample(folder: DatasetFolder, wanted: set[int]) -> Iterator[dict[str, Any]]:
+    """The rows at these places (counted from 0), in order; the lines between are passed over unread."""
+    return (json.loads(line) for number, line in enumerate(_lines(folder.messages, 0)) if number in wanted)
+
+
+def _from(folder: DatasetFolder, offset: int) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for line in _lines(folder.messages, offset))
+
+
+def _lines(path: Path, offset: int) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            yield from file
+    except FileNotFoundError:
+        raise BadInput(f"The data set's file {path.name} is gone from {path.parent}.", "Upload the data again.") from None
