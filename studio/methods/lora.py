@@ -96,4 +96,4 @@ def add_to(settings: LoraSettings, model):
     return get_peft_model(model, config)
 
 
-METHOD = Method(name="lora", title="LoRA", settings=LoraSettings, check=check, trainable_parameters=trainable_parameters, add_to=add_to)
+METHOD = Method(name="lora", title="LoRA", settings=LoraSettings, check=check, trainable_parameters=trainable_parameters, modules=targeted, add_to=add_to)

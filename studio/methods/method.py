@@ -31,5 +31,7 @@ class Method:
     """check(settings, facts): raises Invalid when the settings cannot be used on a model with these facts."""
     trainable_parameters: Callable[[Any, "ModelFacts"], int]
     """trainable_parameters(settings, facts): how many numbers this method would learn on that model."""
+    modules: Callable[[Any, "ModelFacts"], list[tuple[str, int, int]]]
+    """modules(settings, facts): (name, inputs, outputs) of every linear layer that the method changes: what memory and file size follow from."""
     add_to: Callable[[Any, Any], Any]
     """add_to(settings, model): the transformers model with the method's parameters added (a PeftModel). Imports torch inside."""
