@@ -64,6 +64,14 @@ def clean_name(text: str) -> str:
     return " ".join("".join(c for c in composed if unicodedata.category(c)[0] != "C" or c in "\t\n ").split())
 
 
+def given_name(text: str) -> str:
+    """The name that a person gives to a thing, cleaned. Raises Invalid when nothing is left of it, or too much."""
+    name = clean_name(text)
+    if not 1 <= len(name) <= 100:
+        raise Invalid("A name has 1 to 100 characters that can be seen.", "Choose another.", "name")
+    return name
+
+
 def known_method(value: Any) -> Any:
     """Fill in the method's name where it is left out, and refuse names that there are no methods for."""
     if not isinstance(value, dict):
