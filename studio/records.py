@@ -240,6 +240,12 @@ class Adapter(Record):
     base_heldout_loss: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
+    model: Mapped["BaseModel"] = relationship(lazy="joined", viewonly=True)
+
+    @property
+    def base_model_name(self) -> str:
+        return self.model.name
+
 
 class Comparison(Record):
     """One question and the answers it got from the base and the adapters."""
