@@ -3,12 +3,12 @@
 from html import escape
 
 import gradio as gr
-from sqlalchemy import func, select
 
 from studio import pages
+from studio.devices import DeviceFacts, planned_device
+from studio.overview import open_runs
 from studio.pages import parts, words
 from studio.pages.events import every, on_load, plain
-from studio.records import LIVE, Run, Status
 from studio.studio import Studio
 
 REFRESH_SECONDS = 5
@@ -24,7 +24,7 @@ def shell(studio: Studio, page: pages.Page) -> None:
     rail = gr.HTML(rail_html(page), elem_classes=["ls-shell"], js_on_load=None, apply_default_css=False)
 
     def refresh() -> str:
-        return rail_html(page, *queue(studio), device_html(this_machine()))
+        return rail_html(page, *open_runs(studio), device_html(planned_device(studio)))
 
     on_load(refresh, rail)
     every(REFRESH_SECONDS, refresh, rail)
@@ -70,28 +70,10 @@ def _no_device() -> str:
     return '<div class="ls-device" aria-busy="true"><b>Device</b>Looking…</div>'
 
 
-def device_html(device) -> str:
+def device_html(device: DeviceFacts) -> str:
     used = max(device.memory_bytes - device.free_bytes, 0)
     share = used / device.memory_bytes if device.memory_bytes else 0
     return (
         f'<div class="ls-device"><b>{parts.text(device.name)}</b>{words.memory(used)} of {words.memory(device.memory_bytes)} in use'
         f'<div class="ls-meter" role="img" aria-label="{share:.0%} of its memory in use"><i style="width:{share:.1%}"></i></div></div>'
     )
-
-
-def queue(studio: Studio) -> tuple[int, int]:
-    """(runs that hold a device, runs that wait for one)."""
-    with studio.database.read() as session:
-        counted = dict(session.execute(select(Run.state, func.count()).group_by(Run.state)).all())
-    return sum(counted.get(state, 0) for state in LIVE), counted.get(Status.QUEUED, 0) + counted.get(
-        Status.RETRY_WAIT, 0
-    )
-
-
-def this_machine():
-    import types
-
-    import psutil
-
-    m = psutil.virtual_memory()
-    return types.SimpleNamespace(name="CPU", memory_bytes=m.total, free_bytes=m.available)
