@@ -49,7 +49,7 @@ class Update:
             flat.add_(self.bias.to(flat.dtype))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LoadedAdapter:
     """One adapter whose weights are in memory."""
 
@@ -59,9 +59,10 @@ class LoadedAdapter:
     sha256: str  # of the weights that were read
     updates: dict[str, Update]  # by the module's name in the base
     layers_changed: int
+    self_check: str | None = None  # how the comparison with PEFT went
 
     def proof(self) -> dict:
-        return {"adapter": self.id, "name": self.name, "sha256": self.sha256, "layers_changed": self.layers_changed}
+        return {"adapter": self.id, "name": self.name, "sha256": self.sha256, "layers_changed": self.layers_changed, "self_check": self.self_check}
 
 
 class RowAdapters:

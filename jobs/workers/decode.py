@@ -78,10 +78,11 @@ class Batch:
     and each row counts its own positions.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, adapters: RowAdapters):
+        """`adapters` is the model's only one: its hooks are on while this batch computes."""
         self.model = model
         self.answers: list[Answer] = []
-        self._adapters = RowAdapters(model)
+        self._adapters = adapters
         self._cache = None
         self._mask = torch.zeros((0, 0), dtype=torch.long, device=model.device)  # [rows, cached tokens]: 0 where padding is
         self._takes = frozenset(inspect.signature(model.forward).parameters)
@@ -118,9 +119,6 @@ class Batch:
         if any(answer.stopped_by for answer in self.answers):
             self._regroup([(self.answers, self._cache, self._mask)])
 
-    def close(self) -> None:
-        self._adapters.put_on([])
-
     def _forward(self, rows: list[Answer], ids: torch.Tensor, mask: torch.Tensor, cache) -> torch.Tensor:
         """Logits [rows, vocabulary] after the last of `ids` [rows, new tokens]."""
         self._adapters.put_on([row.adapter for row in rows])
@@ -145,13 +143,34 @@ def _by_adapter(answers: Iterable[Answer]) -> list[Answer]:
     return sorted(answers, key=lambda answer: answer.adapter.id if answer.adapter else "")
 
 
-def finish(model, answers: list[Answer]) -> list[Answer]:
-    """Write these answers to their ends, in one batch."""
-    batch = Batch(model)
+class OneByOne:
+    """The same as a Batch, but every answer is computed alone: for models whose rows would not be what they are alone."""
+
+    def __init__(self, model, adapters: RowAdapters):
+        self.model, self._adapters = model, adapters
+        self._batches: list[Batch] = []
+
+    def join(self, answers: Iterable[Answer]) -> list[tuple[Answer, int]]:
+        written = []
+        for answer in answers:
+            batch = Batch(self.model, self._adapters)
+            written += batch.join([answer])
+            self._batches.append(batch)
+        return written
+
+    def step(self) -> list[tuple[Answer, int]]:
+        written = [pair for batch in self._batches for pair in batch.step()]
+        self._batches = [batch for batch in self._batches if batch.answers]
+        return written
+
+
+def finish(model, adapters: RowAdapters, answers: list[Answer]) -> list[Answer]:
+    """Write these answers to their ends in one batch of their own, and leave the model without hooks."""
+    batch = Batch(model, adapters)
     try:
         batch.join(answers)
         while batch.step():
             pass
     finally:
-        batch.close()
+        adapters.put_on([])
     return answers

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.training
 
 torch = pytest.importorskip("torch")
 
-from jobs.workers.adapters_in_memory import load_adapter
+from jobs.workers.adapters_in_memory import RowAdapters, load_adapter
 from jobs.workers.decode import Answer, Batch, Sampling, finish
 from tests.workers.tiny_models import save_adapter, tiny_model
 
@@ -46,7 +46,7 @@ def peft_greedy(model, folder, prompt, tokens=24):
 
 
 def test_the_base_answers_as_the_plain_model_beside_a_longer_conversation_and_an_adapter(model, adapter):
-    base, longer, adapted = finish(model, [answer(SHORT), answer(LONG), answer(LONG, adapter)])
+    base, longer, adapted = finish(model, RowAdapters(model), [answer(SHORT), answer(LONG), answer(LONG, adapter)])
     assert base.ids == greedy(model, SHORT)
     assert longer.ids == greedy(model, LONG)
     assert adapted.ids == peft_greedy(model, adapter.folder, LONG)

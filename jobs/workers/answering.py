@@ -1,0 +1,192 @@
+"""Answering: one base model in memory, and one thread that lets the answers of all open questions grow together."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from jobs.workers.adapters_in_memory import AdaptersInMemory, LoadedAdapter, RowAdapters
+from jobs.workers.decode import Answer, Batch, OneByOne, Sampling
+from jobs.workers.load import load_base_model
+from jobs.workers.questions import Inbox, Question
+from jobs.workers.self_check import EQUAL, check_adapter, check_base
+from jobs.workers.text_stream import TextStream
+from studio.errors import BadInput, StudioError
+from studio.folders import BaseModelFolder, DataFolder
+from studio.model_facts import ModelFacts
+from studio.tokens import ChatTokenizer
+
+MOST_ROWS = 16  # answers that grow at once; further questions wait for their turn
+SHORTEST_ANSWER = 32  # tokens that a long conversation leaves for the answer, where the context allows
+
+
+@dataclass(eq=False)
+class Column:
+    """One answer of a question, on its way to the page."""
+
+    question: Question
+    index: int
+    answer: Answer
+    text: TextStream
+    proof: dict
+    cut_by_context: bool
+
+    def tell(self, **event) -> None:
+        self.question.tell({"column": self.index, **event})
+
+
+class Answering:
+    """Everything here belongs to the thread that calls `load` and then `run`."""
+
+    def __init__(self, folder: BaseModelFolder, device: str, inbox: Inbox):
+        self.folder, self.device, self.inbox = folder, device, inbox
+        self._waiting: deque[Question] = deque()
+        self._columns: dict[Answer, Column] = {}
+
+    def load(self) -> None:
+        """Raises StudioError when the base model cannot be loaded."""
+        torch.set_grad_enabled(False)
+        facts = ModelFacts.model_validate_json(self.folder.facts.read_bytes())
+        self.context = facts.context_length
+        device, precision = where_to_compute(self.device)
+        self.model = load_base_model(self.folder.model, precision, device)
+        self.tokenizer = ChatTokenizer.load(self.folder.model)
+        self.stop_ids = frozenset(self.tokenizer.stop_ids)
+        self.adapters = AdaptersInMemory(self.model, facts.fingerprint)
+        self.rows = RowAdapters(self.model)
+        self.base_check = check_base(self.model, self.rows, self.tokenizer)
+        together = self.base_check == EQUAL  # an architecture that pads differently still answers right, alone
+        self.batch = Batch(self.model, self.rows) if together else OneByOne(self.model, self.rows)
+
+    def run(self) -> None:
+        """Answer for ever."""
+        while True:
+            self._take_in()
+            for question in self._admitted():
+                self._begin(question)
+            for column in [column for column in self._columns.values() if column.question.cancelled.is_set()]:
+                column.answer.cancel()
+                self._end(column)
+            self._tell(self.batch.step())
+
+    def _take_in(self) -> None:
+        """Move new questions into the queue; wait for one when there is nothing to do."""
+        wait = not (self._columns or self._waiting)
+        while question := self.inbox.take(wait):
+            self._waiting.append(question)
+            if self._rows_with(*self._waiting) > MOST_ROWS:
+                question.tell({"notice": "Many answers are being written; this one waits for its turn."})
+            wait = False
+
+    def _admitted(self) -> list[Question]:
+        """The questions whose turn has come."""
+        admitted: list[Question] = []
+        while self._waiting:
+            first, alone = self._waiting[0], not (self._columns or admitted)
+            if not alone and self._rows_with(first, *admitted) > MOST_ROWS:
+                break
+            self._waiting.popleft()
+            if first.cancelled.is_set():
+                first.end()
+            else:
+                admitted.append(first)
+        return admitted
+
+    def _rows_with(self, *questions: Question) -> int:
+        return len(self._columns) + sum(len(question.columns) for question in questions)
+
+    def _begin(self, question: Question) -> None:
+        """Load what the columns need and let their answers join the batch."""
+        try:
+            columns = [self._column(question, index, asked) for index, asked in enumerate(question.columns)]
+        except StudioError as error:
+            question.fail(error)
+            return
+        self._columns |= {column.answer: column for column in columns}
+        self._tell(self.batch.join([column.answer for column in columns]))
+
+    def _column(self, question: Question, index: int, asked: dict) -> Column:
+        adapter, proof = None, {"adapter": None, "name": None, "sha256": None, "layers_changed": 0, "self_check": self.base_check}
+        if asked["adapter"]:
+            adapter = self._adapter(question, asked["adapter"])
+            proof = adapter.proof()
+        prompt, left_out = self._prompt(asked["messages"], question.max_new_tokens)
+        if left_out:
+            gone = "its first message was" if left_out == 1 else f"its first {left_out} messages were"
+            question.tell({"column": index, "notice": f"The conversation is longer than the model's context of {self.context} tokens: {gone} left out."})
+        most = min(question.max_new_tokens, self.context - len(prompt))
+        sampling = Sampling(question.temperature, question.top_p, question.seed)
+        answer = Answer(prompt, self.stop_ids, most, adapter, sampling)
+        return Column(question, index, answer, TextStream(self.tokenizer.decode), proof, most < question.max_new_tokens)
+
+    def _adapter(self, question: Question, asked: dict) -> LoadedAdapter:
+        """The adapter, compared with PEFT when it is read for the first time."""
+        wanted = {column["adapter"]["id"] for column in question.columns if column["adapter"]}
+        answering = {column.answer.adapter.id for column in self._columns.values() if column.answer.adapter}
+        folder = DataFolder(self.folder.path.parent.parent).adapter(asked["id"])
+        adapter = self.adapters.get(asked["id"], folder.path, asked["name"], in_use=wanted | answering)
+        if adapter.self_check is None:
+            adapter.self_check = check_adapter(self.model, self.rows, self.tokenizer, adapter)
+        return adapter
+
+    def _prompt(self, messages: list[dict], wanted: int) -> tuple[list[int], int]:
+        """The prompt's tokens and how many of the oldest messages had to be left out for the context."""
+        room = self.context - min(wanted, max(1, min(SHORTEST_ANSWER, self.context // 4)))
+        for left_out, shorter in shortened(messages):
+            ids = self.tokenizer.prompt(shorter)
+            if len(ids) <= room:
+                return ids, left_out
+        raise BadInput(f"The last message makes {len(ids)} tokens, and this model reads {self.context} at most, its answer included.", "Shorten the message.", "messages")
+
+    def _tell(self, written: list[tuple[Answer, int]]) -> None:
+        for answer, token in written:
+            column = self._columns[answer]
+            if token not in self.stop_ids and (text := column.text.add(token)):
+                column.tell(text=text)
+            if answer.stopped_by:
+                self._end(column)
+
+    def _end(self, column: Column) -> None:
+        answer, question = column.answer, column.question
+        del self._columns[answer]
+        if rest := column.text.end():
+            column.tell(text=rest)
+        if answer.stopped_by == "length" and column.cut_by_context:
+            column.tell(notice=f"The answer ends here: the model's context of {self.context} tokens is full.")
+        column.tell(done=True, stopped_by=answer.stopped_by, **measured(answer), proof=column.proof)
+        if not any(other.question is question for other in self._columns.values()):
+            question.end()
+
+
+def shortened(messages: list[dict]) -> Iterator[tuple[int, list[dict]]]:
+    """(left out, messages) for ever shorter conversations that still begin with a question; instructions stay."""
+    system = [message for message in messages[:1] if message["role"] == "system"]
+    turns = messages[len(system) :]
+    for start, message in enumerate(turns):
+        if start == 0 or message["role"] == "user":
+            yield start, system + turns[start:]
+
+
+def measured(answer: Answer) -> dict:
+    """Tokens and speed of an answer; an end-of-turn token is no part of it."""
+    if answer.first_at is None:
+        return {"tokens": 0, "seconds": round(time.monotonic() - answer.asked_at, 4), "first_token_seconds": None, "tokens_per_second": None}
+    seconds, first = answer.last_at - answer.asked_at, answer.first_at - answer.asked_at
+    steps = len(answer.ids) - 1
+    return {
+        "tokens": len(answer.ids) - (answer.stopped_by == "end"),
+        "seconds": round(seconds, 4),
+        "first_token_seconds": round(first, 4),
+        "tokens_per_second": round(steps / (seconds - first) if steps else 1 / max(seconds, 1e-6), 2),
+    }
+
+
+def where_to_compute(wanted: str) -> tuple[str, str]:
+    """(device, precision): half precision only where the device has it; on a CPU it is many times slower (docs/decisions.md)."""
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return "cpu", "fp32"
+    if not torch.cuda.is_available():
+        raise BadInput("The studio is told to use a GPU, and there is none that can be used.", "Start it with --device auto.", "device")
+    return "cuda", "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

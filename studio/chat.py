@@ -1,0 +1,255 @@
+"""Chat: starts the worker that holds a base model, asks it, and passes its answers on while they are written."""
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from studio.child_environment import PROJECT, child_environment
+from studio.errors import BadInput, Conflict, Invalid, StudioError, TooLarge, TooMany, Unavailable, clip
+from studio.folders import ChatFolder, read_json, write_json
+from studio.records import BaseModel
+from studio.studio import Studio
+
+MODULE = "jobs.workers.chat"
+LONGEST_PATH = 100  # bytes of a UNIX socket's path; the kernel takes 107
+LONGEST_EVENT = 16 * 2**20  # bytes
+START_SECONDS = 60.0  # until a new worker listens; it does so before it loads the model
+DRAIN_SECONDS = 60.0  # that open answers on another base model get to end before theirs is put away
+KILL_SECONDS = 10.0
+KINDS = {kind.status: kind for kind in (StudioError, Conflict, Invalid, TooLarge, TooMany, Unavailable)}
+_children: dict[int, subprocess.Popen] = {}  # started by this process, to be collected when they end
+
+
+async def answer(studio: Studio, base: BaseModel, question: dict) -> AsyncIterator[dict]:
+    """Events of one question (as in jobs/workers/chat.py), without its end. Raises StudioError; closing cancels at once.
+
+    A worker that ended just before it was asked says nothing at all: then a new one is started and asked once more.
+    """
+    for last_try in (False, True):
+        pid = await asyncio.to_thread(ready_worker, studio, base)
+        heard = False
+        async for event in _ask(studio, question):
+            heard = True
+            if "error" in event:
+                raise _error(event["error"])
+            if "end" in event:
+                return
+            yield event
+        if heard or last_try:
+            raise await asyncio.to_thread(_ended_early, studio, pid)
+
+
+async def _ask(studio: Studio, question: dict) -> AsyncIterator[dict]:
+    """What the worker sends, until it closes the connection."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(socket_path(studio), limit=LONGEST_EVENT)
+    except OSError:
+        return
+    try:
+        writer.write(json.dumps(question, ensure_ascii=False).encode() + b"\n")
+        await writer.drain()
+        while (line := await reader.readline()).endswith(b"\n"):
+            yield json.loads(line)
+    except ConnectionError:
+        return
+    finally:
+        writer.close()
+
+
+def ready_worker(studio: Studio, base: BaseModel) -> int:
+    """The pid of the worker that holds this base model, started when it is not there. One worker at a time: another base's ends first.
+
+    Raises Unavailable with the log's last lines when it does not start.
+    """
+    folder = studio.data.chat.create()
+    try:
+        with FileLock(folder.lock, timeout=START_SECONDS + DRAIN_SECONDS):
+            pid = _running(studio)
+            if pid and _about(folder).get("holds") == _holds(base):
+                return pid
+            if pid:
+                _end(studio, pid, DRAIN_SECONDS)
+            return _start(studio, base)
+    except Timeout:
+        raise Unavailable("Somebody else's question is still starting the chat worker.", "Ask again in a minute.") from None
+
+
+def stop_worker(studio: Studio, patience: float = 0) -> None:
+    """End the chat worker; answers that are being written get `patience` seconds to end."""
+    folder = studio.data.chat.create()
+    with FileLock(folder.lock):
+        if pid := _running(studio):
+            _end(studio, pid, patience)
+        folder.worker.unlink(missing_ok=True)
+
+
+def worker_state(studio: Studio) -> dict:
+    """{"state": "absent" | "loading" | "ready" | "answering", "base_model", "pid", "memory_bytes"}."""
+    pid = _running(studio)
+    said = _say(studio, "state") if pid else None
+    if not said:
+        return {"state": "absent", "base_model": None, "pid": None, "memory_bytes": 0}
+    state = "loading" if not said["loaded"] else "answering" if said["busy"] else "ready"
+    try:
+        memory = psutil.Process(pid).memory_info().rss
+    except psutil.Error:
+        memory = 0
+    return {"state": state, "base_model": said["base_model"], "pid": pid, "memory_bytes": memory}
+
+
+def socket_path(studio: Studio) -> Path:
+    """In the data folder; for a path too long for a socket, in a folder of our own below the system's temporary one."""
+    path = studio.data.chat.socket
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        return path
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"lora-studio-{os.getuid()}-{name}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise Unavailable(f"The folder {folder} for the chat worker's socket belongs to somebody else.", "Remove it, or use a data folder with a shorter path.")
+    return folder / "socket"
+
+
+def _start(studio: Studio, base: BaseModel) -> int:
+    folder, path = studio.data.chat, socket_path(studio)
+    settings = studio.settings
+    command = [sys.executable, "-m", MODULE, str(studio.data.base_model(base.id).path), "--socket", str(path)]
+    command += ["--device", settings.device, "--idle-seconds", str(settings.chat_idle_seconds)]
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if settings.device == "cpu" else {}
+    path.unlink(missing_ok=True)
+    with open(folder.log, "wb") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=child_environment(settings.threads or threads_for_chat(), hidden),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    write_json(folder.worker, {"pid": child.pid, "holds": _holds(base)})
+    patience = time.monotonic() + START_SECONDS
+    while not _listens(path):
+        if child.poll() is not None or time.monotonic() > patience:
+            child.kill()
+            raise _ended_early(studio, child.pid, "did not start")
+        time.sleep(0.03)
+    return child.pid
+
+
+def threads_for_chat() -> int:
+    """Half of the cores: two threads that fight for one core are many times slower than one (docs/decisions.md)."""
+    return min(8, max(1, len(os.sched_getaffinity(0)) // 2))
+
+
+def _holds(base: BaseModel) -> list[str | None]:
+    """What the worker must have in memory: the same model with the same weights and the same template."""
+    return [base.id, base.fingerprint, (base.facts or {}).get("template")]
+
+
+def _about(folder: ChatFolder) -> dict:
+    try:
+        return read_json(folder.worker, {})
+    except ValueError:
+        return {}
+
+
+def _running(studio: Studio) -> int | None:
+    """The worker's pid while it lives. It is known by its command line, as pids are used again."""
+    pid = _about(studio.data.chat).get("pid")
+    if pid in _children and _children[pid].poll() is not None:
+        return None
+    try:
+        process = psutil.Process(pid) if pid else None
+        alive = process and process.status() != psutil.STATUS_ZOMBIE and process.uids().real == os.getuid()
+        return pid if alive and {MODULE, str(socket_path(studio))} <= set(process.cmdline()) else None
+    except psutil.Error:
+        return None
+
+
+def _end(studio: Studio, pid: int, patience: float) -> None:
+    """Ask it to end after the open answers, then tell it, then make it."""
+    try:
+        process = psutil.Process(pid)
+        if patience and _say(studio, "stop"):
+            _gone(process, patience)
+        process.terminate()
+        if not _gone(process, KILL_SECONDS):
+            process.kill()
+            _gone(process, KILL_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
+
+
+def _gone(process: psutil.Process, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def _listens(path: Path) -> bool:
+    with closing(socket.socket(socket.AF_UNIX)) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
+def _say(studio: Studio, do: str) -> dict | None:
+    """The worker's one-line answer to a request without events; None when it does not answer."""
+    with closing(socket.socket(socket.AF_UNIX)) as connection:
+        connection.settimeout(10)
+        try:
+            connection.connect(str(socket_path(studio)))
+            connection.sendall(json.dumps({"do": do}).encode() + b"\n")
+            return json.loads(connection.makefile("rb").readline() or "null")
+        except (OSError, ValueError):
+            return None
+
+
+def _error(said: dict) -> StudioError:
+    """The worker's StudioError, with the status it would have had here."""
+    error = KINDS.get(said["status"], BadInput)(said["problem"], said["fix"], said.get("field"))
+    error.status = said["status"]
+    return error
+
+
+def _ended_early(studio: Studio, pid: int, what: str = "ended in the middle of the answer") -> Unavailable:
+    how = _how_it_ended(pid)
+    return Unavailable(f"The chat worker {what}{how}.{_last_words(studio.data.chat)}", "Send the message again: a new one is started. If that does not help, its whole log is chat/log.txt in the data folder.")
+
+
+def _how_it_ended(pid: int) -> str:
+    child = _children.pop(pid, None)
+    if child is None:
+        return ""
+    try:
+        code = child.wait(2)
+    except subprocess.TimeoutExpired:
+        return ""
+    if code == -9:
+        return " (it was killed; the machine may have run out of memory)"
+    return f" (signal {-code})" if code < 0 else f" (exit code {code})"
+
+
+def _last_words(folder: ChatFolder, lines: int = 3) -> str:
+    try:
+        text = folder.log.read_bytes()[-4000:].decode(errors="replace")
+    except OSError:
+        return ""
+    said = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+    return f" It said last: {clip(' | '.join(said), 400)}" if said else ""
