@@ -14,8 +14,10 @@ ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z
 
 class LoraSettings(MethodSettings):
     name: Literal["lora"] = "lora"
-    rank: int = Field(16, ge=1, le=1024, title="Rank", description="Width of the two learned matrices. More rank learns more and makes a larger file.")
-    alpha: float = Field(32, gt=0, le=4096, title="Alpha", description="The update is scaled by alpha / rank. Twice the rank is usual.")
+    rank: int = Field(
+        16, ge=1, le=1024, title="Rank", description="Width of the two learned matrices. More rank learns more and makes a larger file.", json_schema_extra={"slider": [1, 256]}
+    )
+    alpha: float = Field(32, gt=0, le=4096, title="Alpha", description="The update is scaled by alpha / rank. Twice the rank is usual.", json_schema_extra={"slider": [1, 512]})
     dropout: float = Field(0.05, ge=0, lt=1, title="Dropout", description="Share of the adapter's inputs left out at random while training, against overfitting.")
     targets: Literal["all-linear"] | list[ModuleName] = Field(
         "all-linear", title="Target modules", description="Layers that get an adapter. All linear layers learn most for the same size."
