@@ -1,10 +1,15 @@
 """Tiny models with random weights, made on the spot: a base in a prepared folder, and adapters for it."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from studio.folders import write_json
+from studio.model_facts import ModelFacts
+from studio.records import Adapter, BaseModel
 
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
@@ -66,3 +71,55 @@ def save_adapter(folder: Path, model, seed: int = 1, strength: float = 0.3, **se
         for name, bias in before.items():
             model.get_parameter(name).copy_(bias)
     return folder
+
+
+def add_tiny_base(studio, id: str = "tinybase", **options) -> BaseModel:
+    """A ready base model of the studio, in its clean folder, with a chat template."""
+    folder = studio.data.base_model(id).create()
+    model = tiny_model(vocabulary=len(tiny_tokenizer()), **options)
+    model.save_pretrained(folder.model)
+    tiny_tokenizer().save_pretrained(folder.model)
+    facts = _facts(model, sha256((folder.model / "model.safetensors").read_bytes()).hexdigest())
+    write_json(folder.facts, facts.model_dump())
+    base = BaseModel(
+        id=id, name=f"tiny {id}", source="local", location=id, parameters=facts.parameters, fingerprint=facts.fingerprint, facts=facts.model_dump()
+    )
+    with studio.database.write() as session:
+        session.add(base)
+    return base
+
+
+def add_tiny_adapter(studio, base: BaseModel, id: str = "tinyadapter", **options) -> Adapter:
+    """A random adapter on this base, as a training leaves one behind."""
+    folder = studio.data.adapter(id).create()
+    save_adapter(folder.path, AutoModelForCausalLM.from_pretrained(studio.data.base_model(base.id).model), **options)
+    write_json(folder.passport, {"version": 1, "base_model": {"id": base.id, "fingerprint": base.fingerprint}})
+    weights = folder.weights.read_bytes()
+    adapter = Adapter(
+        id=id, name=f"adapter {id}", base_model=base.id, method="lora", rank=4, size_bytes=len(weights), sha256=sha256(weights).hexdigest()
+    )
+    with studio.database.write() as session:
+        session.add(adapter)
+    return adapter
+
+
+def _facts(model, fingerprint: str) -> ModelFacts:
+    config = model.config
+    return ModelFacts(
+        architecture=type(model).__name__,
+        model_type=config.model_type,
+        parameters=model.num_parameters(),
+        layers=config.num_hidden_layers,
+        hidden_size=config.hidden_size,
+        intermediate_size=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+        heads=config.num_attention_heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
+        vocabulary=config.vocab_size,
+        context_length=config.max_position_embeddings,
+        dtype="float32",
+        tied_embeddings=bool(config.tie_word_embeddings),
+        linear_layers=[],
+        has_chat_template=True,
+        size_bytes=4 * model.num_parameters(),
+        fingerprint=fingerprint,
+    )
