@@ -25,7 +25,9 @@ def save_adapter(attempt: AttemptFolder, model, plan: TrainingPlan, resolved: Re
     for config in model.peft_config.values():
         config.base_model_name_or_path = origin["base_model"]["location"]  # not the folder that it was loaded from here
         config.inference_mode = True
-    model.save_pretrained(writing.path, safe_serialization=True)
+        if isinstance(config.target_modules, set):
+            config.target_modules = sorted(config.target_modules)  # a set's order differs from process to process
+    model.save_pretrained(writing.path, save_embedding_layers=False)  # "auto" would look for the base's config on the Hub
     for name in TOKENIZER_FILES:
         source = attempt.run.data.base_model(plan.base_model).model / name
         if source.exists():

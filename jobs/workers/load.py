@@ -1,6 +1,7 @@
 """Load a base model from its clean folder: local files, safetensors only, none of its own code."""
 
 import os
+import warnings
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: a worker never asks the Hub for anything
@@ -16,6 +17,7 @@ from studio.errors import BadInput
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 transformers.utils.logging.disable_progress_bar()
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # peft 0.21.2 asks for it; nothing of ours does
 
 
 def load_base_model(folder: Path, precision: str, device: torch.device | str):

@@ -268,7 +268,7 @@ class Training:
         if not self.accelerator.is_main_process:
             return
         prompts = [[{"role": "user", "content": text}] for text in self.settings.sample_prompts] or self.data.prompts
-        found = answer_prompts(self.engine.causal, self.tokenizer, prompts, self.facts.context_length)
+        found = answer_prompts(self.engine.causal, self.tokenizer, prompts, self.facts.context_length, together=self.engine.packs)
         for messages, (text, seconds) in zip(prompts, found, strict=True):
             self.report.sample(step=self.progress.step, prompt=messages[-1]["content"], answer=text, seconds=round(seconds, 3))
 
