@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class MethodSettings(BaseModel):
     """Settings of one method. Frozen, strict about types, and unknown fields are refused.
 
-    A field's title, description, limits and json_schema_extra ({"advanced": True} folds it away, {"slider": [from, to]} offers
-    that range) make its input on the
-    form, its entry in the API's schema and its check: there is no second list of settings.
+    A field's title, description, limits and json_schema_extra ({"advanced": True} folds it away, {"slider": [from, to]}
+    offers that range) make its input on the form, its entry in the API's schema and its check: there is no second list
+    of settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
