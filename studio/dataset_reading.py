@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from studio.containers import Container, SourceRow, open_container
+from studio.containers import SourceRow, open_container
 from studio.dataset_report import SHOWN_FINDINGS, Finding, Report
 from studio.errors import BadInput, Invalid, clip
 from studio.folders import DatasetFolder
 from studio.formats import FORMATS, Conversation, Format, RowFault
-from studio.formats.columns import check_mapping, guess
-from studio.formats.conversation import check
+from studio.formats.columns import check_mapping
+from studio.formats.conversation import PICTURES, check
 from studio.formats.unusable import reason_against
 from studio.rows import RowWriter
 
@@ -43,12 +43,21 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
     Raises BadInput for a file in which no rows can be told apart, Invalid for a format or mapping that does not exist.
     """
     if request.format is not None and request.format not in FORMATS:
-        raise Invalid(f"There is no format '{clip(request.format)}'.", f"Choose one of: {', '.join(FORMATS)}.", "format")
+        raise Invalid(
+            f"There is no format '{clip(request.format)}'.", f"Choose one of: {', '.join(FORMATS)}.", "format"
+        )
     container = open_container(request.file, KNOWN_COLUMNS, request.text_limit)
     rows, sample = _look_ahead(container.rows)
     values = [row.value for row in sample if row.value is not None]
-    report = Report(file_name=request.file_name, container=container.kind, encoding=container.encoding, delimiter=container.delimiter)
-    report.columns = list(container.columns) or list(dict.fromkeys(name for value in values for name in value))[:COLUMNS]
+    report = Report(
+        file_name=request.file_name,
+        container=container.kind,
+        encoding=container.encoding,
+        delimiter=container.delimiter,
+    )
+    report.columns = (
+        list(container.columns) or list(dict.fromkeys(name for value in values for name in value))[:COLUMNS]
+    )
     report.upload_bytes = request.file.stat().st_size
     report.upload_sha256 = _sha256(request.file, request.heldout_file)
     reading = _Reading(report, RowWriter(folder, request.text_limit))
@@ -100,8 +109,8 @@ class _Reading:
 
     def __init__(self, report: Report, writer: RowWriter):
         self.report, self.writer = report, writer
-        self._seen: dict[int, int] = {}  # hash of a conversation → its row
-        self._columns: set[str] = set(report.columns) | set(report.unused_columns)
+        self._seen: dict[int, int] = {}  # hash of a conversation → its row, negative when held out
+        self._columns: set[str] = set()  # seen so far
         self._bad: list[Finding] = []
         self._warnings: list[Finding] = []
 
@@ -120,7 +129,12 @@ class _Reading:
 
     def _use(self, row: SourceRow, found: Conversation, format: Format, heldout: bool) -> None:
         report = self.report
-        warnings = [*found.warnings, *self._new_columns(row, format), *self._duplicate(row, found)]
+        warnings = [
+            *found.warnings,
+            *self._new_columns(row, format),
+            *_beside(row.value, report.mapping),
+            *self._duplicate(row, found, heldout),
+        ]
         self.writer.write(row.number, row.line, found.messages, heldout)
         for warning in warnings:
             self.note(row, warning, "warning")
@@ -137,21 +151,39 @@ class _Reading:
             report.examples.append({"row": row.number, "line": row.line, "messages": shown, "heldout": heldout})
 
     def _new_columns(self, row: SourceRow, format: Format) -> Iterator[RowFault]:
+        if not self._columns:
+            self._columns.update(row.value)
         for name in row.value.keys() - self._columns:
             if len(self._columns) < COLUMNS:
                 self._columns.add(name)
-                self.report.columns.append(name)
-                if name not in format.uses:
-                    self.report.unused_columns.append(name)
-                    yield RowFault("column", f"The column '{clip(name, 40)}' is first seen here; it is not used.", "Nothing, unless it holds what should be learned.", clip(name, 100))
+                if name not in format.uses and name not in self.report.mapping.values():
+                    _add_new(self.report.unused_columns, name)
+                    yield RowFault(
+                        "column",
+                        f"The column '{clip(name, 40)}' is first seen here; it is not used.",
+                        "Nothing, unless it holds what should be learned.",
+                        clip(name, 100),
+                    )
+                _add_new(self.report.columns, name)
 
-    def _duplicate(self, row: SourceRow, found: Conversation) -> Iterator[RowFault]:
+    def _duplicate(self, row: SourceRow, found: Conversation, heldout: bool) -> Iterator[RowFault]:
         digest = hashlib.blake2b(digest_size=8)
         for message in found.messages:
             digest.update(f"{message['role']}\0{message['content']}\0".encode())
-        first = self._seen.setdefault(int.from_bytes(digest.digest()), row.number)
-        if first != row.number:
-            yield RowFault("duplicate", f"It is exactly the same as row {first}, so it is learned twice.", "Take it out unless it should count double.")
+        number = -row.number if heldout else row.number  # the two files are counted each from 1
+        first = self._seen.setdefault(int.from_bytes(digest.digest()), number)
+        if first * number < 0:
+            yield RowFault(
+                "heldout",
+                f"It is held out, and row {first} that is trained on is exactly the same.",
+                "Take one of them out: what is held out must not be learned.",
+            )
+        elif first != number:
+            yield RowFault(
+                "duplicate",
+                f"It is exactly the same as row {abs(first)}, so it counts twice.",
+                "Take it out unless it should.",
+            )
 
     def note(self, row: SourceRow | None, fault: RowFault, severity: str) -> None:
         self.report.findings_total += 1
@@ -159,17 +191,53 @@ class _Reading:
         shown = self._bad if severity == "bad" else self._warnings
         if len(shown) < SHOWN_FINDINGS:
             place = {"row": row.number, "line": row.line} if row else {}
-            shown.append(Finding(**place, field=fault.field, kind=fault.kind, problem=fault.problem, fix=fault.fix, severity=severity))
+            shown.append(
+                Finding(
+                    **place, field=fault.field, kind=fault.kind, problem=fault.problem, fix=fault.fix, severity=severity
+                )
+            )
 
     def finish(self) -> None:
         report = self.report
         if report.rows_total == 0:
             raise BadInput("There are no rows in the file.", "Each row needs a prompt and a response.")
         if report.rows_ready == 1:
-            self.note(None, RowFault("few", "There is a single usable row, and the model will learn little but that.", "Bring more rows; a hundred or more are usual."), "warning")
+            self.note(
+                None,
+                RowFault(
+                    "few",
+                    "There is a single usable row, and the model will learn little but that.",
+                    "Bring more rows; a hundred or more are usual.",
+                ),
+                "warning",
+            )
         report.sha256 = self.writer.finish()
         report.size_bytes = self.writer.size_bytes
         report.findings = self._bad + self._warnings
+
+
+def _beside(row: dict, mapping: dict[str, str]) -> Iterator[RowFault]:
+    """What stands in other columns of the row and changes its meaning. Raises RowFault for what the model cannot take in."""
+    picture = next((name for name in PICTURES if row.get(name) and name not in mapping.values()), None)
+    if picture:
+        raise RowFault(
+            "picture",
+            f"'{picture}' holds a picture, sound or film that a text model cannot take in.",
+            "Drop the row, or take that column out.",
+            picture,
+        )
+    if row.get("tools") and "tools" not in mapping.values():
+        yield RowFault(
+            "tools",
+            "The row describes tools, and the model is not shown them.",
+            "Write them into the system message if they matter.",
+            "tools",
+        )
+
+
+def _add_new(names: list[str], name: str) -> None:
+    if name not in names and len(names) < COLUMNS:
+        names.append(name)
 
 
 def clip_text(text: str) -> str:

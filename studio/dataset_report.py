@@ -42,7 +42,9 @@ class Report(BaseModel):
     delimiter: str | None = None  # of a table
     columns: list[str] = Field(default_factory=list)
     unused_columns: list[str] = Field(default_factory=list)
-    mapping: dict[str, str] = Field(default_factory=dict)  # part ("prompt", "answer", ...) → column; a suggestion when it is needed
+    mapping: dict[str, str] = Field(
+        default_factory=dict
+    )  # part ("prompt", "answer", ...) → column; a suggestion when it is needed
     needs_mapping: bool = False
     rows_total: int = 0
     rows_ready: int = 0

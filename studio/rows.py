@@ -18,20 +18,28 @@ STRIDE = 256
 class RowWriter:
     """Writes messages.jsonl and counts what it holds; with no folder it only counts."""
 
-    def __init__(self, folder: DatasetFolder | None, most_bytes: int):
+    def __init__(self, folder: DatasetFolder | None, most_text: int):
         self._folder = folder
         self._file = open(folder.messages, "wb") if folder else None  # noqa: SIM115 closed in finish() or with the process
         self._hash = hashlib.sha256()
-        self._most_bytes = most_bytes
+        self._most_text = most_text
+        self._text = 0
         self._offsets: list[int] = []
         self.rows = self.size_bytes = 0
 
     def write(self, row: int, line: int | None, messages: list[dict[str, str]], heldout: bool) -> None:
         """Raises BadInput when all rows together are larger than a data set may be."""
-        text = json.dumps({"row": row, "line": line, "messages": messages, "heldout": heldout}, ensure_ascii=False) + "\n"
+        text = (
+            json.dumps({"row": row, "line": line, "messages": messages, "heldout": heldout}, ensure_ascii=False) + "\n"
+        )
         data = text.encode()
-        if self.size_bytes + len(data) > self._most_bytes:
-            raise BadInput(f"The rows up to row {row} are more than {self._most_bytes >> 20:,} MB of text, the most that one data set may hold.", "Split the file.")
+        # Letters, not bytes as written: what was uploaded within the limit stays within it, and what unpacks to more does not.
+        self._text += 16 + sum(len(message["content"]) for message in messages)
+        if self._text > self._most_text:
+            raise BadInput(
+                f"The rows up to row {row} are more than {self._most_text >> 20:,} MB of text, the most that one data set may hold.",
+                "Split the file.",
+            )
         if self.rows % STRIDE == 0:
             self._offsets.append(self.size_bytes)
         self._hash.update(data)
@@ -82,4 +90,6 @@ def _lines(path: Path, offset: int) -> Iterator[bytes]:
             file.seek(offset)
             yield from file
     except FileNotFoundError:
-        raise BadInput(f"The data set's file {path.name} is gone from {path.parent}.", "Upload the data again.") from None
+        raise BadInput(
+            f"The data set's file {path.name} is gone from {path.parent}.", "Upload the data again."
+        ) from None

@@ -30,11 +30,17 @@ class Container:
 
 
 def too_large(text: str) -> bool:
-    return len(text) > ROW_BYTES or (4 * len(text) > ROW_BYTES and len(text.encode("utf-8", "surrogatepass")) > ROW_BYTES)
+    return len(text) > ROW_BYTES or (
+        4 * len(text) > ROW_BYTES and len(text.encode("utf-8", "surrogatepass")) > ROW_BYTES
+    )
 
 
 def large_row() -> RowFault:
-    return RowFault("large", "The row is larger than 1 MB.", "Split it, or drop it; if rows are not that long, a closing quote or bracket is missing.")
+    return RowFault(
+        "large",
+        "The row is larger than 1 MB.",
+        "Split it, or drop it; if rows are not that long, a closing quote or bracket is missing.",
+    )
 
 
 def as_row(number: int, line: int | None, value: Any) -> SourceRow:
@@ -42,6 +48,15 @@ def as_row(number: int, line: int | None, value: Any) -> SourceRow:
     if isinstance(value, dict):
         if value:
             return SourceRow(number, line, value)
-        return SourceRow(number, line, None, RowFault("empty", "The row is an empty object.", "Fill it in, or drop it."))
+        return SourceRow(
+            number, line, None, RowFault("empty", "The row is an empty object.", "Fill it in, or drop it.")
+        )
     name = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
-    return SourceRow(number, line, None, RowFault("shape", f"The row is {name}, not an object with columns.", 'Write each row as {"column": value, ...}.'))
+    return SourceRow(
+        number,
+        line,
+        None,
+        RowFault(
+            "shape", f"The row is {name}, not an object with columns.", 'Write each row as {"column": value, ...}.'
+        ),
+    )

@@ -29,5 +29,9 @@ def _row(number: int, line: int, text: str, at_end: bool) -> SourceRow:
         return as_row(number, line, parse(text))
     except RowFault as fault:
         if at_end and fault.kind == "json":
-            fault = RowFault("cut", "The last line is incomplete: the file was probably cut off while it was written or copied.", "Bring the whole file, or drop this row.")
+            fault = RowFault(
+                "cut",
+                "The last line is incomplete: the file was probably cut off while it was written or copied.",
+                "Bring the whole file, or drop this row.",
+            )
         return SourceRow(number, line, None, fault)

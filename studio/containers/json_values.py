@@ -39,10 +39,16 @@ class JsonValues:
             self._between(number, in_list)
         if in_list:
             if self._peek() != "]":
-                raise BadInput(f"The list of rows has no end: the file stops at line {self._here()} after row {number}.", "It was probably cut off; bring the whole file, or close the list with ].")
+                raise BadInput(
+                    f"The list of rows has no end: the file stops at line {self._here()} after row {number}.",
+                    "It was probably cut off; bring the whole file, or close the list with ].",
+                )
             self._at += 1
         if self._peek():
-            raise BadInput(f"Line {self._here()}: more follows after the end of the rows.", "Keep one list of rows, or write one row per line.")
+            raise BadInput(
+                f"Line {self._here()}: more follows after the end of the rows.",
+                "Keep one list of rows, or write one row per line.",
+            )
 
     def _between(self, number: int, in_list: bool) -> None:
         if not in_list:
@@ -58,7 +64,10 @@ class JsonValues:
 
     def _unexpected(self, wanted: str) -> BadInput:
         found = clip(self._text[self._at : self._at + 20], 20)
-        return BadInput(f"Line {self._here()}: {wanted} is expected, and there is: {found}", "Mend the file at this line; a bracket or quote before it may be too many or missing.")
+        return BadInput(
+            f"Line {self._here()}: {wanted} is expected, and there is: {found}",
+            "Mend the file at this line; a bracket or quote before it may be too many or missing.",
+        )
 
     def _row(self, number: int) -> SourceRow:
         line = self._drop_before()
@@ -68,7 +77,12 @@ class JsonValues:
         if not fits or too_large(text):
             return SourceRow(number, line, None, large_row())
         if deepest > DEPTH:
-            return SourceRow(number, line, None, RowFault("depth", f"The row is nested more than {DEPTH} deep.", "Write it flatter, or drop it."))
+            return SourceRow(
+                number,
+                line,
+                None,
+                RowFault("depth", f"The row is nested more than {DEPTH} deep.", "Write it flatter, or drop it."),
+            )
         try:
             return as_row(number, line, parse(text))
         except RowFault as fault:
@@ -86,13 +100,20 @@ class JsonValues:
         depth = deepest = 0
         in_string, fits = False, True
         while True:
-            found = (_REST_OF_STRING if in_string else _MARK).match(self._text, self._at) if in_string else _MARK.search(self._text, self._at)
+            found = (
+                (_REST_OF_STRING if in_string else _MARK).match(self._text, self._at)
+                if in_string
+                else _MARK.search(self._text, self._at)
+            )
             if not found:
                 odd = len(_BACKSLASHES.search(self._text, self._at)[0]) % 2 if in_string else 0
                 self._at = len(self._text) - odd  # the letter after a backslash is still to come
                 fits = self._make_room(fits)
                 if not self._more():
-                    raise BadInput(f"Row {number}, which begins at line {line}, has no end.", "A closing quote or bracket is missing, or the file was cut off; mend it from that line on.")
+                    raise BadInput(
+                        f"Row {number}, which begins at line {line}, has no end.",
+                        "A closing quote or bracket is missing, or the file was cut off; mend it from that line on.",
+                    )
                 continue
             self._at = found.end()
             if in_string:

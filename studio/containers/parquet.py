@@ -20,18 +20,26 @@ def open_parquet(path: Path, text_limit: int) -> Container:
     import pyarrow
     from pyarrow import parquet
 
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # the others reserve address space that the limit on memory counts
+    pyarrow.set_memory_pool(
+        pyarrow.system_memory_pool()
+    )  # the others reserve address space that the limit on memory counts
     pyarrow.set_cpu_count(1)
     _check_ends(path)
     try:
         file = parquet.ParquetFile(path, memory_map=False, pre_buffer=False)
         schema, metadata = file.schema_arrow, file.metadata
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise BadInput(f"The file says that it is Parquet, and cannot be read as such: {_short(error)}.", "Write it again, or bring the data as JSON Lines.") from None
+        raise BadInput(
+            f"The file says that it is Parquet, and cannot be read as such: {_short(error)}.",
+            "Write it again, or bring the data as JSON Lines.",
+        ) from None
     _check_schema(schema)
     unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     if unpacked > text_limit:
-        raise BadInput(f"The row groups of this Parquet file unpack to {unpacked >> 20:,} MB, and {text_limit >> 20:,} MB is the limit.", "Split it into several files.")
+        raise BadInput(
+            f"The row groups of this Parquet file unpack to {unpacked >> 20:,} MB, and {text_limit >> 20:,} MB is the limit.",
+            "Split it into several files.",
+        )
     return Container("parquet", _rows(file), columns=list(schema.names))
 
 
@@ -43,7 +51,10 @@ def _check_ends(path: Path) -> None:
     if ENCRYPTED in (head, tail):
         raise BadInput("This Parquet file is encrypted.", "Write it again without encryption.")
     if tail != MAGIC:
-        raise BadInput("This Parquet file has no end: its last bytes are missing.", "It was probably cut off while it was copied; bring the whole file.")
+        raise BadInput(
+            "This Parquet file has no end: its last bytes are missing.",
+            "It was probably cut off while it was copied; bring the whole file.",
+        )
 
 
 def _check_schema(schema: "pyarrow.Schema") -> None:
@@ -51,10 +62,15 @@ def _check_schema(schema: "pyarrow.Schema") -> None:
     names = schema.names
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise BadInput(f"The column '{clip(twice, 40)}' is there twice. Columns: {shown}.", "Give every column a name of its own.")
+        raise BadInput(
+            f"The column '{clip(twice, 40)}' is there twice. Columns: {shown}.", "Give every column a name of its own."
+        )
     for column in schema:
         if _holds_binary(column.type):
-            raise BadInput(f"The column '{clip(column.name, 40)}' holds binary data. Columns: {shown}.", "Leave that column out, or write it as text.")
+            raise BadInput(
+                f"The column '{clip(column.name, 40)}' holds binary data. Columns: {shown}.",
+                "Leave that column out, or write it as text.",
+            )
 
 
 def _holds_binary(kind: "pyarrow.DataType") -> bool:
@@ -77,7 +93,10 @@ def _rows(file) -> Iterator[SourceRow]:
                 number += 1
                 yield _row(number, batch.slice(row, 1))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise BadInput(f"The Parquet file is damaged after row {number}: {_short(error)}.", "Write it again, or bring the data as JSON Lines.") from None
+        raise BadInput(
+            f"The Parquet file is damaged after row {number}: {_short(error)}.",
+            "Write it again, or bring the data as JSON Lines.",
+        ) from None
 
 
 def _row(number: int, batch: "pyarrow.RecordBatch") -> SourceRow:
@@ -86,7 +105,12 @@ def _row(number: int, batch: "pyarrow.RecordBatch") -> SourceRow:
     try:
         return SourceRow(number, None, batch.to_pylist()[0])
     except UnicodeDecodeError:
-        return SourceRow(number, None, None, RowFault("encoding", "A text of this row is not UTF-8.", "Write it again as UTF-8, or drop the row."))
+        return SourceRow(
+            number,
+            None,
+            None,
+            RowFault("encoding", "A text of this row is not UTF-8.", "Write it again as UTF-8, or drop the row."),
+        )
 
 
 def _short(error: Exception) -> str:

@@ -69,7 +69,9 @@ def _open_text(path: Path, known_columns: frozenset[str]) -> Container:
     if not first:
         raise BadInput("There is nothing but blank lines in the file.", TAKEN)
     if first == "[" or (first == "{" and not _one_row_per_line(lines)):
-        return Container("json", _closing(path, encoding, None, lambda file: JsonValues(file).rows()), shown, warnings=warnings)
+        return Container(
+            "json", _closing(path, encoding, None, lambda file: JsonValues(file).rows()), shown, warnings=warnings
+        )
     if first == "{":
         return Container("jsonl", _closing(path, encoding, None, read_lines), shown, warnings=warnings)
     with open(path, encoding=encoding, newline="") as file:
@@ -112,6 +114,11 @@ def _no_rows(lines: list[str]) -> BadInput:
         return BadInput("The file is YAML, which is not read here.", TAKEN)
     try:
         parse(lines[0] if len(lines) == 1 else text)
-        return BadInput("The file is a single JSON value, not rows.", 'Write a list of objects, such as [{"prompt": "...", "completion": "..."}].')
+        return BadInput(
+            "The file is a single JSON value, not rows.",
+            'Write a list of objects, such as [{"prompt": "...", "completion": "..."}].',
+        )
     except RowFault:
-        return BadInput("The file is plain text without rows and columns.", f"{TAKEN} Each row needs a prompt and a response.")
+        return BadInput(
+            "The file is plain text without rows and columns.", f"{TAKEN} Each row needs a prompt and a response."
+        )

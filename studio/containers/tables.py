@@ -99,7 +99,11 @@ def read_table(file: TextIO, table: Table) -> Iterator[SourceRow]:
             continue  # a blank line
         number += 1
         if fault is None and len(cells) != len(columns):
-            fault = RowFault("ragged", f"The row has {len(cells)} cells and the header {len(columns)}.", f"Put texts that hold a {DELIMITER_NAMES[table.delimiter]} or a line break in double quotes.")
+            fault = RowFault(
+                "ragged",
+                f"The row has {len(cells)} cells and the header {len(columns)}.",
+                f"Put texts that hold a {DELIMITER_NAMES[table.delimiter]} or a line break in double quotes.",
+            )
         yield SourceRow(number, line, None if fault else dict(zip(columns, cells, strict=True)), fault)
 
 
@@ -116,7 +120,15 @@ def _rows(reader, lines: _Lines) -> Iterator[tuple[int, list[str], RowFault | No
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise _swallowed(line, lines, reader.dialect.delimiter, "has no end") from None
-            fault = large_row() if "field limit" in str(error) else RowFault("quote", "A double quote stands in the middle of a quoted cell.", 'Write it twice ("") inside a quoted cell.')
+            fault = (
+                large_row()
+                if "field limit" in str(error)
+                else RowFault(
+                    "quote",
+                    "A double quote stands in the middle of a quoted cell.",
+                    'Write it twice ("") inside a quoted cell.',
+                )
+            )
             yield line, [], fault
             continue
         yield line, cells, None
@@ -127,7 +139,10 @@ def _swallowed(line: int, lines: _Lines, delimiter: str, how: str) -> BadInput:
     if opened is None:
         return BadInput(f"The row that starts at line {line} {how}.", "Split it, or take it out.")
     at = line + opened
-    return BadInput(f"A double quote opens a cell at line {at} and is not closed: the row that starts at line {line} {how}.", f"Close the quote that opens at line {at}.")
+    return BadInput(
+        f"A double quote opens a cell at line {at} and is not closed: the row that starts at line {line} {how}.",
+        f"Close the quote that opens at line {at}.",
+    )
 
 
 def _open_quote(text: str, delimiter: str) -> int | None:
@@ -156,5 +171,8 @@ def named(header: list[str]) -> list[str]:
     columns = [name.strip() or f"column {number}" for number, name in enumerate(header, 1)]
     twice = next((name for name in columns if columns.count(name) > 1), None)
     if twice is not None:
-        raise BadInput(f"The header in line 1 has the column '{clip(twice, 40)}' twice, so it is not clear which is meant.", "Give every column a name of its own.")
+        raise BadInput(
+            f"The header in line 1 has the column '{clip(twice, 40)}' twice, so it is not clear which is meant.",
+            "Give every column a name of its own.",
+        )
     return columns

@@ -31,7 +31,11 @@ def encoding_of(path: Path) -> tuple[str, list[RowFault]]:
     if not marked and _is_windows(path):
         line, shown = _place(path, wrong)
         return "cp1252", [
-            RowFault("encoding", f"The file is not UTF-8 and was read as Windows-1252: line {line} has '{shown}'.", "Look at the examples; if letters are wrong, save the file as UTF-8.")
+            RowFault(
+                "encoding",
+                f"The file is not UTF-8 and was read as Windows-1252: line {line} has '{shown}'.",
+                "Look at the examples; if letters are wrong, save the file as UTF-8.",
+            )
         ]
     raise _bad_byte(path, wrong, encoding)
 
@@ -109,5 +113,5 @@ def is_binary(head: bytes) -> bool:
     """Whether these first bytes are no text in any encoding that is looked for."""
     if any(head.startswith(bom) for bom, _ in BOMS) or _unmarked_utf16(head):
         return False
-    control = sum(head.count(byte) for byte in (*range(0, 9), *range(14, 27), *range(28, 32)))
+    control = sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32)))
     return control > 0.02 * len(head)

@@ -14,8 +14,22 @@ PARTS = {
 }
 GUESSES = {
     "prompt": ("prompt", "instruction", "question", "query", "user", "human", "input", "request", "source", "title"),
-    "response": ("response", "completion", "answer", "output", "assistant", "bot", "reply", "chosen", "target", "answers", "answer1", "text", "label"),
-    "context": ("context", "input", "passage"),
+    "response": (
+        "response",
+        "completion",
+        "answer",
+        "output",
+        "assistant",
+        "bot",
+        "reply",
+        "chosen",
+        "target",
+        "answers",
+        "answer1",
+        "text",
+        "label",
+    ),
+    "context": ("context", "input", "passage", "content"),
     "system": ("system", "system_prompt"),
 }
 
@@ -35,11 +49,21 @@ def check_mapping(mapping: Mapped, columns: list[str]) -> None:
     """Raises Invalid unless the mapping names columns that exist, and enough of them."""
     for part, column in mapping.items():
         if part not in PARTS:
-            raise Invalid(f"There is no part '{clip(part)}' of a conversation.", f"Map columns to: {', '.join(PARTS)}.", "mapping")
+            raise Invalid(
+                f"There is no part '{clip(part)}' of a conversation.", f"Map columns to: {', '.join(PARTS)}.", "mapping"
+            )
         if column not in columns:
-            raise Invalid(f"The file has no column '{clip(column)}'.", f"Its columns are: {clip(', '.join(columns), 300)}.", "mapping")
+            raise Invalid(
+                f"The file has no column '{clip(column)}'.",
+                f"Its columns are: {clip(', '.join(columns), 300)}.",
+                "mapping",
+            )
     if "messages" not in mapping and not {"prompt", "response"} <= set(mapping):
-        raise Invalid("The mapping does not say which columns hold the prompt and the response.", "Choose one for each, or one that holds whole conversations.", "mapping")
+        raise Invalid(
+            "The mapping does not say which columns hold the prompt and the response.",
+            "Choose one for each, or one that holds whole conversations.",
+            "mapping",
+        )
 
 
 def read(row: Row, mapping: Mapped) -> Conversation:
@@ -48,8 +72,21 @@ def read(row: Row, mapping: Mapped) -> Conversation:
         return read_messages(row.get(mapping["messages"]), mapping["messages"], row.get(mapping.get("system", "")))
     for part in ("prompt", "response"):
         if part not in there:
-            raise RowFault("column", f"The row has no column '{clip(mapping[part], 40)}'.", "Add it, or drop the row.", mapping[part])
+            raise RowFault(
+                "column",
+                f"The row has no column '{clip(mapping[part], 40)}'.",
+                "Add it, or drop the row.",
+                mapping[part],
+            )
     return read_columns(row, there)
 
 
-FORMAT = Format("columns", "Columns of your own", '{"title": "Soup", "recipe": "Boil ..."} with prompt = title and response = recipe', lambda _row: False, read, guess, frozenset())
+FORMAT = Format(
+    "columns",
+    "Columns of your own",
+    '{"title": "Soup", "recipe": "Boil ..."} with prompt = title and response = recipe',
+    lambda _row: False,
+    read,
+    guess,
+    frozenset(),
+)

@@ -12,10 +12,22 @@ ROLES = {
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "model": "assistant",
     "system": "system", "developer": "system",
 }  # fmt: skip
-TOOLS = ("tool", "function", "function_call", "function-call", "tool_call", "tool_calls", "tool_response", "observation", "ipython")
+TOOLS = (
+    "tool",
+    "function",
+    "function_call",
+    "function-call",
+    "tool_call",
+    "tool_calls",
+    "tool_response",
+    "observation",
+    "ipython",
+)
 PICTURES = ("image", "images", "image_url", "input_image", "video", "videos", "audio", "audios", "input_audio")
 # Marks of well-known chat templates. In a text they are ordinary characters to us, and nearly always a leftover.
-CONTROL = re.compile(r"<\|[A-Za-z_][A-Za-z0-9_]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad)>")
+CONTROL = re.compile(
+    r"<\|[A-Za-z_][A-Za-z0-9_]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad)>"
+)
 PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_][\w .-]{0,60}\s*\}\}")
 PICTURE_TAG = re.compile(r"<(img|image|audio|video)>[^<]{1,2000}</\1>")
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -28,10 +40,14 @@ def text_of(value: Any, field: str) -> str:
     if isinstance(value, list):
         return "".join(_part(part, f"{field}[{number}]") for number, part in enumerate(value))
     if value is None:
-        raise RowFault("empty", f"'{field}' is null, so there is no text to learn.", "Fill it in, or drop the row.", field)
+        raise RowFault(
+            "empty", f"'{field}' is null, so there is no text to learn.", "Fill it in, or drop the row.", field
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    shown = {bool: "true or false", float: "a number with a fraction", dict: "an object", bytes: "binary data"}.get(type(value), f"a {type(value).__name__}")
+    shown = {bool: "true or false", float: "a number with a fraction", dict: "an object", bytes: "binary data"}.get(
+        type(value), f"a {type(value).__name__}"
+    )
     raise RowFault("type", f"'{field}' holds {shown} where a text belongs.", "Write it as text.", field)
 
 
@@ -45,11 +61,26 @@ def _part(part: Any, field: str) -> str:
             if isinstance(found, str):
                 return found
         if kind in PICTURES or any(name in part for name in PICTURES):
-            raise RowFault("picture", f"'{field}' holds {clip(kind, 20)}, and a text model cannot see or hear it.", "Drop the row, or describe it in words.", field)
+            raise RowFault(
+                "picture",
+                f"'{field}' holds {clip(kind, 20)}, and a text model cannot see or hear it.",
+                "Drop the row, or describe it in words.",
+                field,
+            )
         if kind in TOOLS:
             raise tool_fault(field)
-        raise RowFault("type", f"'{field}' is a part of the type '{clip(kind, 40)}', which is no text.", 'Keep only parts of the type "text".', field)
-    raise RowFault("type", f"'{field}' is no text.", 'Write content as a text, or as a list of {"type": "text", "text": ...}.', field)
+        raise RowFault(
+            "type",
+            f"'{field}' is a part of the type '{clip(kind, 40)}', which is no text.",
+            'Keep only parts of the type "text".',
+            field,
+        )
+    raise RowFault(
+        "type",
+        f"'{field}' is no text.",
+        'Write content as a text, or as a list of {"type": "text", "text": ...}.',
+        field,
+    )
 
 
 def tool_fault(field: str) -> RowFault:
@@ -64,7 +95,12 @@ def list_in(value: Any, field: str) -> list:
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         value = parse(value, field)
     if not isinstance(value, list):
-        raise RowFault("type", f"'{field}' is no list of messages.", 'Write it as [{"role": "user", "content": "..."}, ...].', field)
+        raise RowFault(
+            "type",
+            f"'{field}' is no list of messages.",
+            'Write it as [{"role": "user", "content": "..."}, ...].',
+            field,
+        )
     return value
 
 
@@ -76,10 +112,14 @@ def read_messages(value: Any, field: str, system: Any = None) -> Conversation:
     for number, item in enumerate(list_in(value, field)):
         place = f"{field}[{number}]"
         if not isinstance(item, dict):
-            raise RowFault("type", f"'{place}' is no message.", 'Write each message as {"role": "user", "content": "..."}.', place)
+            raise RowFault(
+                "type", f"'{place}' is no message.", 'Write each message as {"role": "user", "content": "..."}.', place
+            )
         pair = _pair(item)
         if pair:
-            found.messages += [{"role": role, "content": text_of(content, f"{place}.{name}")} for role, name, content in pair]
+            found.messages += [
+                {"role": role, "content": text_of(content, f"{place}.{name}")} for role, name, content in pair
+            ]
         else:
             found.messages.append(_message(item, place, found))
     return found
@@ -96,18 +136,40 @@ def _pair(item: Row) -> list[tuple[str, str, Any]]:
 def _message(item: Row, place: str, found: Conversation) -> dict[str, str]:
     role = item.get("role", item.get("from"))
     if not isinstance(role, str):
-        raise RowFault("role", f"'{place}' does not say who speaks.", 'Give each message a "role": system, user or assistant.', place)
+        raise RowFault(
+            "role",
+            f"'{place}' does not say who speaks.",
+            'Give each message a "role": system, user or assistant.',
+            place,
+        )
     name = role.strip().lower()
     if name in TOOLS or item.get("tool_calls") or item.get("function_call"):
         raise tool_fault(place)
     if name not in ROLES:
-        raise RowFault("role", f"'{place}' is said by '{clip(role, 40)}', a role that is not known.", "Use system, user and assistant (or human and gpt).", place)
+        raise RowFault(
+            "role",
+            f"'{place}' is said by '{clip(role, 40)}', a role that is not known.",
+            "Use system, user and assistant (or human and gpt).",
+            place,
+        )
     key = next((key for key in ("content", "value", "text") if key in item), "content")
     if any(item.get(name) for name in PICTURES):
-        raise RowFault("picture", f"'{place}' comes with a picture, sound or film that a text model cannot take in.", "Drop the row.", place)
+        raise RowFault(
+            "picture",
+            f"'{place}' comes with a picture, sound or film that a text model cannot take in.",
+            "Drop the row.",
+            place,
+        )
     weight = item.get("weight", item.get("loss_weight"))
     if ROLES[name] == "assistant" and weight is not None and weight != 1:
-        found.warnings.append(RowFault("weight", f"'{place}' has the weight {clip(weight, 20)}; every answer is learned alike.", "Take the row out if its answer should not be learned.", place))
+        found.warnings.append(
+            RowFault(
+                "weight",
+                f"'{place}' has the weight {clip(weight, 20)}; every answer is learned alike.",
+                "Take the row out if its answer should not be learned.",
+                place,
+            )
+        )
     return {"role": ROLES[name], "content": text_of(item.get(key), f"{place}.{key}")}
 
 
@@ -118,10 +180,20 @@ def check(found: Conversation) -> Conversation:
     """
     _drop_blank_system(found)
     if not any(message["role"] == "assistant" for message in found.messages):
-        raise RowFault("answer", "The conversation has no answer to learn." if found.messages else "The conversation is empty.", "Add the assistant's answer, or drop the row.")
+        raise RowFault(
+            "answer",
+            "The conversation has no answer to learn." if found.messages else "The conversation is empty.",
+            "Add the assistant's answer, or drop the row.",
+        )
     if found.messages[-1]["role"] == "user":
         found.messages.pop()
-        found.warnings.append(RowFault("unanswered", "The last message is a question without an answer; it is left out.", "Add the answer if it should be learned."))
+        found.warnings.append(
+            RowFault(
+                "unanswered",
+                "The last message is a question without an answer; it is left out.",
+                "Add the answer if it should be learned.",
+            )
+        )
     due = "user"
     for number, message in enumerate(found.messages):
         role = message["role"]
@@ -144,10 +216,20 @@ def _drop_blank_system(found: Conversation) -> None:
 
 def _out_of_order(number: int, role: str, messages: list[dict[str, str]]) -> RowFault:
     if role == "system":
-        return RowFault("order", f"Message {number + 1} is a system message; only the first can be one.", "Move it to the front, or drop the row.")
+        return RowFault(
+            "order",
+            f"Message {number + 1} is a system message; only the first can be one.",
+            "Move it to the front, or drop the row.",
+        )
     if number == 0 or messages[number - 1]["role"] == "system":
-        return RowFault("order", "The conversation begins with an answer.", "Put the question before it, or drop the row.")
-    return RowFault("order", f"Messages {number} and {number + 1} are both said by the {role}.", "Join them into one, or put what was said between them.")
+        return RowFault(
+            "order", "The conversation begins with an answer.", "Put the question before it, or drop the row."
+        )
+    return RowFault(
+        "order",
+        f"Messages {number} and {number + 1} are both said by the {role}.",
+        "Join them into one, or put what was said between them.",
+    )
 
 
 def _look_into(found: Conversation) -> None:
@@ -157,17 +239,37 @@ def _look_into(found: Conversation) -> None:
     for number, message in enumerate(found.messages):
         content = message["content"]
         if LONE_SURROGATE.search(content):
-            raise RowFault("surrogate", f"Message {number + 1} holds half of a character (a lone surrogate).", "Write the whole character, or drop the row.")
+            raise RowFault(
+                "surrogate",
+                f"Message {number + 1} holds half of a character (a lone surrogate).",
+                "Write the whole character, or drop the row.",
+            )
         if "<" in content or "[" in content:
             marks.update(dict.fromkeys(CONTROL.findall(content)))
             if PICTURE_TAG.search(content):
-                raise RowFault("picture", f"Message {number + 1} refers to a picture, sound or film that a text model cannot take in.", "Drop the row, or describe it in words.")
+                raise RowFault(
+                    "picture",
+                    f"Message {number + 1} refers to a picture, sound or film that a text model cannot take in.",
+                    "Drop the row, or describe it in words.",
+                )
         if "{{" in content:
             blanks.update(dict.fromkeys(PLACEHOLDER.findall(content)))
     if marks:
-        found.warnings.append(RowFault("control", f"The text holds {_some(marks)}, a mark of chat templates; it is learned as ordinary text.", "Take it out unless it is meant."))
+        found.warnings.append(
+            RowFault(
+                "control",
+                f"The text holds {_some(marks)}, a mark of chat templates; it is learned as ordinary text.",
+                "Take it out unless it is meant.",
+            )
+        )
     if blanks:
-        found.warnings.append(RowFault("placeholder", f"The text holds the placeholder {_some(blanks)}, and the model would learn to say it.", "Replace it with what it stands for."))
+        found.warnings.append(
+            RowFault(
+                "placeholder",
+                f"The text holds the placeholder {_some(blanks)}, and the model would learn to say it.",
+                "Replace it with what it stands for.",
+            )
+        )
 
 
 def _some(found: dict[str, None]) -> str:

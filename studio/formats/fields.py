@@ -31,7 +31,13 @@ class Fields:
 
     @property
     def parts(self) -> dict[str, Names]:
-        return {"prompt": self.prompt, "context": self.context, "response": self.response, "system": self.system, "history": self.history}
+        return {
+            "prompt": self.prompt,
+            "context": self.context,
+            "response": self.response,
+            "system": self.system,
+            "history": self.history,
+        }
 
     @property
     def all(self) -> frozenset[str]:
@@ -55,7 +61,9 @@ def read_columns(row: Row, columns: Mapped, context_first: bool = False) -> Conv
         raise RowFault("column", f"The row has no column for the {missing}.", "Add it, or drop the row.")
     prompt, response = row[columns["prompt"]], row[columns["response"]]
     if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):  # both sides as lists of messages
-        return read_messages([*prompt, *list_in(response, columns["response"])], columns["prompt"], _optional(row, columns, "system"))
+        return read_messages(
+            [*prompt, *list_in(response, columns["response"])], columns["prompt"], _optional(row, columns, "system")
+        )
     found = Conversation([])
     _add(found, "system", _optional(row, columns, "system"), columns.get("system"))
     _add_history(found, _optional(row, columns, "history"), columns.get("history", "history"))
@@ -75,7 +83,12 @@ def _optional(row: Row, columns: Mapped, part: str) -> Any:
 def _filled_in(value: Any, column: str) -> str:
     text = text_of(value, column)
     if not text.strip():
-        raise RowFault("empty", f"'{clip(column, 40)}' is empty, so there is nothing to learn.", "Fill it in, or drop the row.", column)
+        raise RowFault(
+            "empty",
+            f"'{clip(column, 40)}' is empty, so there is nothing to learn.",
+            "Fill it in, or drop the row.",
+            column,
+        )
     return text
 
 
@@ -89,7 +102,12 @@ def _add_history(found: Conversation, value: Any, column: str) -> None:
         return
     for number, pair in enumerate(list_in(value, column)):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise RowFault("type", f"'{column}[{number}]' is no pair of question and answer.", "Write the history as [[question, answer], ...].", column)
+            raise RowFault(
+                "type",
+                f"'{column}[{number}]' is no pair of question and answer.",
+                "Write the history as [[question, answer], ...].",
+                column,
+            )
         _add(found, "user", pair[0], f"{column}[{number}][0]")
         _add(found, "assistant", pair[1], f"{column}[{number}][1]")
 

@@ -6,5 +6,10 @@ FORMAT = column_format(
     "question_answer",
     "Question and answer",
     '{"question": "What is the capital of Peru?", "answer": "Lima."}',
-    Fields(prompt=("question", "Question"), response=("answer", "Answer", "response"), context=("context", "passage"), context_first=True),
+    Fields(
+        prompt=("question", "Question"),
+        response=("answer", "Answer", "response"),
+        context=("context", "passage"),
+        context_first=True,
+    ),
 )

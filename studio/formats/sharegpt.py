@@ -20,7 +20,9 @@ def fits(row: Row) -> bool:
     if not found:
         return column != "messages"
     first = found[0]
-    return isinstance(first, dict) and ("from" in first or (column != "messages" and ("role" in first or bool(ROLES.keys() & first.keys()))))
+    return isinstance(first, dict) and (
+        "from" in first or (column != "messages" and ("role" in first or bool(ROLES.keys() & first.keys())))
+    )
 
 
 def read(row: Row, _mapping: Mapped) -> Conversation:
@@ -29,8 +31,8 @@ def read(row: Row, _mapping: Mapped) -> Conversation:
 
 
 def mapping(columns: list[str]) -> dict[str, str]:
-    found = {"messages": name for name in reversed(COLUMNS) if name in columns}
-    return found | ({"system": "system"} if "system" in columns else {})
+    column = next((name for name in COLUMNS if name in columns), None)
+    return {part: name for part, name in (("messages", column), ("system", "system")) if name in columns}
 
 
 FORMAT = Format(

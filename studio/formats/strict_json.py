@@ -33,9 +33,13 @@ def parse(text: str, field: str | None = None) -> Any:
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise RowFault("json", f"This is not valid JSON: {_in_words(error)}.", "Mend it, or drop the row.", field) from None
+        raise RowFault(
+            "json", f"This is not valid JSON: {_in_words(error)}.", "Mend it, or drop the row.", field
+        ) from None
     except ValueError:  # a whole number of more digits than Python takes
-        raise RowFault("number", "It holds a number with thousands of digits.", "Write it as text, or drop the row.", field) from None
+        raise RowFault(
+            "number", "It holds a number with thousands of digits.", "Write it as text, or drop the row.", field
+        ) from None
 
 
 def _in_words(error: json.JSONDecodeError) -> str:
@@ -55,19 +59,28 @@ def _no_doubled_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise RowFault("keys", f"It has '{clip(twice, 40)}' twice, so it is not clear which is meant.", "Keep one of them, or drop the row.", twice)
+        raise RowFault(
+            "keys",
+            f"It has '{clip(twice, 40)}' twice, so it is not clear which is meant.",
+            "Keep one of them, or drop the row.",
+            twice,
+        )
     return found
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise RowFault("number", f"It holds {clip(text, 30)}, a number too large to be kept.", "Write it as text, or drop the row.")
+        raise RowFault(
+            "number", f"It holds {clip(text, 30)}, a number too large to be kept.", "Write it as text, or drop the row."
+        )
     return number
 
 
 def _no_constant(name: str) -> Any:
-    raise RowFault("number", f"It holds {name}, which is not valid JSON.", "Write null or a text instead, or drop the row.")
+    raise RowFault(
+        "number", f"It holds {name}, which is not valid JSON.", "Write null or a text instead, or drop the row."
+    )
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_no_doubled_keys, parse_float=_finite, parse_constant=_no_constant)

@@ -20,15 +20,27 @@ def _has(*columns: str) -> Callable[[Row], bool]:
 
 
 def _is_preference(row: Row) -> bool:
-    return _has("chosen", "rejected")(row) or _has("chosen_messages", "rejected_messages")(row) or _has("response_j", "response_k")(row)
+    return (
+        _has("chosen", "rejected")(row)
+        or _has("chosen_messages", "rejected_messages")(row)
+        or _has("response_j", "response_k")(row)
+    )
 
 
 def _is_raw_text(row: Row) -> bool:
-    return isinstance(row.get("text"), str) and not any(isinstance(value, list | dict) for value in row.values()) and len(row) <= 4 and not _has_answer(row)
+    return (
+        isinstance(row.get("text"), str)
+        and not any(isinstance(value, list | dict) for value in row.values())
+        and len(row) <= 4
+        and not _has_answer(row)
+    )
 
 
 def _has_answer(row: Row) -> bool:
-    return any(name in row for name in ("response", "completion", "answer", "output", "label", "prompt", "question", "instruction"))
+    return any(
+        name in row
+        for name in ("response", "completion", "answer", "output", "label", "prompt", "question", "instruction")
+    )
 
 
 # In this order: the first that fits nearly all rows gives the reason.

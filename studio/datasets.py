@@ -1,0 +1,203 @@
+"""Data sets: list, look into, rename, delete; and how their rows look to one base model, token by token."""
+
+import hashlib
+import random
+import shutil
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from studio.builtin_datasets import add_builtins, builtin_example_prompts
+from studio.dataset_report import Report, TokenStats
+from studio.dataset_uploads import add_upload, dataset_name, inspect_upload
+from studio.errors import Conflict, Invalid, NotFound
+from studio.folders import DatasetFolder, read_json, write_json
+from studio.formats import FORMATS
+from studio.listing import LIMIT, Listing, listing
+from studio.records import OPEN, Dataset, Run
+from studio.rows import iter_training_rows, read_rows, read_sample
+from studio.studio import Studio
+from studio.tokens import ChatTokenizer, Piece, pieces
+
+if TYPE_CHECKING:
+    from studio.records import BaseModel
+
+__all__ = [
+    "FORMATS", "PreviewRow", "add_builtins", "add_upload", "builtin_example_prompts", "clear_incoming", "count_tokens", "delete_dataset", "get_dataset", "inspect_upload",
+    "list_datasets", "preview", "read_rows", "rename_dataset", "report_of", "shown", "token_stats",
+]  # fmt: skip
+
+EXACT_ROWS = 20_000
+"""Up to so many rows every one is counted; of larger sets a sample of this size is."""
+BARS = 24
+
+
+def list_datasets(studio: Studio, q: str = "", limit: int = LIMIT, cursor: str | None = None) -> Listing[Dataset]:
+    """Newest first; q is looked for in names and file names."""
+    query = select(Dataset).order_by(Dataset.created_at.desc(), Dataset.id)
+    if q:
+        query = query.where(
+            Dataset.name.icontains(q, autoescape=True) | Dataset.file_name.icontains(q, autoescape=True)
+        )
+    with studio.database.read() as session:
+        return listing(session, query, limit, cursor)
+
+
+def get_dataset(studio: Studio, id: str) -> Dataset:
+    with studio.database.read() as session:
+        found = session.get(Dataset, id)
+    if found is None:
+        raise NotFound("data set", id)
+    return found
+
+
+def report_of(studio: Studio, id: str) -> Report:
+    """What was found when the data set was read."""
+    return Report.model_validate(read_json(studio.data.dataset(get_dataset(studio, id).id).report))
+
+
+def rename_dataset(studio: Studio, id: str, name: str) -> Dataset:
+    cleaned = dataset_name(name)
+    if not cleaned:
+        raise Invalid("A data set needs a name.", "Give it at least one letter.", "name")
+    with studio.database.write() as session:
+        found = session.get(Dataset, id)
+        if found is None:
+            raise NotFound("data set", id)
+        found.name = cleaned
+    return found
+
+
+def delete_dataset(studio: Studio, id: str) -> None:
+    """Raises Conflict while runs need it: open ones to train, ended ones to show what they learned from."""
+    with studio.database.write() as session:
+        found = session.get(Dataset, id)
+        if found is None:
+            raise NotFound("data set", id)
+        if found.source == "builtin":
+            raise Conflict(
+                f"'{found.name}' comes with the studio and would be back at the next start.",
+                "Leave it; it takes little space.",
+            )
+        uses = dict(
+            session.execute(select(Run.state, func.count()).where(Run.dataset == id).group_by(Run.state)).tuples()
+        )
+        still_open = sum(count for state, count in uses.items() if state in OPEN)
+        if still_open:
+            raise Conflict(
+                f"{still_open} open run(s) learn from '{found.name}'.", "Wait for them to end, or cancel them first."
+            )
+        if uses:
+            raise Conflict(
+                f"{sum(uses.values())} ended run(s) have learned from '{found.name}' and refer to it.",
+                "Delete those runs first.",
+            )
+        session.delete(found)
+    # The record is gone first: a crash here leaves a folder that nobody sees, never a data set without its rows.
+    shutil.rmtree(studio.data.dataset(id).path, ignore_errors=True)
+
+
+def shown(dataset: Dataset) -> dict:
+    """The API's view."""
+    title = FORMATS[dataset.format].title if dataset.format in FORMATS else dataset.format
+    return {
+        "id": dataset.id, "name": dataset.name, "source": dataset.source, "builtin_id": dataset.builtin_id, "file_name": dataset.file_name,
+        "format": dataset.format, "format_title": title, "rows": dataset.rows, "heldout_rows": dataset.heldout_rows,
+        "dropped_rows": dataset.dropped_rows, "size_bytes": dataset.size_bytes, "sha256": dataset.sha256, "created_at": dataset.created_at.isoformat(),
+    }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PreviewRow:
+    """One row as the trainer reads it: pieces of text, each trained or only read."""
+
+    row: int
+    heldout: bool
+    tokens: int
+    trained_tokens: int
+    cut_tokens: int
+    pieces: list[Piece]
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def preview(
+    studio: Studio,
+    dataset_id: str,
+    base_model_id: str,
+    start: int = 0,
+    count: int = 1,
+    sequence_length: int | None = None,
+) -> list[PreviewRow]:
+    """Rows from the one at `start` (counted from 0) in tokens of a base model, as the trainer will see them."""
+    folder = studio.data.dataset(get_dataset(studio, dataset_id).id)
+    tokenizer, _ = _tokenizer(studio, base_model_id)
+    return [_preview_row(tokenizer, row, sequence_length) for row in read_rows(folder, start, min(count, 50))]
+
+
+def _preview_row(tokenizer: ChatTokenizer, row: dict, sequence_length: int | None) -> PreviewRow:
+    encoded = tokenizer.encode(row["messages"], max_length=sequence_length)
+    return PreviewRow(
+        row["row"], row["heldout"], len(encoded.ids), encoded.trained_tokens, encoded.cut, pieces(tokenizer, encoded)
+    )
+
+
+def _tokenizer(studio: Studio, base_model_id: str) -> tuple[ChatTokenizer, "BaseModel"]:
+    from studio import base_models
+
+    model = base_models.ready_model(studio, base_model_id)
+    return ChatTokenizer.load(studio.data.base_model(model.id).model), model
+
+
+def token_stats(studio: Studio, dataset_id: str, base_model_id: str) -> TokenStats:
+    """Lengths of the rows in tokens of a base model. Counted once for each tokenizer and template, then remembered on disk."""
+    dataset = get_dataset(studio, dataset_id)
+    folder = studio.data.dataset(dataset.id)
+    tokenizer, model = _tokenizer(studio, base_model_id)
+    key = hashlib.sha256(f"{model.fingerprint}\0{tokenizer.template}".encode()).hexdigest()[:16]
+    remembered = read_json(folder.tokens(key))
+    if remembered:
+        return TokenStats.model_validate(remembered)
+    stats = count_tokens(folder, dataset.rows, tokenizer)
+    write_json(folder.tokens(key), stats.as_dict())
+    return stats
+
+
+def count_tokens(folder: DatasetFolder, rows: int, tokenizer: ChatTokenizer, most: int = EXACT_ROWS) -> TokenStats:
+    """Count all rows, or of more than `most` a random sample, the same at every call, with totals scaled up."""
+    sampled = rows > most
+    taken = (
+        read_sample(folder, set(random.Random(0).sample(range(rows), most))) if sampled else iter_training_rows(folder)
+    )
+    lengths, trained, heldout = [], 0, 0
+    for row in taken:
+        encoded = tokenizer.encode(row["messages"])
+        lengths.append(len(encoded.ids))
+        trained += encoded.trained_tokens
+        heldout += row["heldout"]
+    scale = rows / len(lengths)
+    ordered = sorted(lengths)
+    return TokenStats(
+        rows=rows, heldout_rows=round(heldout * scale), total_tokens=round(sum(lengths) * scale), trained_tokens=round(trained * scale),
+        shortest=ordered[0], median=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], longest=ordered[-1],
+        histogram=histogram(ordered), sampled=sampled, lengths=lengths,
+    )  # fmt: skip
+
+
+def histogram(ordered: list[int]) -> list[tuple[int, int]]:
+    """(upper bound, how many up to it and above the last) in equal steps of a round number of tokens."""
+    step = max(1, -(-ordered[-1] // BARS))
+    unit = 10 ** max(0, len(str(step)) - 2)
+    step = -(-step // unit) * unit
+    counts = [0] * (-(-ordered[-1] // step))
+    for length in ordered:
+        counts[max(0, -(-length // step) - 1)] += 1
+    return [((number + 1) * step, count) for number, count in enumerate(counts)]
+
+
+def clear_incoming(studio: Studio) -> None:
+    """At a start: uploads that an earlier web process left half-way."""
+    for path in studio.data.incoming.iterdir():
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
