@@ -9,16 +9,17 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "triton"}
-FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "answer_spans", "folders", "methods", "containers", "formats", "rows", "dataset_report", "errors", "model_facts", "model_files", "model_config"}
+FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "answer_spans", "folders", "methods", "containers", "formats", "rows", "dataset_report", "dataset_reading", "errors", "model_facts", "model_files", "model_config"}
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
     {"web"},
     {"pages", "api", "gate"},
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
-    {"records", "plan", "resolved", "tokens", "rows"},
+    {"dataset_reading"},
+    {"records", "plan", "resolved", "tokens", "rows", "containers"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
-    {"containers", "dataset_report", "model_facts", "model_config"},
+    {"dataset_report", "model_facts", "model_config"},
     {"settings", "errors"},
 ]
 
