@@ -24,6 +24,11 @@ class DeviceFacts:
     bf16: bool  # has it natively
     slots: int = 1  # how many such devices there are
 
+    @property
+    def usable_bytes(self) -> int:
+        """What a run may count on when its turn comes. A GPU is then its own; a CPU's memory is shared with other programs."""
+        return int(0.95 * self.memory_bytes) if self.kind == "cuda" else max(self.free_bytes, self.memory_bytes // 2)
+
 
 def planned_device(studio: Studio) -> DeviceFacts:
     """The first device that the runner has seen; this machine's CPU while none was."""

@@ -44,6 +44,7 @@ class Progress:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0  # of steps, evaluations and samples, over all attempts
+    step_seconds: float = 0.0  # of the steps alone
     loss: float | None = None  # of the last step
     base_heldout_loss: float | None = None
     heldout_loss: float | None = None
@@ -188,6 +189,7 @@ class Training:
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
         progress.tokens += tokens
         progress.seconds += seconds
+        progress.step_seconds += seconds
         self.report.metric(
             step=number, steps=total, epoch=round(number / self.steps_per_epoch, 4), loss=loss, grad_norm=norm, learning_rate=rate, tokens=tokens, trained_tokens=supervised,
             seconds=round(seconds, 4), tokens_per_second=round(tokens / max(seconds, 1e-6), 1), memory_bytes=peak_memory_bytes(), padding=sum(each.padding for each in micro_batches),
@@ -302,6 +304,7 @@ class Training:
     def note_results(self) -> None:
         kept = ("step", "tokens", "loss", "heldout_loss", "base_heldout_loss", "best_step", "best_heldout_loss", "seconds")
         self.report.facts |= {name: getattr(self.progress, name) for name in kept}
+        self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
 
 
 def seed_of_step(seed: int, step: int, process: int) -> int:

@@ -1,0 +1,77 @@
+"""Memory of a training by part, from the model's shape: what the device must hold at its fullest moment.
+
+The figures for a CPU are resident memory of the worker, compared with measured peaks by tests/workers/test_memory.py.
+"""
+
+from dataclasses import dataclass
+
+from studio.methods import METHODS
+from studio.model_facts import ModelFacts
+from studio.plan import TrainingPlan
+
+BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+PROGRAM_BYTES = {"cpu": 400 * 2**20, "cuda": 900 * 2**20}  # measured: the libraries; assumed: a CUDA context and its kernels
+LOSS_CHUNK_BYTES = 3 * 16 * 2**20  # logits of one chunk, their copy, and the product (jobs/workers/loss.py)
+SLACK = 1.1  # of what comes and goes: allocators keep more than is in use
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of one process of a training."""
+
+    program: int
+    weights: int
+    adapter: int  # parameters, gradients and AdamW's averages, all fp32
+    per_token: int  # activations kept from forward to backward, for every token computed at once
+    per_token_recomputed: int  # the same with gradient checkpointing: the layers' inputs, and one layer at a time
+    per_token_loss: int
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str) -> "Footprint":
+        method = METHODS[plan.method.name]
+        size, modules = BYTES[precision], method.modules(plan.method, facts)
+        layers = max(1, facts.layers)
+        per_layer = layer_activations(facts, modules, getattr(plan.method, "dropout", 0.0), getattr(plan.method, "rank", 0)) * size
+        return cls(
+            program=PROGRAM_BYTES[kind],
+            weights=facts.parameters * size,
+            adapter=method.trainable_parameters(plan.method, facts) * 16,
+            per_token=per_layer * layers,
+            per_token_recomputed=facts.hidden_size * size * layers + per_layer,
+            per_token_loss=4 * facts.hidden_size * size,
+        )
+
+    def parts(self, tokens: int, recompute: bool) -> dict[str, int]:
+        """Part → bytes, with so many tokens computed at once."""
+        activations = self.per_token_recomputed if recompute else self.per_token
+        return {
+            "program": self.program,
+            "weights": self.weights,
+            "adapter and optimizer": self.adapter,
+            "activations": round(SLACK * activations * tokens),
+            "loss": LOSS_CHUNK_BYTES + self.per_token_loss * tokens,
+        }
+
+    def total(self, tokens: int, recompute: bool) -> int:
+        return sum(self.parts(tokens, recompute).values())
+
+
+def layer_activations(facts: ModelFacts, modules: list[tuple[str, int, int]], dropout: float, rank: int) -> int:
+    """Numbers kept per token and layer: what autograd saves of a gated transformer layer whose own weights are frozen."""
+    head = facts.hidden_size // max(1, facts.heads)
+    keys = facts.kv_heads * head
+    norms = 2 * 2 * facts.hidden_size
+    attention = 3 * facts.hidden_size + 2 * keys
+    gated = 4 * facts.intermediate_size
+    layers = max(1, facts.layers)
+    inputs = sum(inputs for _, inputs, _ in modules) / layers
+    beside = inputs * 2 if dropout else 2 * facts.hidden_size + facts.intermediate_size  # dropped inputs and their noise
+    return round(norms + attention + gated + beside + 2 * rank * len(modules) / layers)
+
+
+def fitting_tokens(footprint: Footprint, room: float, least: int, most: int, recompute: bool) -> int:
+    """How many tokens, from `most` down to `least` (one row), fit into `room` bytes; `least` when not even that fits."""
+    tokens = most
+    while tokens > least and footprint.total(tokens, recompute) > room:
+        tokens //= 2
+    return max(least, tokens)

@@ -1,0 +1,137 @@
+"""What a plan needs before it is queued: memory by part, trained parameters, steps, time and the size of the file."""
+
+from statistics import median
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from studio import base_models, datasets
+from studio.dataset_report import TokenStats
+from studio.devices import DeviceFacts, planned_device
+from studio.folders import read_json
+from studio.footprint import Footprint
+from studio.methods import METHODS
+from studio.model_facts import ModelFacts
+from studio.plan import ResolvedPlan, TrainingPlan
+from studio.records import Run, Status
+from studio.resolve import resolve
+from studio.studio import Studio
+
+COMFORTABLE = 0.85  # of the usable memory; beyond it a run is "tight"
+MULTIPLICATIONS_PER_SECOND = {"cpu": 15e9, "cuda": 60e12}  # cautious: a slow core, a small GPU; measured runs replace them
+START_SECONDS = {"cpu": 12, "cuda": 25}  # libraries, the model, the first batch
+SAMPLED_TOKENS = 64  # of each answer to a pinned prompt
+SECONDS_PER_LAYER = 0.0005  # of one decoded token, besides the weights
+MEMORY_BANDWIDTH = {"cpu": 8e9, "cuda": 400e9}  # bytes/s, cautious
+LAST_RUNS = 3
+
+
+class Estimate(BaseModel):
+    """Shown beside the form while the plan is made, and checked again when it is queued."""
+
+    resolved: ResolvedPlan
+    trainable_parameters: int
+    share: float  # of the base's parameters
+    memory: dict[str, int]  # part → bytes, of one process
+    total_bytes: int
+    device_bytes: int  # usable ones
+    device_name: str
+    fits: Literal["yes", "tight", "no"]
+    file_bytes: int  # of adapter_model.safetensors
+    seconds: float
+    measured_speed: bool  # whether the time rests on earlier runs on this base
+    tokens: int
+    steps: int
+    warnings: list[str]
+    reasons: dict[str, str]
+
+
+def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
+    """Raises NotFound, Conflict (model not ready), BadInput or Invalid with the setting at fault."""
+    facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
+    stats = datasets.token_stats(studio, plan.dataset, plan.base_model)
+    return estimate_from(plan, facts, stats, planned_device(studio), measured_speed(studio, plan.base_model))
+
+
+def estimate_from(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, tokens_per_second: float | None = None) -> Estimate:
+    resolved = resolve(plan, facts, stats, device)
+    method = METHODS[plan.method.name]
+    trainable = method.trainable_parameters(plan.method, facts)
+    footprint = Footprint.of(plan, facts, resolved.precision, device.kind)
+    memory = footprint.parts(resolved.token_budget, resolved.gradient_checkpointing)
+    total = sum(memory.values())
+    usable = device.usable_bytes
+    return Estimate(
+        resolved=resolved,
+        trainable_parameters=trainable,
+        share=trainable / max(1, facts.parameters),
+        memory=memory,
+        total_bytes=total,
+        device_bytes=usable,
+        device_name=device.name,
+        fits="yes" if total <= COMFORTABLE * usable else "tight" if total <= usable else "no",
+        file_bytes=file_bytes(method.modules(plan.method, facts), trainable),
+        seconds=round(seconds_of(resolved, facts, stats, device, tokens_per_second), 1),
+        measured_speed=tokens_per_second is not None,
+        tokens=resolved.tokens,
+        steps=resolved.steps,
+        warnings=warnings_of(plan, resolved, stats),
+        reasons=resolved.reasons,
+    )
+
+
+def file_bytes(modules: list[tuple[str, int, int]], trainable: int) -> int:
+    """Size of the adapter's safetensors file: fp32 numbers behind a header that names each matrix."""
+    named = sum(2 * (len(f"base_model.model.{name}.lora_A.weight") + 58) for name, _, _ in modules)
+    return 4 * trainable + 8 + 32 + named
+
+
+def seconds_of(resolved: ResolvedPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, tokens_per_second: float | None) -> float:
+    """From the start of the worker to its adapter: training, evaluations, and answers to the pinned prompts."""
+    work = 2.0 * multiplications(facts, stats)  # forward, and gradients of the activations; the base's weights need none
+    speed = tokens_per_second or MULTIPLICATIONS_PER_SECOND[device.kind] / (work * (1.5 if resolved.gradient_checkpointing else 1))
+    evaluations = 1 + resolved.steps // resolved.evaluate_every
+    measured = evaluations * resolved.heldout_rows * stats.total_tokens / max(1, stats.rows) / 2.5
+    decoded = evaluations * SAMPLED_TOKENS * (4 * facts.parameters / MEMORY_BANDWIDTH[device.kind] + SECONDS_PER_LAYER * facts.layers)
+    return START_SECONDS[device.kind] + (resolved.tokens / resolved.processes + measured) / speed + decoded
+
+
+def multiplications(facts: ModelFacts, stats: TokenStats) -> float:
+    """Per token of a forward pass; the output layer only where something is learned."""
+    layers = sum(layer.inputs * layer.outputs for layer in facts.linear_layers) or facts.parameters
+    return layers + facts.hidden_size * facts.vocabulary * stats.trained_tokens / max(1, stats.total_tokens)
+
+
+def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -> list[str]:
+    found = []
+    if resolved.train_rows < resolved.batch_size:
+        found.append(f"There are {resolved.train_rows} rows to train on, fewer than the batch size of {resolved.batch_size}: every step takes all of them.")
+    if resolved.cut_rows:
+        found.append(f"{resolved.cut_rows:,} rows are longer than {resolved.sequence_length} tokens; {resolved.cut_tokens:,} tokens are cut from their ends.")
+    if not resolved.heldout_rows:
+        found.append("No rows are held out, so nothing will show whether the adapter learns more than the rows by heart.")
+    if resolved.steps < 10:
+        found.append(f"Only {resolved.steps} steps: a smaller batch or more epochs would teach more.")
+    if not stats.trained_tokens:
+        found.append("No token of this data would be trained on with this model's template.")
+    if plan.method.name == "lora" and plan.method.rank > 64 and not plan.method.rslora:
+        found.append(f"At rank {plan.method.rank} the usual scaling weakens the update; rank-stabilised scaling is made for it.")
+    return found
+
+
+def measured_speed(studio: Studio, base_model: str) -> float | None:
+    """Tokens per second of the last runs on this base that ended well; None when there are none."""
+    with studio.database.read() as session:
+        ended = select(Run.id).where(Run.base_model == base_model, Run.state == Status.SUCCEEDED).order_by(Run.ended_at.desc()).limit(LAST_RUNS)
+        ids = list(session.scalars(ended))
+    speeds = [speed for id in ids if (speed := speed_of(studio, id))]
+    return median(speeds) if speeds else None
+
+
+def speed_of(studio: Studio, run_id: str) -> float | None:
+    for attempt in reversed(studio.data.run(run_id).attempts()):
+        result = read_json(attempt.result, default={})
+        if result.get("tokens_per_second"):
+            return result["tokens_per_second"]
+    return None

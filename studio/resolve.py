@@ -1,0 +1,198 @@
+"""A number in place of every "auto" of a plan, each with a line on why, for this model, this data and this device."""
+
+import math
+
+from studio.dataset_report import TokenStats
+from studio.devices import DeviceFacts
+from studio.errors import BadInput, Invalid
+from studio.footprint import Footprint, fitting_tokens
+from studio.methods import METHODS
+from studio.model_facts import ModelFacts
+from studio.plan import ResolvedPlan, TrainingPlan
+
+EVALUATIONS = 8  # of a run, when their distance is "auto"
+MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the mean
+WANTED_STEPS = 60  # below that, little data is gone through more often
+MOST_TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 16384}  # more is no faster
+USED_SHARE = 0.8  # of the usable memory that a run may fill when its micro-batch is chosen here
+
+
+def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts) -> ResolvedPlan:
+    """Raises Invalid with the name of the setting that cannot be used on this model, data or device."""
+    method = METHODS[plan.method.name]
+    method.check(plan.method, facts)
+    reasons: dict[str, str] = {}
+    length, cut_rows, cut_tokens = sequence_length(plan, facts, stats, reasons)
+    train_rows, heldout_rows = rows_of(plan, stats, reasons)
+    rate = tokens_of(stats, length) / max(1, stats.rows)  # tokens of a row as trained on
+    epochs = epochs_of(plan, facts, train_rows, train_rows * rate, reasons)
+    per_epoch = math.ceil(train_rows / plan.training.batch_size)
+    wanted = max(1, math.ceil(epochs * per_epoch))
+    steps = min(wanted, plan.training.max_steps or wanted)
+    precision = precision_of(plan, device, reasons)
+    footprint = Footprint.of(plan, facts, precision, device.kind)
+    at_once = micro_batch_of(plan, footprint, length, rate, device, reasons)
+    every = evaluate_every(plan, steps, heldout_rows, reasons)
+    return ResolvedPlan(
+        device=device.kind,
+        processes=plan.resources.gpus,
+        precision=precision,
+        targets=sorted({name.rpartition(".")[2] for name, _, _ in method.modules(plan.method, facts)}),
+        sequence_length=length,
+        epochs=epochs,
+        train_rows=train_rows,
+        heldout_rows=heldout_rows,
+        steps=steps,
+        warmup_steps=min(math.ceil(plan.training.warmup_ratio * steps), steps - 1),
+        learning_rate=learning_rate(plan, facts, reasons),
+        batch_size=plan.training.batch_size,
+        evaluate_every=every,
+        checkpoint_every=every if plan.training.checkpoint_every == "auto" else plan.training.checkpoint_every,
+        cut_rows=cut_rows,
+        cut_tokens=cut_tokens,
+        tokens=round(steps / per_epoch * train_rows * rate),
+        reasons=reasons,
+        **at_once,
+    )
+
+
+def sequence_length(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, reasons: dict[str, str]) -> tuple[int, int, int]:
+    """(tokens, rows cut, tokens cut). Without a wish nothing is cut that the model can take."""
+    wanted = plan.training.sequence_length
+    if wanted != "auto" and wanted > facts.context_length:
+        raise Invalid(
+            f"A sequence length of {wanted} is beyond the {facts.context_length} positions of {facts.architecture}.",
+            f"Choose at most {facts.context_length}.", "training.sequence_length",
+        )  # fmt: skip
+    fitting = max(8, math.ceil(stats.longest / 8) * 8)
+    length = min(fitting, facts.context_length) if wanted == "auto" else wanted
+    each = stats.rows / max(1, len(stats.lengths))  # 1, unless only a sample was measured
+    over = [tokens - length for tokens in stats.lengths if tokens > length]
+    cut_rows, cut_tokens = round(len(over) * each), round(sum(over) * each)
+    if wanted == "auto":
+        limit = "" if length == fitting else f", and the model takes {facts.context_length}"
+        reasons["sequence_length"] = f"The longest row has {stats.longest} tokens{limit}."
+    if cut_rows:
+        share = f"{cut_rows:,} of {stats.rows:,} rows are longer; {cut_tokens:,} tokens at their ends are not trained on."
+        reasons["sequence_length"] = f"{reasons.get('sequence_length', '')} {share}".strip()
+    return length, cut_rows, cut_tokens
+
+
+def tokens_of(stats: TokenStats, length: int) -> float:
+    """Tokens of all rows once they are cut to this length."""
+    each = stats.rows / max(1, len(stats.lengths))
+    return each * sum(min(tokens, length) for tokens in stats.lengths)
+
+
+def rows_of(plan: TrainingPlan, stats: TokenStats, reasons: dict[str, str]) -> tuple[int, int]:
+    """(rows trained on, rows measured on). What the data itself holds out is never trained on."""
+    wanted = plan.training.validation
+    if stats.heldout_rows:
+        measured = 0 if wanted == 0 else min(stats.heldout_rows, MOST_HELDOUT)
+        train = stats.rows - stats.heldout_rows
+        reasons["validation"] = f"The data holds {stats.heldout_rows} rows out itself" + (f"; {measured} of them are measured on." if measured < stats.heldout_rows else ".")
+    else:
+        measured = share_of_rows(wanted, stats.rows, reasons)
+        train = stats.rows - measured
+    if train < 1:
+        raise BadInput("No row is left to train on.", "Bring a data set with rows that are not held out.", "dataset")
+    return train, measured
+
+
+def share_of_rows(wanted: float | str, rows: int, reasons: dict[str, str]) -> int:
+    if wanted != "auto":
+        return min(rows - 1, max(1, round(wanted * rows))) if wanted else 0
+    if rows < 20:
+        reasons["validation"] = f"{rows} rows are too few to hold any out."
+        return 0
+    measured = min(MOST_HELDOUT, max(1, round(0.05 * rows)))
+    reasons["validation"] = f"{measured} of {rows:,} rows, drawn by the seed."
+    return measured
+
+
+def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, reasons: dict[str, str]) -> float:
+    if plan.training.epochs != "auto":
+        return plan.training.epochs
+    if tokens > 20e6:
+        reasons["epochs"] = f"{tokens / 1e6:.0f} million tokens are enough to go through once."
+        return 1
+    if tokens > 5e6:
+        reasons["epochs"] = f"{tokens / 1e6:.0f} million tokens, gone through twice."
+        return 2
+    usual = 3 if facts.parameters > 100e6 else 5
+    for_steps = math.ceil(WANTED_STEPS / math.ceil(rows / plan.training.batch_size))
+    epochs = min(10, max(usual, for_steps))
+    if epochs > usual:
+        reasons["epochs"] = f"{rows} rows are few; more rounds give about {WANTED_STEPS} steps."
+    else:
+        reasons["epochs"] = "Usual for this much data." if usual == 3 else "A small base needs to see little data more often."
+    return epochs
+
+
+def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str]) -> float:
+    if plan.training.learning_rate != "auto":
+        return plan.training.learning_rate
+    rate = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.3))
+    rounded = float(f"{rate:.1e}")
+    reasons["learning_rate"] = "Usual from a billion parameters on." if rounded <= 2e-4 else f"Smaller models take larger steps; this one has {facts.parameters / 1e6:,.1f} million parameters."
+    return rounded
+
+
+def precision_of(plan: TrainingPlan, device: DeviceFacts, reasons: dict[str, str]) -> str:
+    wanted = plan.training.precision
+    if wanted == "bf16" and not device.bf16:
+        raise Invalid(f"{device.name} has no bf16 arithmetic, and imitating it would be many times slower.", "Choose auto or fp32.", "training.precision")
+    if wanted == "fp16" and device.kind == "cpu":
+        raise Invalid("fp16 is for GPUs; on a CPU it is many times slower than fp32.", "Choose auto or fp32.", "training.precision")
+    if wanted != "auto":
+        return wanted
+    if device.kind == "cpu":
+        reasons["precision"] = "On a CPU fp32 is exact and the fastest or nearly so."
+        return "fp32"
+    reasons["precision"] = f"{device.name} has bf16." if device.bf16 else f"{device.name} has no bf16."
+    return "bf16" if device.bf16 else "fp16"
+
+
+def micro_batch_of(plan: TrainingPlan, footprint: Footprint, length: int, rate: float, device: DeviceFacts, reasons: dict[str, str]) -> dict:
+    """micro_batch, accumulation, token_budget and gradient_checkpointing: as much at once as memory allows and speed rewards."""
+    share = max(1, math.ceil(plan.training.batch_size / plan.resources.gpus))
+    most = max(length, min(MOST_TOKENS_AT_ONCE[device.kind], share * length))
+    wished, checkpointing = plan.training.micro_batch, plan.training.gradient_checkpointing
+    if wished != "auto":
+        most = min(wished, share) * length
+    room = USED_SHARE * device.usable_bytes
+    recompute = checkpointing is True
+    budget = fitting_tokens(footprint, room, length, most, recompute)
+    if checkpointing == "auto":
+        recompute = footprint.total(budget, recompute=False) > room  # a single row is too much already
+        budget = fitting_tokens(footprint, room, length, most, recompute)
+        reasons["gradient_checkpointing"] = "Memory needs it: a single row's activations are too large." if recompute else "Memory suffices without it."
+    if wished != "auto":
+        micro = min(wished, share)
+        return {"micro_batch": micro, "accumulation": math.ceil(share / micro), "token_budget": micro * length, "gradient_checkpointing": recompute}
+    micro = min(share, max(1, int(budget / max(1.0, rate))))
+    reasons["micro_batch"] = f"{budget:,} tokens are computed at once" + (", for which memory suffices." if budget < most else "; more would not be faster.")
+    return {"micro_batch": micro, "accumulation": math.ceil(share / micro), "token_budget": budget, "gradient_checkpointing": recompute}
+
+
+def evaluate_every(plan: TrainingPlan, steps: int, heldout_rows: int, reasons: dict[str, str]) -> int:
+    if plan.training.evaluate_every != "auto":
+        return plan.training.evaluate_every
+    every = max(1, math.ceil(steps / EVALUATIONS))
+    reasons["evaluate_every"] = f"About {EVALUATIONS} times in {steps} steps." if heldout_rows else "No rows are held out: only the pinned prompts are answered."
+    return every
+
+
+def gentler(resolved: ResolvedPlan) -> tuple[ResolvedPlan, str] | None:
+    """The next thing to try after memory ran out, and how it is said; None when nothing is left.
+
+    Gradient checkpointing changes no result; a halved micro-batch changes none either without dropout, and with dropout
+    gives another, equally valid one. Rows per step stay as they are.
+    """
+    if not resolved.gradient_checkpointing:
+        return resolved.model_copy(update={"gradient_checkpointing": True}), "Gradient checkpointing is turned on."
+    if resolved.micro_batch == 1 and resolved.token_budget <= resolved.sequence_length:
+        return None
+    micro, budget = math.ceil(resolved.micro_batch / 2), max(resolved.sequence_length, resolved.token_budget // 2)
+    changed = {"micro_batch": micro, "accumulation": math.ceil(resolved.batch_size / resolved.processes / micro), "token_budget": budget}
+    return resolved.model_copy(update=changed), f"The micro-batch is halved to {micro} rows and {budget:,} tokens."
