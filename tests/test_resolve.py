@@ -1,0 +1,163 @@
+"""Every "auto" of a plan becomes a number that suits model, data and device; what cannot be used is refused by name."""
+
+import pytest
+
+from studio.dataset_report import TokenStats
+from studio.devices import DeviceFacts
+from studio.errors import BadInput, Invalid
+from studio.model_facts import LinearLayer, ModelFacts
+from studio.plan import read_plan
+from studio.resolve import gentler, resolve
+
+GIB = 2**30
+CPU = DeviceFacts("cpu", "A small CPU", 16 * GIB, 12 * GIB, bf16=False)
+GPU = DeviceFacts("cuda", "A new GPU", 24 * GIB, 23 * GIB, bf16=True)
+OLD_GPU = DeviceFacts("cuda", "An old GPU", 16 * GIB, 15 * GIB, bf16=False)
+
+
+def llama(hidden: int = 256, layers: int = 6, vocabulary: int = 4096, context: int = 512) -> ModelFacts:
+    shapes = {"q_proj": (hidden, hidden), "k_proj": (hidden, hidden // 2), "v_proj": (hidden, hidden // 2), "o_proj": (hidden, hidden)}
+    shapes |= {"gate_proj": (hidden, 3 * hidden), "up_proj": (hidden, 3 * hidden), "down_proj": (3 * hidden, hidden)}
+    linear = [
+        LinearLayer(name=f"model.layers.{layer}.{name}", target=name, layer=layer, inputs=inputs, outputs=outputs)
+        for layer in range(layers)
+        for name, (inputs, outputs) in shapes.items()
+    ]
+    return ModelFacts(
+        architecture="LlamaForCausalLM", model_type="llama", parameters=sum(each.inputs * each.outputs for each in linear) + hidden * vocabulary, layers=layers,
+        hidden_size=hidden, intermediate_size=3 * hidden, heads=4, kv_heads=2, vocabulary=vocabulary, context_length=context, dtype="float32",
+        tied_embeddings=True, linear_layers=linear, has_chat_template=True, size_bytes=1, fingerprint="f",
+    )  # fmt: skip
+
+
+def stats(lengths: list[int], heldout: int = 0, rows: int | None = None) -> TokenStats:
+    rows = rows or len(lengths)
+    total, ordered = round(sum(lengths) * rows / len(lengths)), sorted(lengths)
+    return TokenStats(
+        rows=rows, heldout_rows=heldout, total_tokens=total, trained_tokens=total // 2, shortest=ordered[0], median=ordered[len(lengths) // 2],
+        p95=ordered[int(0.95 * (len(lengths) - 1))], longest=ordered[-1], histogram=[], sampled=rows != len(lengths), lengths=lengths,
+    )  # fmt: skip
+
+
+def plan(method: dict | None = None, resources: dict | None = None, **training):
+    return read_plan({"base_model": "m", "dataset": "d", "method": {"name": "lora", **(method or {})}, "training": training, "resources": resources or {}})
+
+
+def resolved(facts=None, data=None, device=CPU, **training):
+    return resolve(plan(**training), facts or llama(), data or stats([40, 60, 90] * 100), device)
+
+
+def test_nothing_is_left_automatic_and_every_choice_has_its_reason():
+    numbers = resolved()
+    assert all(value != "auto" for value in numbers.model_dump().values())
+    assert {"sequence_length", "epochs", "learning_rate", "validation", "precision", "micro_batch", "gradient_checkpointing", "evaluate_every"} <= set(numbers.reasons)
+
+
+def test_what_the_person_set_is_kept():
+    numbers = resolved(epochs=2.5, learning_rate=3e-4, sequence_length=80, micro_batch=2, validation=0.1, evaluate_every=7, checkpoint_every=3, gradient_checkpointing=True, batch_size=8)
+    assert (numbers.epochs, numbers.learning_rate, numbers.sequence_length, numbers.micro_batch) == (2.5, 3e-4, 80, 2)
+    assert (numbers.heldout_rows, numbers.evaluate_every, numbers.checkpoint_every, numbers.gradient_checkpointing) == (30, 7, 3, True)
+    assert (numbers.accumulation, numbers.token_budget) == (4, 160)
+
+
+@pytest.mark.parametrize(("size", "least", "most"), [(llama(), 8e-4, 1.1e-3), (llama(2048, 24, 32000), 2e-4, 2.2e-4), (llama(64, 4, 512), 1.5e-3, 2e-3)])
+def test_smaller_models_take_larger_steps(size, least, most):
+    assert least <= resolved(size).learning_rate <= most
+
+
+def test_more_data_is_gone_through_fewer_times():
+    epochs = [resolved(data=stats([200] * 1000, rows=rows)).epochs for rows in (40, 1000, 50_000, 500_000)]
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[-1] == 1
+    assert epochs[0] > 3
+
+
+def test_steps_are_whole_batches_of_the_rows_left_for_training():
+    numbers = resolved(data=stats([50] * 100), epochs=2, validation=0.1, batch_size=16)
+    assert (numbers.train_rows, numbers.heldout_rows) == (90, 10)
+    assert numbers.steps == 2 * 6
+    assert resolved(epochs=3, max_steps=5).steps == 5
+
+
+def test_the_sequence_is_as_long_as_the_longest_row_and_no_longer_than_the_model():
+    assert resolved(data=stats([10, 61] * 20)).sequence_length == 64
+    cut = resolved(data=stats([100] * 39 + [900]))
+    assert (cut.sequence_length, cut.cut_rows, cut.cut_tokens) == (512, 1, 388)
+    assert "1 of 40 rows" in cut.reasons["sequence_length"]
+
+
+def test_cut_rows_of_a_sample_are_told_for_the_whole_data():
+    numbers = resolved(data=stats([100] * 99 + [600], rows=10_000))
+    assert numbers.cut_rows == 100
+
+
+def test_the_datas_own_held_out_rows_are_used_and_never_trained_on():
+    numbers = resolved(data=stats([50] * 300, heldout=40))
+    assert (numbers.train_rows, numbers.heldout_rows) == (260, 40)
+    without = resolved(data=stats([50] * 300, heldout=40), validation=0)
+    assert (without.train_rows, without.heldout_rows) == (260, 0)
+
+
+@pytest.mark.parametrize(("rows", "heldout"), [(19, 0), (20, 1), (300, 15), (100_000, 200)])
+def test_a_small_share_of_the_rows_is_held_out(rows, heldout):
+    assert resolved(data=stats([50] * min(rows, 500), rows=rows)).heldout_rows == heldout
+
+
+def test_the_warm_up_leaves_steps_to_train_in():
+    for rows in (1, 3, 40):
+        numbers = resolved(data=stats([50] * rows), warmup_ratio=0.99, epochs=1)
+        assert 0 <= numbers.warmup_steps < numbers.steps
+
+
+def test_precision_is_what_the_device_has():
+    assert [resolved(device=device).precision for device in (CPU, GPU, OLD_GPU)] == ["fp32", "bf16", "fp16"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "field"),
+    [
+        ({"precision": "bf16"}, CPU, "training.precision"),
+        ({"precision": "fp16"}, CPU, "training.precision"),
+        ({"sequence_length": 1024}, CPU, "training.sequence_length"),
+        ({"method": {"targets": ["qproj"]}}, CPU, "method.targets"),
+        ({"method": {"rank": 512}}, CPU, "method.rank"),
+        ({"method": {"layers": "0-9"}}, CPU, "method.layers"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_refused_by_the_name_of_its_setting(changes, device, field):
+    with pytest.raises(Invalid) as refused:
+        resolve(plan(**changes), llama(), stats([50] * 50), device)
+    assert refused.value.field == field
+    assert refused.value.fix
+
+
+def test_data_that_is_held_out_altogether_is_refused():
+    with pytest.raises(BadInput, match="No row is left"):
+        resolved(data=stats([50] * 5, heldout=5))
+
+
+def test_fewer_rows_than_a_batch_are_trained_on_all_the_same():
+    numbers = resolved(data=stats([50] * 3), batch_size=16)
+    assert numbers.steps >= 3
+
+
+def test_memory_decides_how_much_is_computed_at_once():
+    large, long_rows = llama(2048, 24, 32000, 8192), stats([3000] * 400)
+    roomy = resolve(plan(), large, long_rows, DeviceFacts("cuda", "G", 80 * GIB, 80 * GIB, bf16=True))
+    tight = resolve(plan(), large, long_rows, DeviceFacts("cuda", "G", 5 * GIB, 5 * GIB, bf16=True))
+    assert roomy.token_budget > tight.token_budget >= tight.sequence_length
+    assert (roomy.gradient_checkpointing, tight.gradient_checkpointing) == (False, True)
+    assert roomy.micro_batch * roomy.accumulation >= 16
+
+
+def test_after_memory_ran_out_ever_gentler_numbers_follow_until_one_row_is_left():
+    numbers, said = resolved(batch_size=16), []
+    while step := gentler(numbers):
+        smaller, text = step
+        assert smaller.micro_batch * smaller.accumulation >= smaller.batch_size
+        assert (smaller.batch_size, smaller.learning_rate, smaller.steps) == (numbers.batch_size, numbers.learning_rate, numbers.steps)
+        numbers = smaller
+        said.append(text)
+    assert "checkpointing" in said[0]
+    assert (numbers.micro_batch, numbers.token_budget) == (1, numbers.sequence_length)
+    assert len(said) < 12
