@@ -1,0 +1,145 @@
+"""The loop that brings runs to their devices: claim, start, watch, settle. `python -m jobs.runner`; it may die at any moment and be started again."""
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from filelock import FileLock, Timeout
+
+from jobs.gpus import FoundDevice, find_devices, threads_per_run
+from jobs.launchers import local
+from jobs.launchers.launcher import Launcher
+from jobs.signals import Signals
+from jobs.supervise import GRACE_SECONDS
+from jobs.watch import Watch
+from studio import run_queue
+from studio.admission import check_disk
+from studio.errors import Conflict, StudioError
+from studio.folders import DataFolder, new_id
+from studio.records import Run, Status
+from studio.settings import read_settings
+from studio.studio import Studio
+from studio.transitions import Stale
+
+LOCK_SECONDS = 3  # a runner that is ending lets go of its lock within this time
+log = logging.getLogger("studio.runner")
+
+
+class Runner:
+    def __init__(self, studio: Studio, devices: Sequence[FoundDevice], launcher: Launcher = local.command, grace: float = GRACE_SECONDS):
+        self.studio, self.devices, self.launcher, self.grace = studio, {device.id: device for device in devices}, launcher, grace
+        self.id = new_id()
+        self.watches: dict[tuple[str, int], Watch] = {}  # by run and attempt
+        self.beat_at = 0.0  # time.monotonic() of the last heartbeat
+        self.disk_full = False
+
+    def run(self, signals: Signals) -> None:
+        """Until a signal comes. Trainings go on without us."""
+        run_queue.see_devices(self.studio, [(device.id, device.name, device.memory_bytes) for device in self.devices.values()])
+        for run in run_queue.adopt(self.studio, self.id):
+            log.info("%s (%s) is found again: %s.", run.name, run.id, run.state.value)
+        self.tick()
+        while not signals.wait(self.studio.settings.poll_seconds):
+            self.tick()
+        run_queue.say_goodbye(self.studio)
+
+    def tick(self) -> None:
+        """One look at everything. What fails is tried again at the next tick; one part never keeps the others from theirs."""
+        for part in (self.beat, self.look_at_runs, self.claim):
+            try:
+                part()
+            except Stale:
+                log.info("A run changed while it was looked at; it is looked at again.")
+            except StudioError as error:
+                log.warning("%s %s", error.problem, error.fix)
+            except Exception:
+                log.exception("The runner met an error and goes on.")
+
+    def beat(self) -> None:
+        if time.monotonic() - self.beat_at >= run_queue.HEARTBEAT_SECONDS or not self.beat_at:
+            run_queue.heartbeat(self.studio, self.id)
+            self.beat_at = time.monotonic()
+
+    def look_at_runs(self) -> None:
+        live = run_queue.live_runs(self.studio)
+        known = {(run.id, run.attempt_epoch) for run in live}
+        self.watches = {key: watch for key, watch in self.watches.items() if key in known}
+        for run in live:
+            key = (run.id, run.attempt_epoch)
+            watch = self.watches.setdefault(key, Watch(self.studio, run))
+            try:
+                if watch.look(run):
+                    del self.watches[key]
+            except Stale:
+                log.info("%s (%s) changed while it was looked at; it is looked at again.", run.name, run.id)
+            except Exception:
+                log.exception("%s (%s) could not be looked at; it is tried again.", run.name, run.id)
+
+    def claim(self) -> None:
+        """Start what may start now."""
+        if self.no_room():
+            return
+        while claimed := run_queue.claim_next(self.studio, self.id, list(self.devices)):
+            self.start(*claimed)
+
+    def no_room(self) -> bool:
+        """Whether the disk is too full to start anything; said once."""
+        try:
+            check_disk(self.studio.data.path)
+            self.disk_full = False
+        except Conflict as error:
+            if not self.disk_full:
+                log.warning("Nothing is started: %s %s", error.problem, error.fix)
+            self.disk_full = True
+        return self.disk_full
+
+    def start(self, run: Run, devices: list[str]) -> None:
+        watch = self.watches[run.id, run.attempt_epoch] = Watch(self.studio, run)
+        threads = threads_per_run(self.studio.settings.threads, len(self.devices))
+        try:
+            watch.start(self.launcher, [self.devices[id] for id in devices], threads, self.grace)
+            log.info("%s (%s) starts on %s, attempt %d.", run.name, run.id, ", ".join(devices), run.attempt)
+        except Exception as error:
+            log.exception("%s (%s) cannot be started.", run.name, run.id)
+            del self.watches[run.id, run.attempt_epoch]
+            text = f"Its process cannot be started: {error}."
+            run_queue.settle(self.studio, run, Status.FAILED, text, problem=text, fix="Free memory or processes on this machine, and train again.")
+
+
+def main(arguments: list[str] | None = None, launcher: Launcher = local.command, grace: float = GRACE_SECONDS) -> int:
+    parser = argparse.ArgumentParser(prog="python -m jobs.runner", description=__doc__.partition("\n")[0])
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when the program that started this one ends")
+    options = parser.parse_args(arguments)
+    signals = Signals(signal.SIGINT, signal.SIGTERM, stream=sys.stdin.buffer if options.until_stdin_closes else None)
+    try:
+        settings = read_settings()
+        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        data = DataFolder(settings.root).create()
+        with only_one(data):
+            studio = Studio.open(settings)
+            devices = find_devices(settings.device)
+            log.info("The runner is ready. Devices: %s.", ", ".join(f"{device.name} ({device.id})" for device in devices))
+            Runner(studio, devices, launcher, grace).run(signals)
+            studio.database.close()
+    except StudioError as error:
+        print(f"{error.problem} {error.fix}", file=sys.stderr)
+        return 2
+    log.info("The runner has ended. Trainings go on, and are found again when it is started.")
+    return 0
+
+
+def only_one(data: DataFolder) -> FileLock:
+    """The lock that says there is one runner on this data folder; held until it is released or we die. Raises Conflict."""
+    lock = FileLock(data.runner_lock)
+    try:
+        lock.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise Conflict(f"Another runner works on the data folder {data.path}.", "End that one first, or choose another folder with --data-folder.") from None
+    return lock
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""One live run, from its claim until nothing of it lives: start its supervisor, ask it to end when a person wants that, see how it ended."""
+
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.gpus import FoundDevice
+from jobs.launchers.launcher import Launcher, python
+from jobs.outcome import Ending, outcome
+from jobs.processes import Identity, boot_id, marked, write_once
+from studio import adapters, run_queue
+from studio.errors import BadInput, StudioError
+from studio.folders import AttemptFolder, read_json
+from studio.metrics import RunMetrics
+from studio.records import Run, Status, Want
+from studio.studio import Studio
+
+PROJECT = Path(__file__).parents[1]
+WANTED = {Want.PAUSE: "pause", Want.STOP: "stop", Want.CANCEL: "cancel"}
+log = logging.getLogger("studio.runner")
+
+
+class Watch:
+    """Everything kept here can be found again on disk: a runner that starts anew makes the same watch of the same run."""
+
+    def __init__(self, studio: Studio, run: Run):
+        self.studio, self.id = studio, run.id
+        self.attempt: AttemptFolder = studio.data.run(run.id).attempt(run.attempt_epoch)
+        self.supervisor: subprocess.Popen | None = None  # only of the runner that started it
+        self.asked: str | None = None  # what the supervisor was last asked for
+        self.noted: dict = {}  # progress as the row has it
+
+    def start(self, launcher: Launcher, devices: Sequence[FoundDevice], threads: int, grace: float) -> None:
+        """Start the supervisor in a session of its own. Raises OSError."""
+        self.attempt.create()
+        command = launcher(self.attempt, devices, threads)
+        options = [*(["--launcher"] if command.launcher else []), "--grace", str(grace)]
+        with open(self.attempt.log, "ab") as said:
+            self.supervisor = subprocess.Popen(
+                python("-m", "jobs.supervise", str(self.attempt.path), *options, "--", *command.argv),
+                env=command.environment, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+            )  # fmt: skip
+
+    def look(self, run: Run) -> bool:
+        """One look at the run. True when it has ended and was settled."""
+        process = read_json(self.attempt.process)
+        if process and process["pid"] and run.state is Status.STARTING:
+            run = run_queue.mark_running(self.studio, run, process["pid"], process["pid_start"], process["boot_id"])
+        self.note_progress(run)
+        if ending := self.ended(process):
+            self.settle(run, ending)
+            return True
+        if process and run.state in (Status.PAUSING, Status.CANCELLING):
+            self.ask(process, WANTED.get(run.want, "cancel"))
+        return False
+
+    def ask(self, process: dict, wanted: str) -> None:
+        """Say what is wanted, then wake the supervisor. Once per wish: each SIGTERM is handed on to the workers."""
+        if self.asked != wanted and (supervisor := identity(process)):
+            beside = self.attempt.want.with_name(f".want.{secrets.token_hex(4)}")
+            beside.write_text(wanted)
+            os.replace(beside, self.attempt.want)
+            supervisor.signal(signal.SIGTERM)
+            self.asked = wanted
+
+    def note_progress(self, run: Run) -> None:
+        progress = RunMetrics(self.attempt.run).progress()
+        if progress and progress != self.noted:
+            run_queue.note_progress(self.studio, run, progress)
+            self.noted = progress
+
+    def ended(self, process: dict | None) -> Ending | None:
+        """How it ended, once nothing of it lives; None before."""
+        running = self.supervisor is not None and self.supervisor.poll() is None
+        if process is None:
+            if running or not give_up(self.attempt):
+                return None  # a supervisor is there, or just came: it says so at the next look
+            return Ending(never_started=True) if self.supervisor is None else Ending(lost="its supervisor could not start")
+        if self.attempt.exit.exists():
+            return ending_of(self.attempt)
+        supervisor = identity(process)
+        if supervisor is None:
+            return Ending(never_started=True)
+        if supervisor.alive():
+            return None
+        if self.attempt.exit.exists():  # written between the two looks
+            return ending_of(self.attempt)
+        if orphans := marked(self.attempt.path):
+            for orphan in orphans:
+                orphan.signal(signal.SIGKILL)
+            return None  # they are gone at the next look
+        rebooted = process["boot_id"] != boot_id()
+        return Ending(lost="the machine was restarted" if rebooted else "its supervisor was killed")
+
+    def settle(self, run: Run, ending: Ending) -> None:
+        refused, adapter = None, None
+        try:
+            if not ending.code and self.attempt.adapter.exists():
+                adapter = adapters.take_in(self.studio, run, self.attempt)
+            else:
+                refused = BadInput("It has left no adapter.", "Look at the end of the log.")
+        except StudioError as error:
+            refused = error
+        found = outcome(run, self.attempt, ending, refused, has_checkpoint=any(self.attempt.run.path.glob("attempt-*/checkpoints/step-*")))
+        kept = adapter if found.to is Status.SUCCEEDED else None
+        run_queue.settle(self.studio, run, found.to, found.text, kept, **{**self.noted, **found.values})
+        log.info("%s (%s): %s. %s", run.name, run.id, found.to.value, found.text.partition("\n")[0])
+
+
+def identity(process: dict) -> Identity | None:
+    """The supervisor as process.json tells; None for an attempt that was given up."""
+    return Identity(process["pid"], process["pid_start"], process["boot_id"]) if process["pid"] else None
+
+
+def ending_of(attempt: AttemptFolder) -> Ending:
+    found = read_json(attempt.exit, {})
+    return Ending(found.get("code"), found.get("signal"), bool(found.get("killed_by_us")))
+
+
+def give_up(attempt: AttemptFolder) -> bool:
+    """Take process.json, which only one process ever can, so that a supervisor that comes late starts nothing. False when one has it."""
+    attempt.create()
+    return write_once(attempt.process, {"pid": None, "at": time.time()})

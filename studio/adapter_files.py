@@ -1,0 +1,119 @@
+"""An adapter as files: is it whole, and is every number in it finite? Read without torch."""
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+
+from studio.errors import BadInput
+from studio.folders import AdapterFolder, new_id
+
+MOST_HEADER_BYTES = 100 * 2**20  # as safetensors itself allows
+CHUNK_NUMBERS = 4 * 2**20
+FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+BF16_EXPONENT = 0x7F80  # all its bits are set in infinities and in what is not a number
+
+
+def check_adapter(folder: AdapterFolder) -> None:
+    """Raises BadInput when the adapter is missing a part, is cut off, or holds a number that is none."""
+    try:
+        config = json.loads(folder.config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise bad("has no adapter_config.json") from None
+    except ValueError:
+        raise bad("has an adapter_config.json that is not JSON") from None
+    if not isinstance(config, dict) or "peft_type" not in config:
+        raise bad("has an adapter_config.json that names no peft_type")
+    check_weights(folder.weights)
+
+
+def check_weights(path: Path) -> None:
+    try:
+        _check_weights(path)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise bad(f"has a {path.name} whose header makes no sense") from None
+
+
+def _check_weights(path: Path) -> None:
+    tensors, begin = read_header(path)
+    if not tensors:
+        raise bad(f"has no tensor in {path.name}")
+    data = numpy.memmap(path, dtype=numpy.uint8, mode="r")
+    for name, about in tensors.items():
+        kind = FLOATS.get(about["dtype"])
+        first, end = (begin + offset for offset in about["data_offsets"])
+        if not begin <= first <= end <= len(data):
+            raise ValueError(name)
+        if kind and not all(finite(numbers, about["dtype"]) for numbers in chunks(data, first, end, kind)):
+            raise bad(f"holds a number that is not finite, in {name}", "Train again with a lower learning rate.")
+
+
+def chunks(data: numpy.ndarray, first: int, end: int, kind: str) -> Iterator[numpy.ndarray]:
+    size = CHUNK_NUMBERS * numpy.dtype(kind).itemsize
+    for start in range(first, end, size):
+        yield data[start : min(start + size, end)].view(kind)
+
+
+def finite(numbers: numpy.ndarray, dtype: str) -> bool:
+    if dtype == "BF16":
+        return bool(numpy.all(numbers & BF16_EXPONENT != BF16_EXPONENT))
+    return bool(numpy.all(numpy.isfinite(numbers)))
+
+
+def read_header(path: Path) -> tuple[dict[str, dict], int]:
+    """(tensors by name: dtype, shape, data_offsets; where the data begin). Raises BadInput unless the file is as long as it says."""
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else MOST_HEADER_BYTES + 1
+            if length > min(MOST_HEADER_BYTES, size - 8):
+                raise bad(f"has a {path.name} that is no safetensors file or is cut off")
+            header = json.loads(file.read(length))
+    except FileNotFoundError:
+        raise bad(f"has no {path.name}") from None
+    except ValueError:
+        raise bad(f"has a {path.name} whose header cannot be read") from None
+    header.pop("__metadata__", None)
+    expected = 8 + length + max((about["data_offsets"][1] for about in header.values()), default=0)
+    if size != expected:
+        raise bad(f"has a {path.name} of {size:,} bytes where {expected:,} are expected")
+    return header, 8 + length
+
+
+def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadInput:
+    return BadInput(f"The adapter {what}.", fix)
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """All plain files of `source` as the folder `target`, whole or not at all; what was there before is replaced."""
+    beside = target.with_name(f".{target.name}.{new_id()}")
+    beside.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        if path.is_file() and not path.is_symlink():
+            copy_or_link(path, beside / path.name)
+    if target.exists():  # of a registration that was cut off before its row was written
+        shutil.rmtree(target)
+    os.rename(beside, target)
+
+
+def copy_or_link(path: Path, copy: Path) -> None:
+    """A second name costs no room; where the file system has none, a copy."""
+    try:
+        os.link(path, copy)
+    except OSError:
+        shutil.copyfile(path, copy)
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

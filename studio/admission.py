@@ -1,0 +1,58 @@
+"""What must be true before a run may wait in the queue: its model and data are there, it fits the device, and the disk has room."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import base_models, datasets
+from studio.devices import planned_device
+from studio.errors import Conflict, DoesNotFit, Invalid
+from studio.memory import Estimate, estimate
+from studio.plan import TrainingPlan
+from studio.studio import Studio
+
+GIB = 2**30
+KEPT_FREE_SHARE, KEPT_FREE_BYTES = 0.05, 2 * GIB  # of the disk: the smaller of the two stays free
+BYTES_PER_PARAMETER = 12  # of a checkpoint: the parameter and two averages of AdamW, 4 bytes each
+
+
+@dataclass(frozen=True)
+class Admission:
+    plan: TrainingPlan
+    """The person's plan with its name filled in."""
+    needs: Estimate
+    origin: dict
+    """Names of the model and the data as they are now, for the adapter's passport (RunFolder.origin)."""
+
+
+def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
+    """What the run is frozen with. Raises NotFound, Conflict, Invalid or DoesNotFit with what to do."""
+    model = base_models.ready_model(studio, plan.base_model)
+    dataset = datasets.get_dataset(studio, plan.dataset)
+    if not base_models.facts_of(model).has_chat_template:
+        raise Conflict(f"{model.name} has no chat template, so there is no way to write a conversation for it.", "Choose one on its page: Models, then this model.")
+    slots = planned_device(studio).slots
+    if plan.resources.gpus > slots:
+        raise Invalid(f"The plan wants {plan.resources.gpus} devices and this machine has {slots}.", f"Choose at most {slots}.", "resources.gpus")
+    needs = estimate(studio, plan)
+    if needs.fits == "no":
+        raise DoesNotFit(needs.total_bytes / GIB, needs.device_bytes / GIB)
+    check_disk(studio.data.path, 2 * BYTES_PER_PARAMETER * needs.trainable_parameters)
+    name = plan.name or f"{dataset.name} on {model.name}"[:100]
+    origin = {
+        "name": name,
+        "base_model": {name: getattr(model, name) for name in ("id", "name", "source", "location", "revision")},
+        "dataset": {name: getattr(dataset, name) for name in ("id", "name", "sha256", "rows")},
+    }
+    return Admission(plan.model_copy(update={"name": name}), needs, origin)
+
+
+def check_disk(folder: Path, needed_bytes: int = 0) -> None:
+    """Raise Conflict when the disk is nearly full, or has no room for two checkpoints of this size."""
+    disk = shutil.disk_usage(folder)
+    kept_free = min(KEPT_FREE_SHARE * disk.total, KEPT_FREE_BYTES)
+    if disk.free < max(kept_free, needed_bytes):
+        raise Conflict(
+            f"The disk with the data folder has only {disk.free / GIB:.1f} GiB free, and {max(kept_free, needed_bytes) / GIB:.1f} GiB are wanted before a run starts.",
+            "Delete old runs, adapters or data sets, or make room on the disk.",
+        )

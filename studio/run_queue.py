@@ -1,0 +1,138 @@
+"""The runner's side of the queue: claim the next run with its devices, take runs over, note progress, settle. One transaction each."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from studio.records import LIVE, Adapter, Device, Run, Status, Want, utc_now
+from studio.studio import Studio
+from studio.transitions import RUNNER, move, tell
+
+LEASE = timedelta(seconds=30)
+HEARTBEAT_SECONDS = 5
+ALIVE = timedelta(seconds=20)  # a runner that was not seen for longer is taken for absent
+IN_ORDER = (Run.priority.desc(), Run.queued_at, Run.id)
+
+
+def see_devices(studio: Studio, found: Sequence[tuple[str, str, int]]) -> None:
+    """Make the device rows those that were found: (id, name, memory in bytes). One that is gone stays while a run holds it."""
+    with studio.database.write() as session:
+        ids = [id for id, _, _ in found]
+        session.execute(delete(Device).where(Device.id.not_in(ids), Device.run_id.is_(None)))
+        for id, name, memory in found:
+            row = session.get(Device, id) or Device(id=id)
+            row.name, row.memory_bytes, row.seen_at = name, memory, utc_now()
+            session.add(row)
+
+
+def heartbeat(studio: Studio, runner: str) -> None:
+    """Say that this runner lives, and hold its leases."""
+    now = utc_now()
+    with studio.database.write() as session:
+        session.execute(update(Device).values(seen_at=now))
+        session.execute(update(Run).where(Run.runner == runner, Run.state.in_(LIVE)).values(lease_until=now + LEASE))
+
+
+def say_goodbye(studio: Studio) -> None:
+    """The runner ends: nobody need wait for its heartbeat to run out."""
+    with studio.database.write() as session:
+        session.execute(update(Device).values(seen_at=utc_now() - timedelta(days=1)))
+
+
+def runner_seen(session: Session) -> bool:
+    seen = session.scalar(select(func.max(Device.seen_at)))
+    return seen is not None and abs(utc_now() - seen) < ALIVE  # a clock that was set back must not make it look alive for ever
+
+
+def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run, list[str]] | None:
+    """T2: the run at the head of the line with its devices, or None when it must wait for devices or nobody waits.
+
+    The head of the line is not overtaken while it waits for devices, so that a large run never starves; one that wants
+    more devices than there are (`usable`: their ids) is passed over.
+    """
+    with studio.database.read() as session:
+        if session.scalar(waiting(len(usable)).limit(1)) is None:
+            return None  # the usual case takes no write lock
+    with studio.database.write() as session:
+        free = list(session.scalars(select(Device.id).where(Device.id.in_(usable), Device.run_id.is_(None)).order_by(Device.id)))
+        head = session.scalar(waiting(len(usable)).limit(1))
+        if head is None or head.gpus > len(free):
+            return None
+        taken = free[: head.gpus]
+        names = session.scalars(select(Device.name).where(Device.id.in_(taken)))
+        text = f"Started on {', '.join(names)}." if head.attempt == 0 else f"Started again on {', '.join(names)}."
+        epoch = head.epoch + 1
+        run = move(
+            session, head.id, head.epoch, (head.state,), Status.STARTING, RUNNER, text, take=taken, epoch=epoch, attempt_epoch=epoch, attempt=head.attempt + 1,
+            runner=runner, lease_until=utc_now() + LEASE, not_before=None, pid=None, pid_start=None, boot_id=None, problem=None, fix=None,
+        )  # fmt: skip
+        return run, taken
+
+
+def waiting(devices: int) -> Select:
+    """Runs that may start on a machine with so many devices, in order: priority, then owners with fewest devices in use, then age."""
+    in_use = select(Run.owner, func.count().label("devices")).join(Device, Device.run_id == Run.id).group_by(Run.owner).subquery()
+    due = or_(Run.not_before.is_(None), Run.not_before <= utc_now())
+    return (
+        select(Run)
+        .outerjoin(in_use, in_use.c.owner == Run.owner)
+        .where(Run.state.in_((Status.QUEUED, Status.RETRY_WAIT)), Run.want == Want.RUN, due, Run.gpus <= devices)
+        .order_by(Run.priority.desc(), func.coalesce(in_use.c.devices, 0), Run.queued_at, Run.id)
+    )
+
+
+def live_runs(studio: Studio) -> list[Run]:
+    with studio.database.read() as session:
+        return list(session.scalars(select(Run).where(Run.state.in_(LIVE)).order_by(Run.id)))
+
+
+def devices_of(studio: Studio, run_id: str) -> list[str]:
+    with studio.database.read() as session:
+        return list(session.scalars(select(Device.id).where(Device.run_id == run_id).order_by(Device.id)))
+
+
+def adopt(studio: Studio, runner: str) -> list[Run]:
+    """T15: take over every live run of a runner that is no more. The caller holds the runner's lock, so no other one lives."""
+    with studio.database.write() as session:
+        orphans = session.scalars(select(Run).where(Run.state.in_(LIVE), or_(Run.runner.is_(None), Run.runner != runner))).all()
+        return [
+            move(
+                session, run.id, run.epoch, (run.state,), run.state, RUNNER, "The runner was started again and has found it.",
+                epoch=run.epoch + 1, runner=runner, lease_until=utc_now() + LEASE,
+            )
+            for run in orphans
+        ]  # fmt: skip
+
+
+def mark_running(studio: Studio, run: Run, pid: int, pid_start: float, boot_id: str) -> Run:
+    """T3: the supervisor has said who it is."""
+    with studio.database.write() as session:
+        return move(
+            session, run.id, run.epoch, (Status.STARTING,), Status.RUNNING, RUNNER, "Training.",
+            pid=pid, pid_start=pid_start, boot_id=boot_id, started_at=run.started_at or utc_now(),
+        )  # fmt: skip
+
+
+def note_progress(studio: Studio, run: Run, values: dict[str, Any]) -> None:
+    """Columns that lists show. Nothing happens when the run has another epoch by now."""
+    with studio.database.write() as session:
+        session.execute(update(Run).where(Run.id == run.id, Run.epoch == run.epoch, Run.state.in_(LIVE)).values(**values))
+
+
+def note(studio: Studio, run: Run, text: str) -> None:
+    """One thing worth telling about a run, in its history."""
+    with studio.database.write() as session:
+        tell(session, run, text)
+
+
+def settle(studio: Studio, run: Run, to: Status, text: str, adapter: Adapter | None = None, **values: Any) -> Run:
+    """T5, T10, T11, T13, T14: nothing of the run's process tree lives. A trained adapter's row appears in the same transaction."""
+    with studio.database.write() as session:
+        if adapter is not None:
+            session.merge(adapter)
+        ended = {} if to in (Status.PAUSED, Status.RETRY_WAIT) else {"ended_at": utc_now()}
+        over = dict.fromkeys(("runner", "lease_until", "pid", "pid_start", "boot_id", "seconds_left"))
+        return move(session, run.id, run.epoch, LIVE, to, RUNNER, text, **{**values, **ended, **over})

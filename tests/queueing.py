@@ -1,0 +1,40 @@
+"""Runs in the queue of a test's studio, without the checks that queue_run makes."""
+
+import json
+
+from studio.folders import write_json
+from studio.plan import TrainingPlan
+from studio.records import BaseModel, Dataset, Device, Run, RunEvent, Status
+from studio.run_queue import see_devices
+from studio.studio import Studio
+
+
+def queued(studio: Studio, name: str = "pirate", does: dict | None = None, **columns) -> Run:
+    """A queued run on a model and data that are there by name only; `does` is told to the stub worker."""
+    plan = TrainingPlan(name=name, base_model="base", dataset="rows", notes=json.dumps(does) if does else "")
+    with studio.database.write() as session:
+        if session.get(BaseModel, "base") is None:
+            session.add(BaseModel(id="base", name="Small model", source="builtin", location="builtin"))
+            session.add(Dataset(id="rows", name="Pirate talk", source="upload", file_name="a.jsonl", format="alpaca", rows=9, size_bytes=9, sha256="0" * 64))
+            session.flush()
+        run = Run(**{"name": name, "base_model": "base", "dataset": "rows", "method": "lora", "steps": (does or {}).get("steps", 5), **columns})
+        session.add(run)
+        session.flush()
+        session.add(RunEvent(run_id=run.id, epoch=0, to_state=run.state, by=run.owner))
+    write_json(studio.data.run(run.id).create().plan, plan.model_dump(mode="json"))
+    return run
+
+
+def with_devices(studio: Studio, *ids: str) -> None:
+    see_devices(studio, [(id, id.upper(), 2**30) for id in ids])
+
+
+def holders(studio: Studio) -> dict[str, str | None]:
+    """Which run holds each device."""
+    with studio.database.read() as session:
+        return {device.id: device.run_id for device in session.query(Device)}
+
+
+def state_of(studio: Studio, run: Run) -> Status:
+    with studio.database.read() as session:
+        return session.get(Run, run.id).state
