@@ -41,13 +41,14 @@ def encoding_of(path: Path) -> tuple[str, list[RowFault]]:
 
 
 def _unmarked_utf16(head: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of ordinary text is zero."""
+    """UTF-16 without a mark: every other byte of ordinary text is zero, and it reads as text."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
-    if odd > len(head) // 5 and even * 10 < odd:
-        return "utf-16-le"
-    if even > len(head) // 5 and odd * 10 < even:
-        return "utf-16-be"
-    return None
+    if max(even, odd) <= len(head) // 5 or min(even, odd) * 10 >= max(even, odd):
+        return None
+    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    text = head[: len(head) // 2 * 2].decode(encoding, "replace")
+    strange = sum(not (letter.isprintable() or letter in "\n\r\t") for letter in text)
+    return encoding if strange <= 0.02 * len(text) else None
 
 
 def _first_bad_byte(path: Path, encoding: str) -> int | None:
