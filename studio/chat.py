@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import psutil
@@ -41,13 +41,14 @@ async def answer(studio: Studio, base: BaseModel, question: dict) -> AsyncIterat
     for last_try in (False, True):
         pid = await asyncio.to_thread(ready_worker, studio, base)
         heard = False
-        async for event in _ask(studio, question):
-            heard = True
-            if "error" in event:
-                raise _error(event["error"])
-            if "end" in event:
-                return
-            yield event
+        async with aclosing(_ask(studio, question)) as events:
+            async for event in events:
+                heard = True
+                if "error" in event:
+                    raise _error(event["error"])
+                if "end" in event:
+                    return
+                yield event
         if heard or last_try:
             raise await asyncio.to_thread(_ended_early, studio, pid)
 

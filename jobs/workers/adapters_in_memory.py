@@ -36,17 +36,14 @@ class Update:
         return bool(((up @ up.T) * (down.T @ down)).sum() > 0)
 
     def add_to(self, outputs: torch.Tensor, inputs: torch.Tensor) -> None:
-        """Add the update in place; both are [rows, tokens, width]."""
-        flat = outputs.view(-1, outputs.shape[-1])
-        if self.down is not None:
-            inputs = inputs.reshape(-1, inputs.shape[-1])
-            if inputs.dtype == self.down.dtype:
-                flat.addmm_(inputs @ self.down, self.up, alpha=self.scale)
-            else:  # like PEFT: in the adapter's precision, rounded once
-                inputs = inputs.to(self.down.dtype)
-                flat.copy_(flat.to(self.down.dtype).addmm_(inputs @ self.down, self.up, alpha=self.scale))
+        """Add the update in place. Both are [tokens, width]."""
+        if self.down is not None and inputs.dtype == self.down.dtype:
+            outputs.addmm_(inputs @ self.down, self.up, alpha=self.scale)
+        elif self.down is not None:  # like PEFT: in the adapter's precision, rounded once
+            inputs = inputs.to(self.down.dtype)
+            outputs.copy_(outputs.to(self.down.dtype).addmm_(inputs @ self.down, self.up, alpha=self.scale))
         if self.bias is not None:
-            flat.add_(self.bias.to(flat.dtype))
+            outputs.add_(self.bias.to(outputs.dtype))
 
 
 @dataclass(eq=False)
@@ -60,6 +57,7 @@ class LoadedAdapter:
     updates: dict[str, Update]  # by the module's name in the base
     layers_changed: int
     self_check: str | None = None  # how the comparison with PEFT went
+    alone: bool = False  # its rows would not be right in a shared batch; PEFT puts it on the whole model instead
 
     def proof(self) -> dict:
         return {"adapter": self.id, "name": self.name, "sha256": self.sha256, "layers_changed": self.layers_changed, "self_check": self.self_check}
@@ -90,14 +88,16 @@ class RowAdapters:
             for name, update in adapter.updates.items() if adapter else ():
                 spans.setdefault(name, []).append((start, stop, update))
             start = stop
-        self._hooks = [self.model.get_submodule(name).register_forward_hook(_adding(parts)) for name, parts in spans.items()]
+        self._hooks = [self.model.get_submodule(name).register_forward_hook(_adding(parts, start)) for name, parts in spans.items()]
         self._rows = list(rows)
 
 
-def _adding(spans: list[tuple[int, int, Update]]):
+def _adding(spans: list[tuple[int, int, Update]], rows: int):
     def add_updates(_module, inputs, outputs):
+        inputs, outputs = inputs[0].flatten(0, -2), outputs.view(-1, outputs.shape[-1])
+        tokens = len(outputs) // rows  # some models (OPT) have rows and tokens in one dimension already
         for start, stop, update in spans:
-            update.add_to(outputs[start:stop], inputs[0][start:stop])
+            update.add_to(outputs[start * tokens : stop * tokens], inputs[start * tokens : stop * tokens])
 
     return add_updates
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from jobs.workers.adapters_in_memory import AdaptersInMemory, LoadedAdapter, RowAdapters
-from jobs.workers.decode import Answer, Batch, OneByOne, Sampling
+from jobs.workers.decode import Answer, Batch, OneByOne, Sampling, written_alone
 from jobs.workers.load import load_base_model
 from jobs.workers.questions import Inbox, Question
 from jobs.workers.self_check import EQUAL, check_adapter, check_base
@@ -44,6 +44,7 @@ class Answering:
         self.folder, self.device, self.inbox = folder, device, inbox
         self._waiting: deque[Question] = deque()
         self._columns: dict[Answer, Column] = {}
+        self._in_turn: deque[Answer] = deque()  # answers whose adapter cannot share a batch
 
     def load(self) -> None:
         """Raises StudioError when the base model cannot be loaded."""
@@ -66,10 +67,10 @@ class Answering:
             self._take_in()
             for question in self._admitted():
                 self._begin(question)
-            for column in [column for column in self._columns.values() if column.question.cancelled.is_set()]:
-                column.answer.cancel()
-                self._end(column)
+            self._drop_cancelled()
             self._tell(self.batch.step())
+            if self._in_turn and not self.batch.answers:
+                self._write_alone(self._in_turn.popleft())
 
     def _take_in(self) -> None:
         """Move new questions into the queue; wait for one when there is nothing to do."""
@@ -104,8 +105,28 @@ class Answering:
         except StudioError as error:
             question.fail(error)
             return
-        self._columns |= {column.answer: column for column in columns}
-        self._tell(self.batch.join([column.answer for column in columns]))
+        answers = [column.answer for column in columns]
+        self._columns |= dict(zip(answers, columns, strict=True))
+        self._in_turn.extend(answer for answer in answers if answer.adapter and answer.adapter.alone)
+        self._begin_now(answers)
+
+    def _begin_now(self, answers: list[Answer]) -> None:
+        """Time counts from here: reading an adapter is no part of answering with it."""
+        for answer in answers:
+            answer.asked_at = time.monotonic()
+        self._tell(self.batch.join([answer for answer in answers if answer not in self._in_turn]))
+
+    def _write_alone(self, answer: Answer) -> None:
+        if answer.stopped_by:  # cancelled while it waited
+            return
+        for written in written_alone(self.model, self.rows, answer):
+            self._tell([written])
+            self._drop_cancelled()
+
+    def _drop_cancelled(self) -> None:
+        for column in [column for column in self._columns.values() if column.question.cancelled.is_set()]:
+            column.answer.cancel()
+            self._end(column)
 
     def _column(self, question: Question, index: int, asked: dict) -> Column:
         adapter, proof = None, {"adapter": None, "name": None, "sha256": None, "layers_changed": 0, "self_check": self.base_check}
@@ -129,6 +150,7 @@ class Answering:
         adapter = self.adapters.get(asked["id"], folder.path, asked["name"], in_use=wanted | answering)
         if adapter.self_check is None:
             adapter.self_check = check_adapter(self.model, self.rows, self.tokenizer, adapter)
+            adapter.alone = adapter.self_check != EQUAL
         return adapter
 
     def _prompt(self, messages: list[dict], wanted: int) -> tuple[list[int], int]:

@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -11,6 +11,7 @@ from transformers import DynamicCache
 
 from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters
 from jobs.workers.growing_cache import put_together
+from jobs.workers.with_peft import with_peft
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Batch:
 
     def _forward(self, rows: list[Answer], ids: torch.Tensor, mask: torch.Tensor, cache) -> torch.Tensor:
         """Logits [rows, vocabulary] after the last of `ids` [rows, new tokens]."""
-        self._adapters.put_on([row.adapter for row in rows])
+        self._adapters.put_on([None if row.adapter and row.adapter.alone else row.adapter for row in rows])
         told = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
         told["position_ids"] = (mask.cumsum(-1) - 1)[:, -ids.shape[1] :]
         return self.model(**{name: value for name, value in told.items() if name in self._takes}).logits[:, -1]
@@ -131,6 +132,7 @@ class Batch:
         kept = [(row, cache, mask, i) for rows, cache, mask in groups for i, row in enumerate(rows) if not row.stopped_by]
         if not kept:
             self.answers, self._cache = [], None
+            self._adapters.put_on([])  # with nobody answering, the model is the plain one
             return
         order = _by_adapter(row for row, *_ in kept)
         kept.sort(key=lambda part: order.index(part[0]))
@@ -150,6 +152,10 @@ class OneByOne:
         self.model, self._adapters = model, adapters
         self._batches: list[Batch] = []
 
+    @property
+    def answers(self) -> list[Answer]:
+        return [answer for batch in self._batches for answer in batch.answers]
+
     def join(self, answers: Iterable[Answer]) -> list[tuple[Answer, int]]:
         written = []
         for answer in answers:
@@ -162,6 +168,16 @@ class OneByOne:
         written = [pair for batch in self._batches for pair in batch.step()]
         self._batches = [batch for batch in self._batches if batch.answers]
         return written
+
+
+def written_alone(model, adapters: RowAdapters, answer: Answer) -> Iterator[tuple[Answer, int]]:
+    """One answer on a model that PEFT has put the adapter on, token by token. Until it ends nothing else may use the model."""
+    adapters.put_on([])
+    with with_peft(model, answer.adapter.folder):
+        batch = Batch(model, adapters)
+        yield from batch.join([answer])
+        while written := batch.step():
+            yield from written
 
 
 def finish(model, adapters: RowAdapters, answers: list[Answer]) -> list[Answer]:

@@ -4,6 +4,7 @@ import torch
 
 from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters
 from jobs.workers.decode import Answer, finish
+from jobs.workers.with_peft import with_peft
 from studio.tokens import ChatTokenizer
 
 EQUAL = "equal"
@@ -23,20 +24,9 @@ def check_adapter(model, rows: RowAdapters, tokenizer: ChatTokenizer, adapter: L
     """ "equal" when the adapter's rows, in one batch with rows of the base, are what PEFT generates with this adapter alone."""
     prompts = _prompts(tokenizer)
     batched = finish(model, rows, [_answer(prompt, each) for prompt in prompts for each in (None, adapter)])
-    return _verdict([answer.ids for answer in batched if answer.adapter], _answers_by_peft(model, adapter, prompts), "PEFT answers with it alone")
-
-
-def _answers_by_peft(model, adapter: LoadedAdapter, prompts: list[list[int]]) -> list[list[int]]:
-    from peft import PeftModel
-
-    biases = {name: bias.clone() for name, bias in model.named_parameters() if name.endswith("bias")}  # PEFT overwrites trained ones
-    adapted = PeftModel.from_pretrained(model, adapter.folder)
-    try:
-        return [_greedy(adapted.eval(), prompt) for prompt in prompts]
-    finally:
-        adapted.unload()
-        for name, bias in biases.items():
-            model.get_parameter(name).copy_(bias)
+    with with_peft(model, adapter.folder) as adapted:
+        alone = [_greedy(adapted, prompt) for prompt in prompts]
+    return _verdict([answer.ids for answer in batched if answer.adapter], alone, "PEFT answers with it alone")
 
 
 def _prompts(tokenizer: ChatTokenizer) -> list[list[int]]:

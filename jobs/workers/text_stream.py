@@ -21,8 +21,8 @@ class TextStream:
         clean = certain == text
         if not clean and len(self._held) >= MOST_HELD:
             certain, clean = text, True
-        if not certain.startswith(self._told):
-            return ""  # bytes that follow a character at once can hide it until they are complete
+        if not clean and not certain.startswith(self._told):
+            return ""  # some tokenizers hide a character again while bytes that follow it are incomplete
         new, self._told = certain[len(self._told) :], certain
         if clean and text:  # a token without text, such as an end of turn, says nothing about spaces
             self._before, self._held, self._told = self._held, [], ""
