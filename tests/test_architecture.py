@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "triton"}
-FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "answer_spans", "folders", "methods", "containers", "formats", "rows", "dataset_report", "dataset_reading", "errors", "model_facts", "model_files", "model_config"}
+FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "answer_spans", "folders", "methods", "containers", "formats", "rows", "dataset_report", "dataset_reading", "errors", "model_facts", "model_files", "model_config", "model_intake"}
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
     {"web"},
