@@ -68,7 +68,23 @@ class BaseModelFolder(Folder):
         return self.path / "facts.json"
 
     @property
+    def request(self) -> Path:
+        """Written for the processes that fetch and check the model: where it comes from."""
+        return self.path / "request.json"
+
+    @property
+    def refusal(self) -> Path:
+        """Written by them when the model cannot be used: problem and fix."""
+        return self.path / "refusal.json"
+
+    @property
+    def files(self) -> Path:
+        """What the Hub gave, as it came."""
+        return self.path / "files"
+
+    @property
     def download(self) -> Path:
+        """Written while files come from the Hub: {"bytes_done", "bytes_total", "revision", "at"}."""
         return self.path / "download.json"
 
     @property

@@ -1,0 +1,235 @@
+"""Base models: the built-in one, folders on this machine, and the Hub; each checked and laid out clean before it is used."""
+
+import os
+import shutil
+from pathlib import Path
+
+from sqlalchemy import select
+
+from studio.errors import BadInput, Conflict, Invalid, NotFound, clip
+from studio.folders import BaseModelFolder, new_id
+from studio.intake_process import look_at
+from studio.listing import LIMIT, Listing, listing
+from studio.model_facts import ModelFacts
+from studio.model_files import inside
+from studio.model_intake import check_template_name, prepare, write_template
+from studio.plan import clean_name
+from studio.records import LOCAL_PERSON, Adapter, BaseModel, Comparison, ModelState, Run
+from studio.studio import Studio
+
+BUILTIN = "builtin"
+BUILTIN_FOLDER = Path(__file__).parent / "builtin" / "model"
+BUILTIN_NAME = "Built-in"
+NAME_LENGTH = 200
+MOST_CANDIDATES = 200
+SHOWN_FACTS = (
+    "architecture", "layers", "context_length", "dtype", "vocabulary", "hidden_size", "has_chat_template", "template", "licence",
+)  # fmt: skip
+
+
+def add_builtin(studio: Studio) -> BaseModel:
+    """The model that comes with the studio; made ready once, and again when the studio brings other weights."""
+    folder = studio.data.base_model(BUILTIN)
+    known = find(studio, BUILTIN)
+    newest = max(path.stat().st_mtime for path in BUILTIN_FOLDER.iterdir())
+    if known and folder.facts.is_file() and folder.facts.stat().st_mtime >= newest and usable(folder, facts_of(known)):
+        return known
+    facts = prepare(BUILTIN_FOLDER, folder.create(), BUILTIN_FOLDER)
+    model = BaseModel(id=BUILTIN, name=BUILTIN_NAME, source="builtin", location="builtin", **_known(facts))
+    with studio.database.write() as session:
+        return session.merge(model)
+
+
+def add_local(
+    studio: Studio, path: str, name: str | None = None, template: str | None = None, owner: str = LOCAL_PERSON
+) -> BaseModel:
+    """The model in a folder below the models folder. Raises BadInput with the reason when it cannot be used."""
+    check_template_name(template)
+    source = local_folder(studio, path)
+    model = BaseModel(id=new_id(), owner=owner, name=model_name(name, path), source="local", location=path.strip("/"))
+    folder = studio.data.base_model(model.id).create()
+    try:
+        facts = look_at(studio, folder, source, studio.settings.models_root, template)
+        for field, value in _known(facts).items():
+            setattr(model, field, value)
+        with studio.database.write() as session:
+            session.add(model)
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return model
+
+
+def local_folder(studio: Studio, path: str) -> Path:
+    """The folder that a name below the models folder means. Raises Invalid when it leads elsewhere, BadInput when it is not there."""
+    root, parts = studio.settings.models_root, Path(path).parts
+    if not parts or parts[0].startswith(("/", "~")) or ".." in parts or "\0" in path or "\\" in path or len(path) > 500:
+        raise Invalid(
+            f"'{clip(path)}' does not name a folder below {root}.",
+            "Write its name as it is there, such as 'my-model'.",
+            "path",
+        )
+    folder = root / path
+    if not folder.is_dir():
+        raise BadInput(
+            f"There is no folder '{clip(path)}' in {root}.",
+            "Put the model's folder there, then add it by its name.",
+            "path",
+        )
+    if folder.resolve() == root:
+        raise Invalid("That is the models folder itself.", "Name one of the folders in it.", "path")
+    return inside(folder, root)
+
+
+def local_candidates(studio: Studio) -> list[str]:
+    """Folders below the models folder that look like models, by name; those of an organisation's folder too."""
+    root = studio.settings.models_root
+    found = []
+    for depth in ("*/config.json", "*/*/config.json"):
+        found += sorted(str(path.parent.relative_to(root)) for path in root.glob(depth))
+    return [name for name in dict.fromkeys(found) if not name.startswith(".")][:MOST_CANDIDATES]
+
+
+def model_name(name: str | None, location: str) -> str:
+    shown = clean_name(name or "")[:NAME_LENGTH].strip()
+    return shown or clean_name(location.rstrip("/").rpartition("/")[2])[:NAME_LENGTH].strip() or "Model"
+
+
+def list_models(studio: Studio, q: str = "", limit: int = LIMIT, cursor: str | None = None) -> Listing[BaseModel]:
+    """The built-in model first, then the newest."""
+    query = select(BaseModel).order_by(BaseModel.source != "builtin", BaseModel.created_at.desc(), BaseModel.id)
+    if words := q.strip():
+        query = query.where(
+            BaseModel.name.icontains(words, autoescape=True) | BaseModel.location.icontains(words, autoescape=True)
+        )
+    with studio.database.read() as session:
+        return listing(session, query, limit, cursor)
+
+
+def find(studio: Studio, id: str) -> BaseModel | None:
+    with studio.database.read() as session:
+        return session.get(BaseModel, id)
+
+
+def get_model(studio: Studio, id: str) -> BaseModel:
+    """Raises NotFound."""
+    model = find(studio, id)
+    if model is None:
+        raise NotFound("base model", id)
+    return model
+
+
+def ready_model(studio: Studio, id: str) -> BaseModel:
+    """A model that can be trained and chatted with now. Raises NotFound, or Conflict when it is not ready."""
+    model = get_model(studio, id)
+    if model.state in (ModelState.QUEUED, ModelState.DOWNLOADING):
+        raise Conflict(
+            f"{model.name} is still being downloaded.",
+            "Wait until it is ready; the Models page shows how far it is.",
+            "base_model",
+        )
+    if model.state is not ModelState.READY:
+        raise Conflict(f"{model.name} is not ready: {model.problem}", model.fix or "Add it again.", "base_model")
+    if not usable(studio.data.base_model(id), facts_of(model)):
+        raise Conflict(
+            f"The files of {model.name} are gone or were changed.",
+            "Put them back as they were, or add the model again.",
+            "base_model",
+        )
+    return model
+
+
+def require_template(model: BaseModel) -> None:
+    """Raises Conflict for a model that has no chat template yet."""
+    if not facts_of(model).has_chat_template:
+        raise Conflict(
+            f"{model.name} has no chat template, so it is not known how its conversations are written.",
+            "Choose one for it on the Models page; 'plain' works with any model.",
+            "base_model",
+        )
+
+
+def facts_of(model: BaseModel) -> ModelFacts:
+    """Raises Conflict before the model is ready."""
+    if not model.facts:
+        raise Conflict(
+            f"{model.name} is not ready, so nothing is known of it yet.", "Wait until it is ready.", "base_model"
+        )
+    return ModelFacts.model_validate(model.facts)
+
+
+def usable(folder: BaseModelFolder, facts: ModelFacts) -> bool:
+    """Whether the prepared weights are there with the size that they had; links may lead to files that are gone."""
+    try:
+        return sum(path.stat().st_size for path in folder.model.glob("*.safetensors")) == facts.size_bytes
+    except OSError:
+        return False
+
+
+def choose_template(studio: Studio, id: str, template: str) -> BaseModel:
+    """Give an offered template to a model that came without one. Raises Invalid, or Conflict when it has its own or is in use."""
+    check_template_name(template)
+    model = ready_model(studio, id)
+    facts = facts_of(model)
+    if facts.template == template:
+        return model
+    if facts.has_chat_template:
+        raise Conflict(
+            f"{model.name} has its own chat template.", "Keep it: the model was trained with it.", "template"
+        )
+    facts = write_template(studio.data.base_model(id), template)
+    with studio.database.write() as session:
+        model = session.get_one(BaseModel, id)
+        model.facts = facts.model_dump(mode="json")
+    return model
+
+
+def delete_model(studio: Studio, id: str) -> None:
+    """Raises Conflict for the built-in model and while runs or adapters need it."""
+    model = get_model(studio, id)
+    if model.source == "builtin":
+        raise Conflict("The built-in model stays: examples and tests need it.", "Delete others.")
+    with studio.database.write() as session:
+        for record, word in ((Run, "runs"), (Adapter, "adapters")):
+            names = list(session.scalars(select(record.name).where(record.base_model == id).limit(4)))
+            if names:
+                more = "" if len(names) < 4 else " and others"
+                raise Conflict(
+                    f"{model.name} is needed by {word}: {', '.join(clip(name, 40) for name in names[:3])}{more}.",
+                    f"Delete these {word} first.",
+                )
+        for comparison in session.scalars(select(Comparison).where(Comparison.base_model == id)):
+            session.delete(comparison)
+        session.delete(session.get_one(BaseModel, id))
+    folder = studio.data.base_model(id).path
+    gone = folder.with_name(f".{folder.name}")  # out of sight at once, however long its files take to go
+    if folder.exists():
+        os.replace(folder, gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def shown(model: BaseModel) -> dict:
+    """The model as the API and the pages show it."""
+    facts = ModelFacts.model_validate(model.facts) if model.facts else None
+    known = {name: getattr(facts, name, None) for name in SHOWN_FACTS}
+    return {
+        "id": model.id, "name": model.name, "source": model.source, "location": model.location, "revision": model.revision,
+        "state": model.state.value, "progress": progress(model), "bytes_done": model.bytes_done, "bytes_total": model.bytes_total,
+        **known, "parameters": model.parameters, "target_modules": facts.target_modules if facts else [], "size_bytes": facts.size_bytes if facts else model.bytes_total,
+        "fingerprint": model.fingerprint, "problem": model.problem, "fix": model.fix, "created_at": model.created_at.isoformat(),
+    }  # fmt: skip
+
+
+def progress(model: BaseModel) -> float:
+    """From 0 to 1."""
+    if model.state is ModelState.READY:
+        return 1.0
+    return min(1.0, model.bytes_done / model.bytes_total) if model.bytes_total else 0.0
+
+
+def _known(facts: ModelFacts) -> dict:
+    """The columns that follow from the facts."""
+    return {
+        "state": ModelState.READY, "problem": None, "fix": None, "parameters": facts.parameters,
+        "fingerprint": facts.fingerprint, "facts": facts.model_dump(mode="json"),
+    }  # fmt: skip
