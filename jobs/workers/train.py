@@ -76,8 +76,8 @@ def load_model(plan: TrainingPlan, resolved: ResolvedPlan, folder, device: torch
     """The base with the method's untrained adapter, the same in every process."""
     base = load_base_model(folder, resolved.precision, device)
     base.requires_grad_(False)
-    if resolved.gradient_checkpointing:
-        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if resolved.gradient_checkpointing and base.supports_gradient_checkpointing:
+        base.activation_checkpointing_enable()
     set_seed(plan.training.seed)
     return METHODS[plan.method.name].add_to(plan.method, base).to(device)
 

@@ -1,0 +1,83 @@
+"""The loss computed in chunks, without keeping logits, is cross-entropy; so are its gradients."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, linear
+
+from jobs.workers import loss as loss_module
+from jobs.workers.engine import Engine
+from jobs.workers.loss import frozen_head_loss, plain_loss
+from tests.workers.test_packing import engine_of, example
+from tests.workers.tiny_models import tiny_model
+
+pytestmark = pytest.mark.training
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 4 * 50 * 3, 2**24], ids=["a row at a time", "three rows at a time", "all at once"])
+@pytest.mark.parametrize("bias", [False, True], ids=["plain head", "head with bias"])
+def test_chunked_loss_and_gradient_are_those_of_cross_entropy(monkeypatch, chunk_bytes, bias):
+    monkeypatch.setattr(loss_module, "CHUNK_BYTES", chunk_bytes)
+    torch.manual_seed(0)
+    head = torch.nn.Linear(12, 50, bias=bias).requires_grad_(False)
+    hidden, targets = torch.randn(10, 12, requires_grad=True), torch.randint(0, 50, (10,))
+    expected = cross_entropy(linear(hidden, head.weight, head.bias), targets, reduction="sum")
+    [expected_gradient] = torch.autograd.grad(expected * 0.25, hidden)
+    found = frozen_head_loss(hidden, head, targets)
+    [gradient] = torch.autograd.grad(found * 0.25, hidden)
+    assert found.item() == pytest.approx(expected.item(), rel=2e-6)
+    assert (gradient - expected_gradient).abs().max() <= 2e-6
+
+
+def test_very_large_logits_stay_finite():
+    head = torch.nn.Linear(4, 30, bias=False).requires_grad_(False)
+    hidden = torch.full((3, 4), 1e4, requires_grad=True)
+    found = frozen_head_loss(hidden, head, torch.tensor([1, 2, 29]))
+    found.backward()
+    assert found.isfinite()
+    assert hidden.grad.isfinite().all()
+
+
+def test_without_a_gradient_nothing_is_kept():
+    head = torch.nn.Linear(4, 30, bias=False).requires_grad_(False)
+    with torch.no_grad():
+        assert frozen_head_loss(torch.randn(3, 4), head, torch.tensor([1, 2, 3])).grad_fn is None
+
+
+def test_no_supervised_token_costs_nothing():
+    head = torch.nn.Linear(4, 30, bias=False).requires_grad_(False)
+    assert frozen_head_loss(torch.randn(0, 4), head, torch.empty(0, dtype=torch.long)).item() == 0
+
+
+def test_bf16_logits_are_summed_in_fp32():
+    logits = torch.randn(5, 20).bfloat16()
+    assert plain_loss(logits, torch.zeros(5, dtype=torch.long)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "head"),
+    [("llama", {}, "frozen"), ("gpt2", {"n_embd": 32, "n_layer": 2, "n_head": 4}, "frozen"), ("gemma2", {"head_dim": 8}, "whole"), ("granite", {"logits_scaling": 8.0}, "whole"), ("cohere", {"logit_scale": 0.06}, "whole")],
+)  # fmt: skip
+def test_logits_that_are_more_than_the_output_layer_are_left_to_the_model(name, changes, head):
+    model = tiny_model(name, **changes).requires_grad_(False)
+    assert engine_of(model).head == head
+
+
+def test_a_trained_output_layer_gets_its_gradient():
+    model = tiny_model("llama", tie_word_embeddings=False)
+    engine = engine_of(model)
+    assert engine.head == "trained"
+    engine.accumulate(engine.micro_batches([example(12, 1)]), 1.0)
+    assert model.get_output_embeddings().weight.grad.any()
+
+
+def test_splitting_a_batch_into_micro_batches_changes_nothing():
+    found = []
+    for most_rows, most_tokens in ((16, 512), (2, 512), (1, 8)):
+        model = tiny_model("llama")
+        engine = Engine(model, torch.device("cpu"), most_rows, most_tokens)
+        engine.choose()
+        loss = engine.accumulate(engine.micro_batches([example(length, length) for length in (30, 12, 7, 21)]), 1 / 35)
+        found.append((loss, model.get_input_embeddings().weight.grad.clone()))
+    for loss, gradient in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=2e-6)
+        assert (gradient - found[0][1]).abs().max() <= 2e-6
