@@ -29,7 +29,7 @@ LONGEST_EVENT = 16 * 2**20  # bytes
 START_SECONDS = 60.0  # until a new worker listens; it does so before it loads the model
 DRAIN_SECONDS = 60.0  # that open answers on another base model get to end before theirs is put away
 KILL_SECONDS = 10.0
-KINDS = {kind.status: kind for kind in (StudioError, Conflict, Invalid, TooLarge, TooMany, Unavailable)}
+KINDS = {kind.status: kind for kind in (BadInput, Conflict, Invalid, TooLarge, TooMany, Unavailable)}
 _children: dict[int, subprocess.Popen] = {}  # started by this process, to be collected when they end
 
 

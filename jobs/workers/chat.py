@@ -138,7 +138,7 @@ async def send(writer: asyncio.StreamWriter, event: dict) -> None:
     await writer.drain()
 
 
-def main() -> None:
+def main(kind: type[ChatWorker] = ChatWorker) -> None:
     parser = argparse.ArgumentParser(description="Answer questions with one base model and its adapters, over a local socket.")
     parser.add_argument("folder", type=Path, help="The base model's folder.")
     parser.add_argument("--socket", type=Path, required=True, help="Where to listen.")
@@ -147,7 +147,7 @@ def main() -> None:
     options = parser.parse_args()
     os.umask(0o077)  # the socket is nobody else's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    worker = ChatWorker(BaseModelFolder(options.folder), options.socket, options.device, options.idle_seconds)
+    worker = kind(BaseModelFolder(options.folder), options.socket, options.device, options.idle_seconds)
     code = asyncio.run(worker.serve())
     logging.shutdown()
     os._exit(code)  # the computing thread may be in the middle of an answer that nobody waits for

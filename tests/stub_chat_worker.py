@@ -1,0 +1,59 @@
+"""A chat worker without a model: the real sockets, lines and endings, and answers that depend on the last message.
+
+"crash" dies in mid-answer, "slowly" writes until it is cancelled, "refuse" cannot be answered; anything else is repeated
+by every column, word by word.
+"""
+
+import os
+import signal
+import time
+
+from jobs.workers.chat import ChatWorker, main
+from jobs.workers.questions import Question
+from studio.errors import BadInput
+
+
+class StubWorker(ChatWorker):
+    def _compute(self) -> None:
+        (self.folder.path / "starts").open("a").write(f"{os.getpid()}\n")
+        if (self.folder.path / "broken").exists():
+            print("Traceback: the weights are broken", flush=True)
+            os._exit(3)
+        self.loaded.set()
+        while True:
+            self.write_answers(self.inbox.take(wait=True))
+
+    def write_answers(self, question: Question) -> None:
+        asked = question.columns[0]["messages"][-1]["content"]
+        if asked == "refuse":
+            question.fail(BadInput("This cannot be answered.", "Ask something else.", "messages"))
+            return
+        if asked == "slowly":
+            self.write_until_cancelled(question)
+        texts = [self.words(question, column) for column in question.columns]
+        for pieces in zip(*texts, strict=True):
+            for column, piece in enumerate(pieces):
+                question.tell({"column": column, "text": piece})
+            if asked == "crash":
+                time.sleep(0.1)  # so that the first words are on their way
+                os.kill(os.getpid(), signal.SIGKILL)
+        for column, pieces in enumerate(texts):
+            adapter = (question.columns[column]["adapter"] or {}).get("id")
+            numbers = {"tokens": len(pieces), "seconds": 0.5, "first_token_seconds": 0.1, "tokens_per_second": 4.0}
+            question.tell({"column": column, "done": True, **numbers, "stopped_by": "end", "proof": {"adapter": adapter, "self_check": "equal"}})
+        question.end()
+
+    def words(self, question: Question, column: dict) -> list[str]:
+        who = column["adapter"]["name"] if column["adapter"] else "base"
+        spoken = " / ".join(f"{message['role']}: {message['content']}" for message in column["messages"])
+        return [who, f" heard at {question.temperature}", f" <{spoken}>"]
+
+    def write_until_cancelled(self, question: Question) -> None:
+        while not question.cancelled.is_set():
+            question.tell({"column": 0, "text": "tick "})
+            time.sleep(0.01)
+        (self.folder.path / "cancelled").touch()
+
+
+if __name__ == "__main__":
+    main(StubWorker)
