@@ -13,7 +13,9 @@ STOPPED = {"length": "cut at the longest answer allowed", "cancel": "stopped"}
 def columns(talk: Talk) -> str:
     """All columns beside each other; on a phone they are swiped through."""
     drawn = "".join(_column(column, place) for place, column in enumerate(talk.columns))
-    return f'<div class="ls-answers n{len(talk.columns)}" role="group" aria-label="Answers, the base first">{drawn}</div>'
+    return (
+        f'<div class="ls-answers n{len(talk.columns)}" role="group" aria-label="Answers, the base first">{drawn}</div>'
+    )
 
 
 def _column(column: Column, place: int) -> str:
@@ -24,7 +26,7 @@ def _column(column: Column, place: int) -> str:
         f'<section class="ls-card ls-answer" aria-label="{role} {escape(column.name)}"{busy}>'
         f'<header class="ls-col-h"><span class="sw" style="background:var(--ls-s{place})"></span><b title="{escape(column.name)}">{parts.text(column.name)}</b>'
         f'<span class="r">{speed(column.done)}</span></header>'
-        f'<div class="ls-said">{said}</div><footer>{_foot(column)}</footer></section>'
+        f'<div class="ls-said">{said}</div><div class="foot">{_foot(column)}</div></section>'
     )
 
 
@@ -77,6 +79,8 @@ def differences(pairs: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
     tags = {"added": "ins", "removed": "del"}
 
     def marked(parts_of: Sequence[tuple[str, str]]) -> str:
-        return "".join(f"<{tags[kind]}>{escape(text)}</{tags[kind]}>" if kind in tags else escape(text) for kind, text in parts_of)
+        return "".join(
+            f"<{tags[kind]}>{escape(text)}</{tags[kind]}>" if kind in tags else escape(text) for kind, text in parts_of
+        )
 
     return "".join(f'<h3>{parts.text(name)}</h3><p class="ls-diff">{marked(found)}</p>' for name, found in pairs)

@@ -1,0 +1,192 @@
+"""How adapters are drawn: the list with where each comes from, and one of them with its passport and how to load it."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from studio.pages import parts, words
+from studio.pages.copying import copy_button
+from studio.records import Adapter
+
+HEADINGS = ("Adapter", "Base model", "Data", "Rank", "Size", "Held-out loss", "From run", "Actions")
+CELLS = ("wrap", "wrap", "wrap", "ls-right ls-num", "ls-right ls-num", "", "", "ls-act-cell")
+Passport = Mapping[str, Any]
+
+
+def table(found: Iterable[tuple[Adapter, Passport]]) -> str:
+    return parts.table(
+        HEADINGS, [_cells(adapter, passport) for adapter, passport in found], "Adapters", "phone ls-adapters", CELLS
+    )
+
+
+def _cells(adapter: Adapter, passport: Passport) -> tuple[str, ...]:
+    id = escape(adapter.id)
+    run = (
+        f'<a class="ls-mono" href="/run?id={escape(adapter.run)}">{escape(adapter.run)}</a>'
+        if adapter.run
+        else '<span class="ls-muted">deleted</span>'
+    )
+    return (
+        f'<a href="/adapters?id={id}">{parts.text(adapter.name)}</a><div class="ls-muted">{words.ago(adapter.created_at)}</div>',
+        parts.text(adapter.base_model_name),
+        parts.text(part(passport, "dataset").get("name") or "–"),
+        "–" if adapter.rank is None else str(adapter.rank),
+        words.size(adapter.size_bytes),
+        gain(adapter.base_heldout_loss, adapter.heldout_loss),
+        run,
+        parts.button(
+            "Download", f"/files/adapters/{adapter.id}", small=True, download=True, label=f"Download {adapter.name}"
+        )
+        + parts.button(
+            "Compare", f"/compare?a={adapter.id}", small=True, label=f"Compare {adapter.name} with its base"
+        ),
+    )
+
+
+def gain(base: float | None, after: float | None) -> str:
+    """ "4.653 → 0.794", and by how much that is less."""
+    if base is None or after is None:
+        return parts.chip("not measured")
+    change = (after - base) / base if base else 0.0
+    kind = "ok" if change < 0 else "warn"
+    return f'<span class="ls-num">{words.loss(base)} → {words.loss(after)}</span> {parts.chip(signed(change), kind)}'
+
+
+def signed(change: float) -> str:
+    """-0.83 → "−83 %"."""
+    return f"{'−' if change < 0 else '+'}{abs(change) * 100:.0f} %"
+
+
+def part(passport: Passport, name: str) -> Mapping[str, Any]:
+    """One part of a passport; empty where a strange one lacks it."""
+    found = passport.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def nothing(searched: bool) -> str:
+    if searched:
+        return parts.empty(
+            "search", "No adapter matches", "Search for another name.", parts.button("Show all adapters", "/adapters")
+        )
+    return parts.empty(
+        "adapter",
+        "No adapter yet",
+        "An adapter is what a training leaves: a small file that changes what a base model says.",
+        parts.button("Train an adapter", "/train", primary=True),
+    )
+
+
+def details(adapter: Adapter, passport: Passport, code: str) -> str:
+    """The passport in cards, then how to load the adapter elsewhere."""
+    cards = (
+        parts.card(
+            parts.facts(known(base_facts(part(passport, "base_model")))), "Base model", "What it must be put on."
+        ),
+        parts.card(parts.facts(known(data_facts(passport))), "Data", "What it learned from."),
+        parts.card(parts.facts(known(method_facts(passport))), "Method", "What was trained."),
+        parts.card(parts.facts(known(result_facts(adapter, passport))), "Result", "How it went."),
+    )
+    loading = (
+        '<div class="ls-row"><h2>Load it with PEFT</h2><span class="end">' + copy_button(code) + "</span></div>"
+        f'<p class="ls-sub">Unpack the zip beside your program. The tokenizer and the chat template are in it.</p><pre class="ls-log ls-code" tabindex="0">{escape(code)}</pre>'
+    )
+    return f'{parts.grid(cards, 2)}<section class="ls-card ls-load">{loading}</section>'
+
+
+def known(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in pairs if value not in (None, "", "–")]
+
+
+def base_facts(base: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        ("Name", base.get("name")),
+        (
+            "Source",
+            {"hub": "Hugging Face Hub", "local": "local folder", "builtin": "comes with the studio"}.get(
+                str(base.get("source")), base.get("source")
+            ),
+        ),
+        ("Location", base.get("location")),
+        ("Revision", base.get("revision")),
+        ("Architecture", base.get("architecture")),
+        ("Parameters", words.short_count(base["parameters"]) if base.get("parameters") else None),
+        ("Fingerprint", str(base["fingerprint"])[:16] if base.get("fingerprint") else None),
+    ]
+
+
+def data_facts(passport: Passport) -> list[tuple[str, Any]]:
+    dataset, results = part(passport, "dataset"), part(passport, "results")
+    cut = results.get("cut_rows")
+    return [
+        ("Name", dataset.get("name")),
+        ("Rows", words.count(dataset["rows"]) if dataset.get("rows") is not None else None),
+        ("Trained on", words.count(results["train_rows"]) if results.get("train_rows") is not None else None),
+        ("Held out", words.count(results["heldout_rows"]) if results.get("heldout_rows") is not None else None),
+        ("Rows cut", f"{words.count(cut)} ({words.plural(results.get('cut_tokens') or 0, 'token')})" if cut else None),
+        ("sha256", str(dataset["sha256"])[:16] if dataset.get("sha256") else None),
+    ]
+
+
+def method_facts(passport: Passport) -> list[tuple[str, Any]]:
+    method, resolved = part(passport, "method"), part(passport, "resolved")
+    targets = resolved.get("targets") or method.get("targets")
+    return [
+        ("Method", str(method.get("name", "")).upper().replace("LORA", "LoRA")),
+        (
+            "Rank and alpha",
+            f"{method.get('rank')} and {method.get('alpha'):g}"
+            if isinstance(method.get("alpha"), int | float)
+            else None,
+        ),
+        ("Dropout", method.get("dropout")),
+        ("Target modules", ", ".join(targets) if isinstance(targets, list) else targets),
+        ("Layers changed", passport.get("layers")),
+        ("Learning rate", words.rate(resolved.get("learning_rate"))),
+        ("Batch", f"{resolved['batch_size']} rows" if resolved.get("batch_size") else None),
+        ("Epochs", f"{resolved['epochs']:g}" if resolved.get("epochs") else None),
+        ("Precision", resolved.get("precision")),
+    ]
+
+
+def result_facts(adapter: Adapter, passport: Passport) -> list[tuple[str, Any]]:
+    results = part(passport, "results")
+    trained = results.get("trainable_parameters")
+    return [
+        (
+            "Held-out loss",
+            f"{words.loss(adapter.base_heldout_loss)} → {words.loss(adapter.heldout_loss)}"
+            if adapter.heldout_loss is not None
+            else "not measured",
+        ),
+        (
+            "Steps",
+            f"{words.count(results['step'])} of {words.count(results.get('steps') or results['step'])}"
+            if results.get("step") is not None
+            else None,
+        ),
+        ("Tokens", words.short_count(results["tokens"]) if results.get("tokens") else None),
+        ("Trained parameters", words.short_count(trained) if trained else None),
+        ("Time", words.duration(results.get("seconds"))),
+        ("Peak memory", words.memory(results["peak_memory_bytes"]) if results.get("peak_memory_bytes") else None),
+        ("Device", results.get("device")),
+        ("File", words.size(adapter.size_bytes)),
+        ("sha256", adapter.sha256[:16]),
+    ]
+
+
+def loading_code(folder: str, base: str, revision: str | None = None) -> str:
+    """A program that answers with this adapter. `base`: what from_pretrained takes, a Hub id or a folder."""
+    at = f", revision={revision!r}" if revision else ""
+    return f"""from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = {folder!r}  # the unpacked zip
+base = AutoModelForCausalLM.from_pretrained({base!r}{at})
+model = PeftModel.from_pretrained(base, folder)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+
+chat = [{{"role": "user", "content": "Hello!"}}]
+asked = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+answered = model.generate(**asked, max_new_tokens=200, do_sample=False)
+print(tokenizer.decode(answered[0, asked["input_ids"].shape[1]:], skip_special_tokens=True))
+"""

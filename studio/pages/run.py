@@ -1,0 +1,236 @@
+"""Run: one training, from the queue to its adapter; live without a reload and true after one, in any number of tabs."""
+
+import contextlib
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+
+from studio import metrics, runs
+from studio.errors import NotFound, StudioError
+from studio.folders import read_json
+from studio.memory import estimate
+from studio.pages import parts, run_view, settings_view
+from studio.pages.chart import chart
+from studio.pages.errors import plainly
+from studio.pages.events import QUICK, on_load, plain
+from studio.pages.page import Page
+from studio.pages.shell import head_html
+from studio.plan import ResolvedPlan
+from studio.records import OPEN, TERMINAL, Run, Status, Want, utc_now
+from studio.studio import Studio
+
+REFRESH_SECONDS = 2
+LOG_BYTES = 40_000  # of the end of the log; the whole of it is in the API
+LOG_END = 8  # lines of the log that stand with a failure
+FOLLOW = """
+const follow = () => { const log = element.querySelector('pre'); if (log && !element.away) log.scrollTop = log.scrollHeight; };
+element.addEventListener('scroll', (event) => {
+  const log = event.target;
+  element.away = log.scrollHeight - log.scrollTop - log.clientHeight > 40;
+}, true);
+follow();
+watch('value', () => requestAnimationFrame(follow));
+"""
+CURVES = ("loss", "heldout_loss", "learning_rate", "tokens_per_second")
+ASK = {
+    "cancel": ("Cancel this run? Nothing of it is kept.", "Cancel the run"),
+    "delete": (
+        "Delete this run with its log, curves and checkpoints? An adapter that it made stays.",
+        "Delete the run",
+    ),
+}
+
+
+def build(studio: Studio) -> None:
+    page = _parts()
+    actions, asking = _actions(), _question()
+    _curves(page)
+    with gr.Tabs():
+        with gr.Tab("Log"):
+            page["log"] = gr.HTML(elem_classes=["ls-plain"], js_on_load=FOLLOW)
+        with gr.Tab("Samples"):
+            page["samples"] = plain()
+        with gr.Tab("Settings used"):
+            page["settings"] = plain()
+        with gr.Tab("History"):
+            page["history"] = plain()
+    seen = gr.Textbox("", visible=False)  # what is drawn, so that a tick without news changes nothing
+    timer = gr.Timer(REFRESH_SECONDS, active=False)
+    outputs = [*page.values(), *actions.values(), seen, timer]
+
+    def look(id: str, before: str = "") -> Any:
+        """Everything that is drawn of the run, or nothing when it is drawn already."""
+        try:
+            run = runs.get_run(studio, id)
+        except NotFound:
+            return {page["head"]: missing(), timer: gr.Timer(active=False)}
+        mark = mark_of(studio, run)
+        if mark == before:
+            return gr.skip()
+        drawn = {page[name]: gr.update(value=html, visible=bool(html)) for name, html in draw(studio, run).items()}
+        offered = {actions[name]: gr.update(visible=visible) for name, visible in offers(run).items()}
+        return {**drawn, **offered, seen: mark, timer: gr.Timer(active=run.state in OPEN)}
+
+    def opened(request: gr.Request):
+        return look(request.query_params.get("id", ""))
+
+    def tick(before: str, request: gr.Request):
+        return look(request.query_params.get("id", ""), before)
+
+    def act(change):
+        def changed(request: gr.Request):
+            id = request.query_params.get("id", "")
+            change(studio, id)
+            return look(id)
+
+        return plainly(changed)
+
+    on_load(plainly(opened), outputs)
+    timer.tick(plainly(tick), seen, outputs, **QUICK)
+    actions["stop"].click(act(runs.stop_run), None, outputs, **QUICK)
+    actions["pause"].click(act(runs.pause_run), None, outputs, **QUICK)
+    actions["resume"].click(act(runs.resume_run), None, outputs, **QUICK)
+    actions["again"].click(
+        None,
+        js="() => { location.href = '/train?from=' + encodeURIComponent(new URLSearchParams(location.search).get('id')); }",
+        **QUICK,
+    )
+    actions["link"].click(None, None, actions["link"], js=COPY_LINK, **QUICK)
+    _confirmed(studio, actions, asking, outputs, look)
+
+
+COPY_LINK = """async () => {
+  try { await navigator.clipboard.writeText(location.href); return 'Copied'; }
+  catch (error) { return 'Copy it from the address bar'; }
+}"""
+
+
+def _parts() -> dict[str, gr.HTML]:
+    """What is above the actions."""
+    return {
+        "head": plain(head_html("Run", "…")),
+        "news": plain(visible=False),
+        "figures": plain('<div class="ls-skeleton" style="height:128px" aria-busy="true"></div>'),
+    }
+
+
+def _actions() -> dict[str, gr.Button]:
+    with gr.Row(elem_classes=["ls-act", "ls-run-act"]):
+        return {
+            "stop": gr.Button("Stop and keep the adapter", variant="stop", visible=False, scale=0, min_width=230),
+            "pause": gr.Button("Pause", visible=False, scale=0, min_width=100),
+            "resume": gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=110),
+            "cancel": gr.Button("Cancel…", visible=False, scale=0, min_width=110),
+            "again": gr.Button("Clone", visible=False, scale=0, min_width=100),
+            "delete": gr.Button("Delete…", visible=False, scale=0, min_width=110),
+            "link": gr.Button("Copy link", visible=False, scale=0, min_width=120),
+        }
+
+
+def _question() -> dict[str, Any]:
+    """The question before what cannot be undone."""
+    with gr.Row(visible=False, elem_classes=["ls-ask"]) as box:
+        words = plain()
+        yes = gr.Button("Yes", variant="stop", size="sm", scale=0, min_width=150)
+        no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
+    return {"box": box, "words": words, "yes": yes, "no": no, "what": gr.Textbox("", visible=False)}
+
+
+def _curves(page: dict[str, gr.HTML]) -> None:
+    with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
+        plain(run_view.LEGEND)
+        page["loss"] = chart()
+    with gr.Row(elem_classes=["ls-two"]):
+        with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
+            plain('<h2 class="ls-h2">Learning rate</h2>')
+            page["rate"] = chart()
+        with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
+            plain('<h2 class="ls-h2">Tokens per second</h2>')
+            page["speed"] = chart()
+
+
+def _confirmed(studio: Studio, actions: dict[str, gr.Button], asking: dict[str, Any], outputs: list, look) -> None:
+    """Cancel and delete, each behind its question."""
+    box = [asking["box"], asking["words"], asking["yes"], asking["what"]]
+
+    def ask(what: str):
+        question, yes = ASK[what]
+        return lambda: (gr.update(visible=True), parts.banner("warn", question), yes, what)
+
+    def sure(what: str, request: gr.Request):
+        id = request.query_params.get("id", "")
+        if what == "delete":
+            runs.delete_run(studio, id)
+        elif what == "cancel":
+            runs.cancel_run(studio, id)
+        return {**look(id), asking["box"]: gr.update(visible=False)}
+
+    for what in ASK:
+        actions[what].click(ask(what), None, box, **QUICK)
+    asking["no"].click(lambda: gr.update(visible=False), None, asking["box"], **QUICK)
+    asking["yes"].click(plainly(sure), asking["what"], [*outputs, asking["box"]], **QUICK)
+
+
+def missing() -> str:
+    crumb = '<a href="/runs">Runs</a> / not found'
+    return head_html("Run", crumb_html=crumb) + parts.empty(
+        "runs", "There is no such run", "It may have been deleted.", parts.button("All runs", "/runs")
+    )
+
+
+def mark_of(studio: Studio, run: Run) -> str:
+    """Changes whenever something that is drawn of the run has changed."""
+    place = runs.queue_position(studio, run.id) if run.state is Status.QUEUED else ""
+    _, written = metrics.log(studio, run.id, -1)
+    return f"{run.state}|{run.epoch}|{run.step}|{run.heldout_loss}|{run.name}|{place}|{written}|{len(runs.events(studio, run.id))}"
+
+
+def offers(run: Run) -> dict[str, bool]:
+    """Which actions there are in its state."""
+    training = run.state in (Status.STARTING, Status.RUNNING)
+    return {
+        "stop": training,
+        "pause": training or run.state in (Status.QUEUED, Status.RETRY_WAIT),
+        "resume": run.state is Status.PAUSED,
+        "cancel": run.state in OPEN and run.state is not Status.CANCELLING,
+        "again": True,
+        "delete": run.state in TERMINAL,
+        "link": True,
+    }
+
+
+def draw(studio: Studio, run: Run) -> dict[str, str]:
+    """Every part of the page, by name."""
+    shown = runs.shown(studio, run)
+    plan, values = runs.plan_of(studio, run.id), read_json(studio.data.run(run.id).resolved)
+    resolved = ResolvedPlan.model_validate(values) if values else None
+    series = metrics.series(studio, run.id, CURVES)
+    log, _ = metrics.log(studio, run.id, -LOG_BYTES)
+    config = f"rank {plan.method.rank}, alpha {plan.method.alpha:g}"
+    return {
+        "head": run_view.head(run, shown["base_model_name"], shown["dataset_name"], config),
+        "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))
+        + run_view.done(run, shown["adapter"], run.want is Want.STOP),
+        "figures": run_view.figures(
+            run, metrics.latest(studio, run.id), estimated_bytes(studio, run.id), shown["queue_position"], utc_now()
+        ),
+        "loss": run_view.loss_chart(series),
+        "rate": run_view.rate_chart(series),
+        "speed": run_view.speed_chart(series),
+        "log": run_view.log(log),
+        "samples": run_view.samples(metrics.samples(studio, run.id)),
+        "settings": settings_view.used(plan, resolved),
+        "history": run_view.history(runs.events(studio, run.id)),
+    }
+
+
+@lru_cache(512)
+def estimated_bytes(studio: Studio, id: str) -> int | None:
+    """The memory that the plan was expected to take. A plan is frozen, so this is worked out once."""
+    with contextlib.suppress(StudioError):  # its data or base may be gone
+        return estimate(studio, runs.plan_of(studio, id)).total_bytes
+    return None
+
+
+PAGE = Page(title="Run", path="run", build=build, icon="runs", in_navigation=False, within="runs")

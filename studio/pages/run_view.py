@@ -1,0 +1,215 @@
+"""How one run is drawn: its figures, curves, samples, settings and history."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+from studio.pages import parts, words
+from studio.pages.chart import curves, line
+from studio.pages.copying import copy_button
+from studio.pages.shell import head_html
+from studio.records import LIVE, TERMINAL, Run, RunEvent, Status
+
+LONGEST_SMOOTHING = 12  # points that the smooth curve looks back over, at most
+WAITING = {
+    Status.QUEUED: "Waits for a device",
+    Status.STARTING: "Starting: the model and the data are being loaded",
+    Status.PAUSING: "Saving what there is, then it stops",
+    Status.PAUSED: "Paused. It goes on from its last checkpoint",
+    Status.RETRY_WAIT: "Starts again by itself in a moment",
+    Status.CANCELLING: "Being stopped",
+}
+
+
+def head(run: Run, base_model: str, dataset: str, config: str) -> str:
+    crumb = f'<a href="/runs">Runs</a> / <span class="ls-mono">{escape(run.id)}</span>'
+    return head_html(
+        run.name, f"{base_model} on {dataset}, {config}", crumb_html=crumb, chip_html=parts.status_chip(run.state)
+    )
+
+
+def failure(run: Run, log_end: str) -> str:
+    """What went wrong, what to do, the way there, and the last lines of the log."""
+    if run.state is not Status.FAILED:
+        return ""
+    again = parts.button("Change and train again", f"/train?from={run.id}", small=True)
+    lines = (
+        f'<pre class="ls-log ls-log-end" tabindex="0" aria-label="Last lines of the log">{escape(log_end)}</pre>'
+        if log_end.strip()
+        else ""
+    )
+    return (
+        parts.banner("bad", run.problem or "The training failed.", run.fix or "Look at the log for the reason.", again)
+        + lines
+    )
+
+
+def done(run: Run, adapter_id: str | None, kept_early: bool) -> str:
+    """The result, handed over."""
+    if run.state is not Status.SUCCEEDED or adapter_id is None:
+        return ""
+    actions = parts.button("Compare with the base", f"/compare?a={adapter_id}", primary=True, small=True)
+    actions += parts.button("Download adapter", f"/files/adapters/{adapter_id}", small=True, download=True)
+    actions += parts.button("Details", f"/adapters?id={adapter_id}", small=True)
+    title = "Stopped early, and the adapter is kept." if kept_early else "The adapter is ready."
+    return parts.banner("ok", title, _gain(run), actions)
+
+
+def _gain(run: Run) -> str:
+    if not (run.heldout_loss and run.base_heldout_loss):
+        return ""
+    fallen = 1 - run.heldout_loss / run.base_heldout_loss
+    way = "lower" if fallen >= 0 else "higher"
+    return f"Its held-out loss is {run.heldout_loss:.3f}, {abs(fallen):.0%} {way} than the base's {run.base_heldout_loss:.3f}."
+
+
+def figures(
+    run: Run, latest: Mapping[str, Any], estimated_bytes: int | None, queue_place: int | None, now: datetime
+) -> str:
+    """The progress card: how far, how good, how fast, how much memory, how long still."""
+    share = run.step / run.steps if run.steps else 0.0
+    stats = (
+        parts.stat("Step", words.count(run.step), _step_note(run, latest)),
+        parts.stat("Training loss", words.loss(run.loss), _best(latest)),
+        parts.stat(
+            "Held-out loss",
+            words.loss(run.heldout_loss),
+            f"base {words.loss(run.base_heldout_loss)}" if run.base_heldout_loss is not None else "not measured yet",
+        ),
+        parts.stat(
+            "Speed",
+            words.count(latest.get("tokens_per_second") or 0) if latest.get("tokens_per_second") else "–",
+            "tokens per second",
+        ),
+        parts.stat(
+            "Memory",
+            words.memory(latest["memory_bytes"]) if latest.get("memory_bytes") else "–",
+            f"estimated {words.memory(estimated_bytes)}" if estimated_bytes else "peak",
+        ),
+        _time(run, queue_place, now),
+    )
+    status = f'<p class="ls-sub" role="status">{escape(waits(run, queue_place))}</p>' if run.state in WAITING else ""
+    return f'<section class="ls-card ls-figures" aria-label="Progress">{parts.progress(share, "Progress")}{status}<div class="ls-grid ls-g6">{"".join(stats)}</div></section>'
+
+
+def waits(run: Run, queue_place: int | None) -> str:
+    if run.state is Status.QUEUED and queue_place:
+        return f"Waits for a device: number {queue_place} in the queue."
+    return WAITING.get(run.state, "") + "."
+
+
+def _step_note(run: Run, latest: Mapping[str, Any]) -> str:
+    total = f"of {words.count(run.steps)}" if run.steps else "of how many is not known yet"
+    return total + (f", epoch {latest['epoch']:.2f}" if latest.get("epoch") else "")
+
+
+def _best(latest: Mapping[str, Any]) -> str:
+    best = latest.get("best_loss")
+    return f"best {words.loss(best)}" if best is not None else "smoothed"
+
+
+def _time(run: Run, queue_place: int | None, now: datetime) -> str:
+    if run.state in TERMINAL:
+        took = (run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None
+        return parts.stat("Time", words.duration(took), f"ended {words.ago(run.ended_at, now)}")
+    if run.state in (Status.QUEUED, Status.RETRY_WAIT):
+        return parts.stat(
+            "In the queue", f"no. {queue_place}" if queue_place else "–", f"queued {words.ago(run.queued_at, now)}"
+        )
+    if run.state in LIVE and run.seconds_left is not None:
+        ends = (now + timedelta(seconds=run.seconds_left)).astimezone()
+        return parts.stat("Time left", words.duration(run.seconds_left), f"ends about {ends:%H:%M}")
+    return parts.stat("Time left", "–")
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Exponential moving average over a tenth of the points, without the pull towards 0 at its start (bias-corrected as in Adam)."""
+    weight = 1 - 1 / min(max(len(values) / 10, 2), LONGEST_SMOOTHING)
+    average, curve = 0.0, []
+    for count, value in enumerate(values, 1):
+        average = weight * average + (1 - weight) * value
+        curve.append(average / (1 - weight**count))
+    return curve
+
+
+Series = Mapping[str, Mapping[str, list]]
+NOTHING = {"x": [], "y": []}
+
+
+def loss_chart(series: Series) -> str:
+    loss, held = series.get("loss", NOTHING), series.get("heldout_loss", NOTHING)
+    raw = line("each step", loss["x"], loss["y"], opacity=0.35, width=1)
+    return curves(
+        "Loss",
+        [
+            raw,
+            line("smoothed", raw["x"], smoothed(raw["y"])),
+            line("held-out", held["x"], held["y"], color=2, dots=True),
+        ],
+    )
+
+
+def rate_chart(series: Series) -> str:
+    rate = series.get("learning_rate", NOTHING)
+    return curves("Learning rate", [line("learning rate", rate["x"], rate["y"], color=3)], digits="e", zero=True)
+
+
+def speed_chart(series: Series) -> str:
+    speed = series.get("tokens_per_second", NOTHING)
+    return curves("Tokens per second", [line("tokens/s", speed["x"], speed["y"], color=2)], digits=0, zero=True)
+
+
+LEGEND = (
+    '<h2 class="ls-h2">Loss</h2><div class="ls-key"><span style="--c:color-mix(in srgb, var(--ls-s1) 35%, var(--ls-card))">each step</span>'
+    '<span style="--c:var(--ls-s1)">smoothed</span><span style="--c:var(--ls-s2)">held-out (step 0 is the base)</span></div>'
+)
+
+
+def log(text: str) -> str:
+    return f'<pre class="ls-log" tabindex="0" aria-label="Log">{escape(text) or "Nothing has been written yet."}</pre>'
+
+
+def samples(found: Iterable[Mapping[str, Any]]) -> str:
+    """Each pinned prompt with the base's answer (step 0) and the later ones below it."""
+    prompts: dict[str, list[Mapping[str, Any]]] = {}
+    for sample in found:
+        prompts.setdefault(str(sample["prompt"]), []).append(sample)
+    if not prompts:
+        return '<p class="ls-sub">At each evaluation the pinned prompts are answered. The first answers, the base\'s own, come before the first step.</p>'
+    return parts.card(
+        "".join(_sampled(prompt, sorted(answers, key=lambda one: one["step"])) for prompt, answers in prompts.items())
+    )
+
+
+def _sampled(prompt: str, answers: Sequence[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f"<dt{' class=base' if answer['step'] == 0 else ''}>{'Base' if answer['step'] == 0 else 'Step ' + words.count(answer['step'])}</dt>"
+        f"<dd>{parts.text(answer['answer']) or '(an empty answer)'}</dd>"
+        for answer in answers
+    )
+    return f'<section class="ls-sample"><h3>{parts.text(prompt)}</h3><dl>{rows}</dl></section>'
+
+
+def history(events: Iterable[RunEvent]) -> str:
+    """What happened to the run, newest first."""
+    rows = [_happened(event) for event in events][::-1]
+    return (
+        parts.card(f'<ol class="ls-events">{"".join(rows)}</ol>')
+        if rows
+        else '<p class="ls-sub">Nothing has happened yet.</p>'
+    )
+
+
+def _happened(event: RunEvent) -> str:
+    moved = parts.status_chip(event.to_state) if event.from_state != event.to_state else ""
+    said = event.text or f"{parts.STATUS_WORDS[Status(event.to_state)][0]}."
+    who = (
+        ""
+        if event.by == "runner"
+        else f' <span class="ls-muted">by {"you" if event.by == "local" else escape(event.by)}</span>'
+    )
+    return f'<li><time class="ls-mono ls-muted" datetime="{event.at.isoformat()}">{event.at.astimezone():%d %b %H:%M:%S}</time><span>{escape(said)}{who}</span>{moved}</li>'
+
+
+COPY_LINK = copy_button("", "Copy link", small=False)
