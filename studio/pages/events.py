@@ -1,6 +1,7 @@
 """How the pages' events are wired: quick ones answer at once, none shows Gradio's own progress, none is an API."""
 
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -27,3 +28,34 @@ def plain(html: str = "", **options: Any) -> gr.HTML:
     """A place for drawn HTML, without Gradio's frame around it. Its listener for clicks is left out."""
     classes = ["ls-plain", *options.pop("elem_classes", [])]
     return gr.HTML(html, elem_classes=classes, js_on_load=None, apply_default_css=False, **options)
+
+
+# A constant: hands the clicked button's act and id to the listener. Whoever listens checks them again.
+CLICKS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-act]');
+  if (!button || button.disabled) return;
+  if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) return;
+  trigger('click', { act: button.dataset.act, id: button.dataset.id });
+});
+"""
+
+
+def clickable(html: str = "", **options: Any) -> gr.HTML:
+    """A place for drawn HTML whose `action` buttons call its click listener; there, `clicked(event)` says which it was."""
+    classes = ["ls-plain", *options.pop("elem_classes", [])]
+    return gr.HTML(html, elem_classes=classes, js_on_load=CLICKS, apply_default_css=False, **options)
+
+
+def action(words: str, act: str, id: str, confirm: str = "", quiet: bool = False, label: str = "") -> str:
+    """A button inside a clickable place. `confirm` is asked first; a quiet one looks like a link."""
+    more = f' data-confirm="{escape(confirm)}"' if confirm else ""
+    more += f' aria-label="{escape(label)}"' if label else ""
+    look = "ls-quiet" if quiet else "ls-btn s"
+    return f'<button type="button" class="{look}" data-act="{escape(act)}" data-id="{escape(id)}"{more}>{escape(words)}</button>'
+
+
+def clicked(event: gr.EventData) -> tuple[str, str]:
+    """(act, id) of the button that was pressed, as the browser says."""
+    said = event._data if isinstance(event._data, dict) else {}
+    return str(said.get("act", "")), str(said.get("id", ""))

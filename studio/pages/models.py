@@ -1,12 +1,82 @@
 """Models: the base models on this machine, and how to add one."""
 
+import gradio as gr
+
+from studio import base_models
+from studio.errors import Invalid
+from studio.listing import MOST
+from studio.pages import models_view as view
+from studio.pages import parts
+from studio.pages.errors import plainly
+from studio.pages.events import QUICK, SLOW, clickable, clicked, every, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head
 from studio.studio import Studio
 
+REFRESH_SECONDS = 2
+
 
 def build(studio: Studio) -> None:
-    head("Models")
+    add_link = '<a class="ls-btn p" href="#add">Add a model</a>'
+    head("Models", "Base weights on this machine. The base is never changed: adapters are stored beside it.", add_link)
+    cards = clickable('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
+    with gr.Column(elem_classes=["ls-sec"], elem_id="add"):
+        plain('<h2 class="ls-h2">Add a model</h2><p class="ls-sub">Weights as safetensors, with their tokenizer. What does not fit is refused with the reason.</p>')
+        said = plain()
+        with gr.Tabs():
+            with gr.Tab("A folder on this machine"):
+                folder = gr.Dropdown([], label="Folder", info=f"Below {studio.settings.models_root}.", allow_custom_value=True, interactive=True)
+                add_folder = gr.Button("Add this folder", variant="primary", elem_classes=["ls-fit"])
+            with gr.Tab("From the Hugging Face Hub"):
+                with gr.Row():
+                    repo = gr.Textbox(label="Name", info="As its page is called.", placeholder="owner/name", max_lines=1, interactive=True)
+                    revision = gr.Textbox("main", label="Revision", info="A branch, a tag or a commit.", max_lines=1, interactive=True)
+                add_repo = gr.Button("Download", variant="primary", elem_classes=["ls-fit"])
+
+    def show() -> str:
+        return draw(studio)
+
+    def candidates():
+        return gr.update(choices=base_models.local_candidates(studio))
+
+    def take_folder(path: str):
+        if not (path or "").strip():
+            raise Invalid("No folder is chosen.", f"Put the model's folder below {studio.settings.models_root}, then choose it here.")
+        model = base_models.add_local(studio, path.strip())
+        return added(f"{model.name} was added."), show(), None
+
+    def take_repo(repo: str, revision: str):
+        if not (repo or "").strip():
+            raise Invalid("No name is given.", "Write it as on the Hub, such as owner/name.")
+        model = base_models.add_hub(studio, repo.strip(), (revision or "").strip() or "main")
+        return added(f"{model.name} is on its way.", "Its card above shows how far it has come; this page may be left."), show(), ""
+
+    def act(event: gr.EventData) -> str:
+        wanted, id = clicked(event)
+        acts = {"remove": base_models.delete_model, "retry": base_models.retry_download, "template": give_plain_template}
+        if wanted in acts:
+            acts[wanted](studio, id)
+        return show()
+
+    on_load(show, cards)
+    on_load(candidates, folder)
+    every(REFRESH_SECONDS, show, cards)
+    cards.click(plainly(act), None, cards, **QUICK)
+    gr.on([add_folder.click], plainly(take_folder), folder, [said, cards, folder], **SLOW)
+    gr.on([add_repo.click, repo.submit], plainly(take_repo), [repo, revision], [said, cards, repo], **SLOW)
+
+
+def give_plain_template(studio: Studio, id: str) -> None:
+    base_models.choose_template(studio, id, "plain")
+
+
+def added(title: str, note: str = "") -> str:
+    return parts.banner("ok", title, note)
+
+
+def draw(studio: Studio) -> str:
+    models = base_models.list_models(studio, limit=MOST).items
+    return view.cards([base_models.shown(model) for model in models], {}, {})
 
 
 PAGE = Page(title="Models", path="models", build=build, icon="model", order=20)

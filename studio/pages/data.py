@@ -1,0 +1,52 @@
+"""Data: bring examples, see what was found in them, and look at any row as the trainer will read it."""
+
+import gradio as gr
+
+from studio import datasets
+from studio.errors import NotFound
+from studio.listing import MOST
+from studio.pages import data_detail, data_upload, parts, words
+from studio.pages import data_view as view
+from studio.pages.data_detail import descriptions
+from studio.pages.events import on_load, plain
+from studio.pages.page import Page
+from studio.pages.shell import head_html
+from studio.studio import Studio
+
+SUBTITLE = "Check that your examples say what you think they say, before spending time on training."
+
+
+def build(studio: Studio) -> None:
+    head = plain(head_html("Data", SUBTITLE))
+    with gr.Column(visible=False) as bring:
+        data_upload.section(studio)
+        listed = plain()
+    data_detail.section(studio)
+
+    def show(request: gr.Request):
+        id = request.query_params.get("id")
+        if not id:
+            return head_html("Data", SUBTITLE), gr.update(visible=True), draw_list(studio)
+        return draw_head(studio, id, request.query_params.get("model")), gr.update(visible=False), ""
+
+    on_load(show, [head, bring, listed])
+
+
+def draw_list(studio: Studio) -> str:
+    found = datasets.list_datasets(studio, limit=MOST).items
+    return view.listed([datasets.shown(dataset) for dataset in found], descriptions())
+
+
+def draw_head(studio: Studio, id: str, model: str | None) -> str:
+    """The head of one data set, or that there is none with this id."""
+    crumb = '<a class="ls-link" href="/data">Data</a>'
+    try:
+        dataset = datasets.get_dataset(studio, id)
+    except NotFound:
+        missing = parts.empty("data", "There is no such data set", "It may have been deleted.", parts.button("All data", "/data"))
+        return head_html("Data", crumb_html=crumb) + missing
+    train = parts.button("Train on this", f"/train?data={dataset.id}" + (f"&model={model}" if model and model.isalnum() else ""), primary=True)
+    return head_html(dataset.name, f"{words.plural(dataset.rows, 'row')}, added {words.ago(dataset.created_at)}.", train, crumb)
+
+
+PAGE = Page(title="Data", path="data", build=build, icon="data", order=30)

@@ -1,0 +1,136 @@
+"""One data set: how long its rows are, and exactly which tokens of each the trainer will train on, for a chosen base model."""
+
+import gradio as gr
+
+from studio import base_models, datasets
+from studio.builtin_datasets import index
+from studio.errors import StudioError
+from studio.listing import MOST
+from studio.pages import data_detail_view as view
+from studio.pages import parts
+from studio.pages.errors import plainly
+from studio.pages.events import QUICK, SLOW, on_load, plain
+from studio.records import BaseModel, ModelState
+from studio.studio import Studio
+
+REMEMBER = "(model) => { const to = new URL(location); to.searchParams.set('model', model || ''); history.replaceState(null, '', to); }"
+SURE = "(...all) => { if (!confirm('Delete this data set? Adapters that were trained on it stay.')) throw new Error('not now'); return all; }"
+
+
+def section(studio: Studio) -> gr.Column:
+    """The data set that the address names; hidden while it names none."""
+    with gr.Column(visible=False) as column:
+        facts = plain()
+        with gr.Column(elem_classes=["ls-sec"]):
+            plain('<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the adapter. Drawn by the function that the trainer calls.</p>')
+            model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
+            with gr.Row(elem_classes=["ls-tight", "ls-end", "ls-pager"]):
+                previous = gr.Button("Previous", elem_classes=["ls-fit"])
+                place = gr.Number(1, label="Row", precision=0, minimum=1, interactive=True, min_width=110)
+                following = gr.Button("Next", elem_classes=["ls-fit"])
+                plain(view.LEGEND)
+            row = plain()
+        with gr.Column(elem_classes=["ls-sec"]):
+            plain('<h2 class="ls-h2">How long the rows are</h2><p class="ls-sub">In tokens of this base model, its template included.</p>')
+            lengths = plain()
+        with gr.Accordion("Rename or delete", open=False, elem_classes=["ls-fold"]):
+            with gr.Row(elem_classes=["ls-end"]):
+                name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
+                rename = gr.Button("Rename", elem_classes=["ls-fit"])
+                delete = gr.Button("Delete this data set", variant="stop", elem_classes=["ls-fit"])
+
+    def open_it(request: gr.Request):
+        dataset = asked_for(studio, request)
+        if dataset is None:
+            return gr.update(visible=False), "", gr.update(), 1, "", "", ""
+        usable = usable_models(studio)
+        chosen = preferred(usable, request.query_params.get("model"))
+        drawn = view.about(datasets.shown(dataset), datasets.report_of(studio, dataset.id), description_of(dataset))
+        options = gr.update(choices=[(one.name, one.id) for one in usable], value=chosen)
+        return gr.update(visible=True), drawn, options, 1, dataset.name, *both(chosen, 1, request)
+
+    def both(model_id: str | None, place: int | None, request: gr.Request) -> tuple[str, str]:
+        return draw_row(studio, request, model_id, place), draw_lengths(studio, request, model_id)
+
+    def move(step: int):
+        def moved(place: int | None, model_id: str | None, request: gr.Request):
+            dataset = asked_for(studio, request)
+            to = min(max(1, (place or 1) + step), dataset.rows if dataset else 1)
+            return to, draw_row(studio, request, model_id, to)
+
+        return moved
+
+    def give_name(words: str, request: gr.Request) -> None:
+        datasets.rename_dataset(studio, request.query_params.get("id", ""), words)
+
+    def remove(request: gr.Request) -> None:
+        datasets.delete_dataset(studio, request.query_params.get("id", ""))
+
+    on_load(open_it, [column, facts, model, place, name, row, lengths])
+    gr.on([model.input], plainly(both), [model, place], [row, lengths], **SLOW)
+    model.input(None, model, None, js=REMEMBER, api_visibility="private")
+    previous.click(plainly(move(-1)), [place, model], [place, row], **QUICK)
+    following.click(plainly(move(1)), [place, model], [place, row], **QUICK)
+    gr.on([place.input, place.submit], plainly(move(0)), [place, model], [place, row], trigger_mode="always_last", **QUICK)
+    rename.click(plainly(give_name), name, None, **QUICK).success(None, js="() => location.reload()", api_visibility="private")
+    delete.click(plainly(remove), None, None, js=SURE, **QUICK).success(None, js="() => location.assign('/data')", api_visibility="private")
+    return column
+
+
+def asked_for(studio: Studio, request: gr.Request):
+    """The data set of the page's address, or None."""
+    try:
+        return datasets.get_dataset(studio, request.query_params.get("id") or "")
+    except StudioError:
+        return None
+
+
+def description_of(dataset) -> str:
+    return descriptions().get(dataset.builtin_id or "", "")
+
+
+def descriptions() -> dict[str, str]:
+    """What each built-in data set is for, by its builtin_id."""
+    return {entry["id"]: entry.get("description", "") for entry in index()}
+
+
+def usable_models(studio: Studio) -> list[BaseModel]:
+    """Ready ones that know how a conversation is written."""
+    ready = [model for model in base_models.list_models(studio, limit=MOST).items if model.state is ModelState.READY]
+    return [model for model in ready if base_models.facts_of(model).has_chat_template]
+
+
+def preferred(models: list[BaseModel], asked: str | None) -> str | None:
+    """The model that was asked for, else the newest."""
+    ids = [model.id for model in models]
+    return asked if asked in ids else next(iter(ids), None)
+
+
+def draw_row(studio: Studio, request: gr.Request, model_id: str | None, place: int | None) -> str:
+    dataset = asked_for(studio, request)
+    if dataset is None:
+        return ""
+    if not model_id:
+        return no_model()
+    place = min(max(1, int(place or 1)), dataset.rows)
+    try:
+        rows = datasets.preview(studio, dataset.id, model_id, start=place - 1, count=1)
+    except StudioError as error:
+        return parts.error_banner(error)
+    return view.token_row(rows[0], place, dataset.rows) if rows else ""
+
+
+def draw_lengths(studio: Studio, request: gr.Request, model_id: str | None) -> str:
+    dataset = asked_for(studio, request)
+    if dataset is None or not model_id:
+        return ""
+    try:
+        stats = datasets.token_stats(studio, dataset.id, model_id)
+        facts = base_models.facts_of(base_models.ready_model(studio, model_id))
+    except StudioError as error:
+        return parts.error_banner(error)
+    return view.lengths(stats, facts.context_length)
+
+
+def no_model() -> str:
+    return parts.banner("info", "No base model is ready.", "Add one on the Models page; then this shows its tokens.", parts.button("Models", "/models", small=True))

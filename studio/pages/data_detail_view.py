@@ -1,0 +1,96 @@
+"""How one data set is drawn: its facts, how long its rows are, and which tokens of a row are trained on."""
+
+from html import escape
+from typing import Any
+
+from studio.dataset_report import Report, TokenStats
+from studio.pages import data_view, parts, words
+from studio.tokens import Piece
+
+Shown = dict[str, Any]
+
+MOST_LETTERS = 12_000
+"""Of one row; a longer one is shown up to here, so that the page stays quick."""
+SHOWN_SPACES = str.maketrans({"\t": "→\t"})
+
+
+def about(dataset: Shown, report: Report, description: str) -> str:
+    """Counts and what was found when it was read."""
+    figures = (
+        parts.stat("Rows", words.count(dataset["rows"]), f"{words.count(dataset['dropped_rows'])} left out" if dataset["dropped_rows"] else ""),
+        parts.stat("Held out by the data", words.count(dataset["heldout_rows"]), "" if dataset["heldout_rows"] else "a share is taken when training"),
+        parts.stat("Questions answered", words.count(report.turns)),
+        parts.stat("Size", words.size(dataset["size_bytes"]), dataset["format_title"]),
+    )
+    line = f'<p class="ls-sub ls-gap-below">{parts.text(description)}</p>' if description else ""
+    found = data_view.findings(report) if report.findings else ""
+    prints = f'<p class="ls-sub ls-gap">{parts.text(dataset["file_name"])} · sha256 <span class="ls-mono">{escape(dataset["sha256"][:16])}</span></p>'
+    return parts.card(f'{line}<div class="ls-grid ls-g4">{"".join(figures)}</div>{prints}{found}')
+
+
+def lengths(stats: TokenStats, context_length: int | None) -> str:
+    """The rows by their length in tokens, and what does not fit the model."""
+    most = max(count for _, count in stats.histogram)
+    lower, bars = 0, []
+    for upper, count in stats.histogram:
+        over = ' class="over"' if context_length and lower >= context_length else ""
+        height = max(100 * count / most, 2 if count else 0)
+        bars.append(f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, "row")}"></i>')
+        lower = upper
+    figures = (
+        parts.stat("Shortest", words.count(stats.shortest)),
+        parts.stat("Half are up to", words.count(stats.median)),
+        parts.stat("95 % are up to", words.count(stats.p95)),
+        parts.stat("Longest", words.count(stats.longest)),
+    )
+    said = f"{words.short_count(stats.total_tokens)} tokens in all, {words.share(stats.trained_tokens / max(1, stats.total_tokens))} of them trained on."
+    if stats.sampled:
+        said += " Measured on a sample of the rows."
+    label = f"Rows by length: from {stats.shortest} to {stats.longest} tokens, half of them up to {stats.median}"
+    return (
+        f'<div class="ls-bars" role="img" aria-label="{escape(label)}">{"".join(bars)}</div>'
+        f'<div class="ls-axis"><span>0</span><span>tokens a row</span><span>{words.count(lower)}</span></div>'
+        f'<div class="ls-grid ls-g4 ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
+    )
+
+
+def _too_long(stats: TokenStats, context_length: int | None) -> str:
+    if not context_length or stats.longest <= context_length:
+        return ""
+    share = sum(length > context_length for length in stats.lengths) / len(stats.lengths)
+    rows = words.plural(max(1, round(share * stats.rows)), "row")
+    return parts.banner("warn", f"{rows} are longer than the {words.count(context_length)} tokens that this model can read.", "Their ends are cut off when training; shorten them or choose another base.")
+
+
+def token_row(row: Any, place: int, rows: int) -> str:
+    """One row as the trainer reads it. `row` is a datasets.PreviewRow, `place` its place among the usable rows, from 1."""
+    chips = parts.chip(f"{words.plural(row.trained_tokens, 'token')} trained", "ok" if row.trained_tokens else "bad")
+    chips += parts.chip(f"{words.count(row.tokens - row.trained_tokens)} only read", "idle")
+    if row.cut_tokens:
+        chips += parts.chip(f"{words.count(row.cut_tokens)} cut off", "warn")
+    if row.heldout:
+        chips += parts.chip("Held out: measured on, not trained", "idle")
+    where = f"Row {words.count(place)} of {words.count(rows)}" + (f", row {words.count(row.row)} in the file" if row.row != place else "")
+    return (
+        f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
+        f'<div class="ls-tok ls-gap" tabindex="0" role="region" aria-label="{escape(where)}">{tokens(row.pieces)}</div>'
+    )
+
+
+def tokens(pieces: list[Piece]) -> str:
+    """Pieces of text: green and underlined where the model is trained, grey where it only reads."""
+    drawn, letters = [], 0
+    for piece in pieces:
+        kind = " ".join((["t"] if piece.trained else []) + (["s"] if piece.special else [])) or "m"
+        text = piece.text[: MOST_LETTERS - letters]
+        drawn.append(f'<span class="{kind}">{escape(text.translate(SHOWN_SPACES))}</span>')
+        letters += len(text)
+        if letters >= MOST_LETTERS:
+            drawn.append('<span class="m"> … (the rest of this long row is not shown)</span>')
+            break
+    return "".join(drawn)
+
+
+LEGEND = (
+    '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'
+)

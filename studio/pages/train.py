@@ -1,0 +1,165 @@
+"""Train: choose a model, data and a recipe, see what it will cost, and start."""
+
+import hashlib
+from typing import Any
+
+import gradio as gr
+
+from studio import base_models, datasets, runs
+from studio.errors import NotFound, StudioError
+from studio.folders import new_id
+from studio.listing import MOST
+from studio.memory import estimate
+from studio.overview import open_runs
+from studio.pages import train_form, words
+from studio.pages import train_view as view
+from studio.pages.data_detail import usable_models
+from studio.pages.errors import plainly
+from studio.pages.events import QUICK, SLOW, on_load, plain
+from studio.pages.page import Page
+from studio.pages.recipes import RECIPES
+from studio.pages.shell import head
+from studio.plan import read_plan
+from studio.studio import Studio
+
+# Keeps the choice in the address, so that a reload and a copied link show the same.
+REMEMBER = """(model, data) => {
+  const to = new URL(location);
+  to.searchParams.set('model', model || '');
+  to.searchParams.set('data', data || '');
+  history.replaceState(null, '', to);
+}"""
+GO = "(to) => { if (to) location.assign(to) }"
+
+
+def build(studio: Studio) -> None:
+    head("New training run", "Sensible defaults for everything. Change only what you care about.")
+    with gr.Row(elem_classes=["ls-split"]):
+        with gr.Column(scale=5, min_width=320):
+            form = train_form.layout()
+        with gr.Column(scale=2, min_width=300, elem_classes=["ls-sticky"]):
+            cost = plain(view.waiting(), min_height=120)
+            with gr.Column(elem_classes=["ls-sec"]):
+                form.name = gr.Textbox(label="Name", max_lines=1, max_length=100, placeholder="after the data and the base", interactive=True)
+            start = gr.Button("Choose a model and data", variant="primary", size="lg", interactive=False)
+            queue = plain()
+    visit = gr.Textbox(visible=False)  # a number of this visit: pressing Start twice makes one run
+    goes_to = gr.Textbox(visible=False)
+    shown = [cost, start, form.folded, form.recipe]
+
+    def open_it(request: gr.Request):
+        return opened(studio, form, request.query_params)
+
+    def refresh(*given):
+        return judged(studio, form, given)
+
+    def new_model(*given):
+        return for_model(studio, form, given)
+
+    def follow(recipe: str, *given):
+        values = train_form.recipe_values(next(one for one in RECIPES if one.title == recipe), given[2])
+        return form.updates(values, targets_of(studio, given[0]))
+
+    def begin(visit: str, request: gr.Request, *given):
+        plan = read_plan(form.values(given, targets_of(studio, given[0])))
+        key = hashlib.sha256(f"{visit}\0{plan.model_dump_json()}".encode()).hexdigest()
+        run = runs.queue_run(studio, plan, idempotency_key=key, parent=parent_of(studio, request))
+        return f"/run?id={run.id}"
+
+    opening = on_load(open_it, [form.model, form.data, form.name, *form.components.values(), visit, queue])
+    opening.then(refresh, form.inputs, shown, **SLOW)
+    choices = [form.model.input, form.data.input]
+    busy = gr.on([form.model.input], new_model, form.inputs, [form.model, *form.components.values()], **QUICK)
+    busy.then(view.counting, None, cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
+    form.data.input(view.counting, None, cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
+    gr.on(choices, None, [form.model, form.data], None, js=REMEMBER, api_visibility="private")
+    form.recipe.input(follow, [form.recipe, *form.inputs], list(form.components.values()), **QUICK).then(refresh, form.inputs, shown, **QUICK)
+    others = [one.input for one in (form.method, form.name, *form.components.values())]
+    gr.on(others, refresh, form.inputs, shown, trigger_mode="always_last", **QUICK)
+    start.click(plainly(begin), [visit, *form.inputs], goes_to, **SLOW).success(None, goes_to, None, js=GO, api_visibility="private")
+
+
+def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
+    """The page as its address wants it: ?model=, ?data=, ?from= an earlier run."""
+    models = usable_models(studio)
+    data = datasets.list_datasets(studio, limit=MOST).items
+    plan = earlier_plan(studio, asked.get("from"))
+    model = one_of(asked.get("model") or plan.get("base_model"), [one.id for one in models], default=True)
+    dataset = one_of(asked.get("data") or plan.get("dataset"), [one.id for one in data])
+    return [
+        gr.update(choices=[(one.name, one.id) for one in models], value=model),
+        gr.update(choices=[(one.name, one.id) for one in data], value=dataset),
+        plan.get("name", ""),
+        *form.updates(plan, targets_of(studio, model)),
+        new_id(),
+        ahead(studio),
+    ]
+
+
+def earlier_plan(studio: Studio, run_id: str | None) -> dict[str, Any]:
+    if not run_id:
+        return {}
+    try:
+        return runs.clone_values(studio, run_id)
+    except StudioError:
+        gr.Warning("The run to start from is not there any more, so these are the defaults.")
+        return {}
+
+
+def parent_of(studio: Studio, request: gr.Request) -> str | None:
+    """The run that this one was made from, by the page's address."""
+    try:
+        return runs.get_run(studio, request.query_params.get("from") or "").id
+    except NotFound:
+        return None
+
+
+def one_of(wanted: str | None, ids: list[str], default: bool = False) -> str | None:
+    return wanted if wanted in ids else ids[0] if ids and default else None
+
+
+def targets_of(studio: Studio, model_id: str | None) -> list[str]:
+    """The layers of the chosen base that can get an adapter; none while it is not chosen."""
+    try:
+        return base_models.facts_of(base_models.ready_model(studio, model_id or "")).target_modules
+    except StudioError:
+        return []
+
+
+def for_model(studio: Studio, form: train_form.PlanForm, given: tuple) -> list:
+    """Another base has other layers: the rest of the form stays as it is."""
+    targets = targets_of(studio, given[0])
+    updates = [gr.skip()]
+    for (part, name), value in zip(form.components, given[4:], strict=True):
+        setting = form.settings[part, name]
+        kept = [one for one in value or [] if one in targets] if setting.kind == "several" else None
+        updates.append(gr.update(choices=targets, value=kept or targets) if setting.kind == "several" else gr.skip())
+    return updates
+
+
+def judged(studio: Studio, form: train_form.PlanForm, given: tuple) -> tuple:
+    """The cost panel, the start button, the label of the folded part, and the recipe that this is."""
+    plan = needs = problem = None
+    if given[0] and given[1]:
+        try:
+            plan = read_plan(form.values(given, targets_of(studio, given[0])))
+            needs = estimate(studio, plan)
+        except StudioError as error:
+            problem = error
+    words_on_it, ready = view.start_words(problem, needs)
+    if not given[0] or not given[1]:
+        words_on_it = "Choose a base model" if not given[0] else "Choose data"
+    drawn = view.wrong(problem) if problem else view.cost(plan, needs) if needs else view.waiting()
+    changed = form.changed(plan) if plan else 0
+    label = "Advanced settings" + (f" ({changed} changed)" if changed else " (all at their defaults)")
+    return drawn, gr.update(value=words_on_it, interactive=ready), gr.update(label=label), train_form.recipe_of(plan) if plan else gr.skip()
+
+
+def ahead(studio: Studio) -> str:
+    live, waiting = open_runs(studio)
+    if not live + waiting:
+        return '<p class="ls-sub ls-center">Starts at once: nothing else is training.</p>'
+    return f'<p class="ls-sub ls-center">Starts when the device is free: {words.plural(live + waiting, "run")} ahead of yours.</p>'
+
+
+PAGE = Page(title="Train", path="train", build=build, icon="train", order=40)
