@@ -132,8 +132,8 @@ def first_finding(findings: list[dict[str, Any]], leave_out: tuple[str, ...] = (
 
 def _field(path: tuple[str | int, ...], leave_out: tuple[str, ...]) -> str:
     """The dotted name of a setting, without the names that pydantic gives to alternatives and to methods."""
-    noise = ("literal[", "constrained-", "list[", "function-", "int", "float", "str", "bool")
-    return ".".join(str(part) for part in path if not str(part).startswith(noise) and str(part) not in (*METHODS, *leave_out))
+    noise, names = ("literal[", "constrained-", "list[", "function-"), ("int", "float", "str", "bool", *METHODS, *leave_out)
+    return ".".join(str(part) for part in path if not str(part).startswith(noise) and str(part) not in names)
 
 
 class ResolvedPlan(BaseModel):
