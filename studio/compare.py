@@ -7,10 +7,10 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from studio import base_models, chat
-from studio.errors import Conflict, Invalid, NotFound, clip
+from studio import adapters, base_models, chat
+from studio.errors import Invalid, NotFound, clip
 from studio.plan import invalid_setting
 from studio.records import LOCAL_PERSON, Adapter, Comparison
 from studio.records import BaseModel as BaseModelRecord
@@ -28,30 +28,42 @@ class RequestPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def real_characters(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a character (a lone surrogate)") from None
+    return text
+
+
 class ChatMessage(RequestPart):
     role: Literal["system", "user", "assistant"]
-    content: str = Field(max_length=MOST_CHARACTERS)
+    content: Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(real_characters)]
 
-    @field_validator("content")
-    @classmethod
-    def real_characters(cls, content: str) -> str:
-        try:
-            content.encode()
-        except UnicodeEncodeError:
-            raise ValueError("holds half of a character (a lone surrogate)") from None
-        return content
+
+def asks_something(messages: list[ChatMessage]) -> list[ChatMessage]:
+    if messages[-1].role != "user":
+        raise ValueError("the last message must be the user's")
+    if not messages[-1].content.strip():
+        raise ValueError("the last message is empty")
+    if any(message.role == "system" for message in messages[1:]):
+        raise ValueError("only the first message can be a system message")
+    return messages
+
+
+Conversation = Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES), AfterValidator(asks_something)]
 
 
 class Column(RequestPart):
     """One answer: of the base itself, or of an adapter on it."""
 
     adapter: Id | None = Field(None, description="Id of an adapter; null is the base model itself.")
-    messages: list[ChatMessage] | None = Field(None, min_length=1, max_length=MOST_MESSAGES, description="This column's own conversation, when its earlier answers differ.")
+    messages: Conversation | None = Field(None, description="This column's own conversation, when its earlier answers differ.")
 
 
 class CompareRequest(RequestPart):
     base_model: Id = Field(description="Id of the base model that all columns share.")
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MOST_MESSAGES, description="The conversation so far; its last message is the question.")
+    messages: Conversation = Field(description="The conversation so far; its last message is the question.")
     columns: list[Column] = Field(default_factory=lambda: [Column()], min_length=1, max_length=MOST_COLUMNS)
     system: str | None = Field(None, max_length=MOST_CHARACTERS, description="Instructions for all columns.")
     max_new_tokens: int = Field(200, ge=1, le=8192, title="Longest answer", description="Tokens after which an answer is cut.")
@@ -66,18 +78,13 @@ class CompareRequest(RequestPart):
             raise ValueError("must be a number")
         return value
 
-    @model_validator(mode="after")
-    def ends_with_a_question(self):
-        for messages in [self.messages, *(column.messages for column in self.columns if column.messages)]:
-            if messages[-1].role != "user":
-                raise ValueError("the last message must be the user's")
-            if not messages[-1].content.strip():
-                raise ValueError("the last message is empty")
-            if any(message.role == "system" for message in messages[1:]):
-                raise ValueError("only the first message can be a system message")
-            if self.system and messages[0].role == "system":
-                raise ValueError("there are instructions both in `system` and in the first message")
-        return self
+    @field_validator("system")
+    @classmethod
+    def instructions_once(cls, system: str | None, so_far: ValidationInfo) -> str | None:
+        conversations = [so_far.data.get("messages"), *(column.messages for column in so_far.data.get("columns", ()))]
+        if system and any(messages and messages[0].role == "system" for messages in conversations):
+            raise ValueError("the conversation begins with instructions of its own")
+        return system and real_characters(system)
 
     def conversation(self, column: Column) -> list[dict]:
         """What this column is asked, instructions included."""
@@ -99,13 +106,13 @@ async def stream(studio: Studio, request: CompareRequest, owner: str = LOCAL_PER
     Raises StudioError before the first event when the request cannot be answered, and later when the worker fails.
     Closing the iterator cancels what is still being written. What was answered is kept as a Comparison.
     """
-    base, adapters = await asyncio.to_thread(_chosen, studio, request, owner)
+    base, chosen = await asyncio.to_thread(_chosen, studio, request, owner)
     kept = [{"text": "", "stopped_by": "cancel"} for _ in request.columns]
     question = {
         "do": "answer",
         "columns": [
             {"messages": request.conversation(column), "adapter": adapter and {"id": adapter.id, "name": adapter.name}}
-            for column, adapter in zip(request.columns, adapters, strict=True)
+            for column, adapter in zip(request.columns, chosen, strict=True)
         ],
         **request.model_dump(include={"max_new_tokens", "temperature", "top_p", "seed"}),
     }
@@ -122,17 +129,15 @@ async def stream(studio: Studio, request: CompareRequest, owner: str = LOCAL_PER
 def _chosen(studio: Studio, request: CompareRequest, owner: str) -> tuple[BaseModelRecord, list[Adapter | None]]:
     """The base and each column's adapter. Raises NotFound, Conflict or Invalid when one cannot answer."""
     base = base_models.ready_model(studio, request.base_model)
-    if not (base.facts or {}).get("has_chat_template") and not (base.facts or {}).get("template"):
-        raise Conflict(f"'{clip(base.name)}' has no chat template, so it is not known how its conversations are written.", "Choose a template for it on the Models page.")
+    base_models.require_template(base)
     return base, [column.adapter and _adapter(studio, base, column.adapter, owner, index) for index, column in enumerate(request.columns)]
 
 
 def _adapter(studio: Studio, base: BaseModelRecord, id: str, owner: str, index: int) -> Adapter:
-    with studio.database.read() as session:
-        adapter = session.get(Adapter, id)
-        trained_on = adapter and session.get(BaseModelRecord, adapter.base_model)
-    if adapter is None or adapter.owner != owner:
+    adapter = adapters.get_adapter(studio, id)
+    if adapter.owner != owner:
         raise NotFound("adapter", id)
+    trained_on = base_models.find(studio, adapter.base_model)
     if adapter.base_model != base.id and (trained_on is None or trained_on.fingerprint != base.fingerprint):
         on = f"'{clip(trained_on.name)}'" if trained_on else "a model that is gone"
         raise Invalid(f"'{clip(adapter.name)}' was trained on {on} and cannot be put on '{clip(base.name)}'.", "Choose adapters of the same base model.", f"columns.{index}.adapter")

@@ -8,8 +8,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from studio.folders import write_json
-from studio.model_facts import ModelFacts
 from studio.records import Adapter, BaseModel
+from tests.workers.tiny_facts import facts_of
 
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
@@ -79,7 +79,8 @@ def add_tiny_base(studio, id: str = "tinybase", **options) -> BaseModel:
     model = tiny_model(vocabulary=len(tiny_tokenizer()), **options)
     model.save_pretrained(folder.model)
     tiny_tokenizer().save_pretrained(folder.model)
-    facts = _facts(model, sha256((folder.model / "model.safetensors").read_bytes()).hexdigest())
+    weights = (folder.model / "model.safetensors").read_bytes()
+    facts = facts_of(folder.model).model_copy(update={"fingerprint": sha256(weights).hexdigest(), "size_bytes": len(weights)})
     write_json(folder.facts, facts.model_dump())
     base = BaseModel(
         id=id, name=f"tiny {id}", source="local", location=id, parameters=facts.parameters, fingerprint=facts.fingerprint, facts=facts.model_dump()
@@ -102,24 +103,3 @@ def add_tiny_adapter(studio, base: BaseModel, id: str = "tinyadapter", **options
         session.add(adapter)
     return adapter
 
-
-def _facts(model, fingerprint: str) -> ModelFacts:
-    config = model.config
-    return ModelFacts(
-        architecture=type(model).__name__,
-        model_type=config.model_type,
-        parameters=model.num_parameters(),
-        layers=config.num_hidden_layers,
-        hidden_size=config.hidden_size,
-        intermediate_size=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
-        heads=config.num_attention_heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
-        vocabulary=config.vocab_size,
-        context_length=config.max_position_embeddings,
-        dtype="float32",
-        tied_embeddings=bool(config.tie_word_embeddings),
-        linear_layers=[],
-        has_chat_template=True,
-        size_bytes=4 * model.num_parameters(),
-        fingerprint=fingerprint,
-    )

@@ -1,0 +1,204 @@
+"""Compare: what may be asked, what arrives of each column, and what is kept."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import select
+
+from studio import chat, compare
+from studio.compare import read_request, word_differences
+from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable
+from studio.folders import write_json
+from studio.model_facts import ModelFacts
+from studio.records import Adapter, BaseModel, Comparison, Person
+from studio.settings import StudioSettings
+from studio.studio import Studio
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A studio with two base models, three adapters and a chat worker that only repeats."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chat, "MODULE", "tests.stub_chat_worker")
+        opened = Studio.open(StudioSettings(data_folder=tmp_path_factory.mktemp("data"), device="cpu"))
+        add_base(opened, "small")
+        add_base(opened, "other")
+        add_base(opened, "untold", has_chat_template=False)
+        with opened.database.write() as session:
+            session.add(Person(id="ann", name="Ann"))
+        for id, base, owner in (("pirate", "small", "local"), ("judge", "small", "local"), ("foreign", "other", "local"), ("hers", "small", "ann")):
+            add_adapter(opened, id, base, owner)
+        yield opened
+        chat.stop_worker(opened)
+        opened.database.close()
+
+
+def add_base(studio, id, has_chat_template=True):
+    folder = studio.data.base_model(id).create()
+    folder.model.mkdir()
+    (folder.model / "model.safetensors").write_bytes(b"weights!")
+    facts = ModelFacts(
+        architecture="LlamaForCausalLM", model_type="llama", parameters=2, layers=1, hidden_size=1, intermediate_size=1, heads=1, kv_heads=1, vocabulary=2,
+        context_length=64, dtype="float32", tied_embeddings=True, linear_layers=[], has_chat_template=has_chat_template, size_bytes=8, fingerprint=f"print of {id}",
+    )  # fmt: skip
+    write_json(folder.facts, facts.model_dump())
+    with studio.database.write() as session:
+        session.add(BaseModel(id=id, name=f"The {id} one", source="local", location=id, fingerprint=facts.fingerprint, facts=facts.model_dump()))
+
+
+def add_adapter(studio, id, base, owner):
+    with studio.database.write() as session:
+        session.add(Adapter(id=id, owner=owner, name=id.title(), base_model=base, method="lora", size_bytes=1, sha256="0" * 64))
+
+
+def request(*adapters, messages=HELLO, **more):
+    columns = [{"adapter": adapter} for adapter in adapters]
+    return read_request({"base_model": "small", "messages": messages, "columns": columns or [{}], **more})
+
+
+def events_of(studio, asked, owner="local"):
+    async def collect():
+        return [event async for event in compare.stream(studio, asked, owner)]
+
+    return asyncio.run(collect())
+
+
+def texts(events, columns):
+    return ["".join(event.get("text", "") for event in events if event.get("column") == column) for column in range(columns)]
+
+
+def kept(studio) -> list[Comparison]:
+    with studio.database.read() as session:
+        return list(session.scalars(select(Comparison).order_by(Comparison.created_at)))
+
+
+def test_every_column_answers_with_its_proof_and_the_answers_are_kept(studio):
+    events = events_of(studio, request(None, "pirate", "judge", temperature=0.5))
+    said = ["base heard at 0.5 <user: hello>", "Pirate heard at 0.5 <user: hello>", "Judge heard at 0.5 <user: hello>"]
+    assert texts(events, 3) == said
+    ends = [event for event in events if event.get("done")]
+    assert [end["proof"]["adapter"] for end in ends] == [None, "pirate", "judge"]
+    last = kept(studio)[-1]
+    assert [answer["text"] for answer in last.answers["columns"]] == said
+    assert last.answers["columns"][1]["proof"]["adapter"] == "pirate"
+    assert last.request["columns"][1]["adapter"] == "pirate"
+    assert (last.base_model, last.owner) == ("small", "local")
+
+
+def test_a_column_goes_on_with_its_own_conversation_and_the_common_instructions(studio):
+    own = [*HELLO, {"role": "assistant", "content": "Arr"}, {"role": "user", "content": "more"}]
+    asked = read_request(
+        {"base_model": "small", "messages": HELLO, "system": "Be short.", "columns": [{}, {"adapter": "pirate", "messages": own}]}
+    )
+    assert texts(events_of(studio, asked), 2) == [
+        "base heard at 0.0 <system: Be short. / user: hello>",
+        "Pirate heard at 0.0 <system: Be short. / user: hello / assistant: Arr / user: more>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({"base_model": "nowhere"}, NotFound),
+        ({"columns": [{"adapter": "nowhere"}]}, NotFound),
+        ({"columns": [{}, {"adapter": "hers"}]}, NotFound),
+        ({"columns": [{}, {"adapter": "foreign"}]}, Invalid),
+        ({"base_model": "untold"}, Conflict),
+    ],
+    ids=["no such base", "no such adapter", "somebody else's adapter", "adapter of another base", "no chat template"],
+)
+def test_what_cannot_be_answered_is_refused_before_the_first_event(studio, asked, problem):
+    with pytest.raises(problem):
+        events_of(studio, read_request({"base_model": "small", "messages": HELLO, **asked}))
+
+
+def test_an_adapter_of_the_same_weights_under_another_id_may_answer(studio):
+    add_base(studio, "twin")
+    with studio.database.write() as session:
+        session.get(BaseModel, "twin").fingerprint = "print of small"
+    add_adapter(studio, "twins", "twin", "local")
+    assert texts(events_of(studio, request("twins")), 1) == ["Twins heard at 0.0 <user: hello>"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"columns": []}, "columns"),
+        ({"columns": [{}] * 5}, "columns"),
+        ({"columns": [{"adapter": ""}]}, "columns.0.adapter"),
+        ({"columns": [{"mix": []}]}, "columns.0.mix"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "assistant", "content": "hi"}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "  "}]}, "messages"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages.0.content"),
+        ({"messages": [{"role": "tool", "content": "hi"}]}, "messages.0.role"),
+        ({"messages": [*HELLO, {"role": "system", "content": "x"}, *HELLO]}, "messages"),
+        ({"columns": [{"messages": [{"role": "assistant", "content": "hi"}]}]}, "columns.0.messages"),
+        ({"system": "Be short.", "messages": [{"role": "system", "content": "x"}, *HELLO]}, "system"),
+        ({"system": "\ud800"}, "system"),
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"max_new_tokens": "20"}, "max_new_tokens"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"top_p": 0}, "top_p"),
+        ({"top_p": 1.01}, "top_p"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"stream": True}, "stream"),
+    ],
+    ids=str,
+)
+def test_a_wrong_request_names_its_field(change, field):
+    with pytest.raises(Invalid) as refused:
+        read_request({"base_model": "small", "messages": HELLO, **change})
+    assert refused.value.field == field
+
+
+def test_closing_the_stream_keeps_what_was_written_so_far(studio):
+    async def listen_a_little():
+        events = compare.stream(studio, request(None, "pirate", messages=[{"role": "user", "content": "slowly"}]))
+        async for event in events:
+            if event.get("text"):
+                break
+        await events.aclose()
+
+    asyncio.run(listen_a_little())
+    last = kept(studio)[-1]
+    assert last.answers["columns"][0]["text"].startswith("tick ")
+    assert [answer["stopped_by"] for answer in last.answers["columns"]] == ["cancel", "cancel"]
+
+
+def test_a_crash_of_the_worker_is_a_message_and_the_next_question_is_answered(studio):
+    with pytest.raises(Unavailable):
+        events_of(studio, request(messages=[{"role": "user", "content": "crash"}]))
+    assert texts(events_of(studio, request()), 1) == ["base heard at 0.0 <user: hello>"]
+
+
+def test_what_the_worker_refuses_is_not_kept(studio):
+    before = len(kept(studio))
+    with pytest.raises(BadInput):
+        events_of(studio, request(messages=[{"role": "user", "content": "refuse"}]))
+    assert len(kept(studio)) == before
+
+
+def test_word_differences_show_what_was_added_and_removed():
+    assert word_differences("I am a model.", "I am a pirate, arr.") == [
+        ("same", "I am a "),
+        ("removed", "model"),
+        ("added", "pirate, arr"),
+        ("same", "."),
+    ]
+    assert word_differences("", "new") == [("added", "new")]
+    assert word_differences("same", "same") == [("same", "same")]
+    assert word_differences("", "") == []
+
+
+@pytest.mark.parametrize(("base", "other"), [("a  b\nc", "a b\tc d"), ("你好 世界", "你好 🌍"), ("x " * 9000, "x " * 9000 + "y")])
+def test_word_differences_lose_nothing(base, other):
+    found = word_differences(base, other)
+    assert "".join(text for kind, text in found if kind != "added") == base
+    assert "".join(text for kind, text in found if kind != "removed") == other
