@@ -106,7 +106,7 @@ def base_facts(base: Mapping[str, Any]) -> list[tuple[str, Any]]:
                 str(base.get("source")), base.get("source")
             ),
         ),
-        ("Location", base.get("location")),
+        ("Location", base.get("location") if base.get("source") != "builtin" else None),
         ("Revision", base.get("revision")),
         ("Architecture", base.get("architecture")),
         ("Parameters", words.short_count(base["parameters"]) if base.get("parameters") else None),

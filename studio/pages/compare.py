@@ -38,7 +38,7 @@ REMEMBER_MODEL = f"(model, chosen, ...rest) => ({REMEMBER})(model, [], ...rest)"
 
 def build(studio: Studio) -> None:
     head("Compare", "One question, one seed, every model at once.")
-    news = plain()
+    news = plain(visible=False)
     with gr.Column(elem_classes=["ls-sec"]):
         with gr.Row(elem_classes=["ls-cmp"]):
             model = gr.Dropdown([], label="Base model", scale=3, min_width=180, interactive=True)
@@ -110,7 +110,7 @@ def build(studio: Studio) -> None:
     def stopped(said: Any):
         held = read_talk(said)
         held.end()
-        return (*drawing(held), gr.skip(), gr.update(visible=True), gr.update(visible=False), gr.skip())
+        return (*drawing(held), gr.skip(), gr.update(visible=True), gr.update(visible=False), said_above(""))
 
     def again(said: Any):
         held = read_talk(said)
@@ -120,9 +120,20 @@ def build(studio: Studio) -> None:
         try:
             async with contextlib.aclosing(answering(studio, question, read_talk(said), *sampled)) as shown:
                 async for held, message, busy in shown:
-                    yield (*drawing(held, busy), "", gr.update(visible=not busy), gr.update(visible=busy), message)
+                    yield (
+                        *drawing(held, busy),
+                        "",
+                        gr.update(visible=not busy),
+                        gr.update(visible=busy),
+                        said_above(message),
+                    )
         except StudioError as error:
-            yield (*[gr.skip()] * 4, gr.update(visible=True), gr.update(visible=False), parts.error_banner(error))
+            yield (
+                *[gr.skip()] * 4,
+                gr.update(visible=True),
+                gr.update(visible=False),
+                said_above(parts.error_banner(error)),
+            )
         except Exception as error:
             raise as_toast(error) from error
 
@@ -258,6 +269,11 @@ def differing(held: Talk) -> list[tuple[str, list]]:
         for column in held.columns[1:]
         if column.answer
     ]
+
+
+def said_above(html: str) -> Any:
+    """A banner above the columns; no room is kept for one that says nothing."""
+    return gr.update(value=html, visible=bool(html))
 
 
 def prompts(studio: Studio, base: str, ids: list[str]) -> list[Any]:

@@ -20,7 +20,7 @@ element.addEventListener('click', async (event) => {
 def copyable(html: str = "", **options) -> gr.HTML:
     """A place for drawn HTML whose copy buttons work."""
     classes = ["ls-plain", *options.pop("elem_classes", [])]
-    return gr.HTML(html, elem_classes=classes, js_on_load=COPY, **options)
+    return gr.HTML(html, elem_classes=classes, js_on_load=COPY, apply_default_css=False, **options)
 
 
 def copy_button(text: str = "", words: str = "Copy", small: bool = True) -> str:

@@ -48,7 +48,7 @@ def build(studio: Studio) -> None:
     _curves(page)
     with gr.Tabs():
         with gr.Tab("Log"):
-            page["log"] = gr.HTML(elem_classes=["ls-plain"], js_on_load=FOLLOW)
+            page["log"] = gr.HTML(elem_classes=["ls-plain"], js_on_load=FOLLOW, apply_default_css=False)
         with gr.Tab("Samples"):
             page["samples"] = plain()
         with gr.Tab("Settings used"):
