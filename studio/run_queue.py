@@ -64,9 +64,8 @@ def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run,
         taken = free[: head.gpus]
         names = session.scalars(select(Device.name).where(Device.id.in_(taken)))
         text = f"Started on {', '.join(names)}." if head.attempt == 0 else f"Started again on {', '.join(names)}."
-        epoch = head.epoch + 1
         run = move(
-            session, head.id, head.epoch, (head.state,), Status.STARTING, RUNNER, text, take=taken, epoch=epoch, attempt_epoch=epoch, attempt=head.attempt + 1,
+            session, head.id, head.epoch, (head.state,), Status.STARTING, RUNNER, text, take=taken, fence=True, attempt_epoch=head.epoch + 1, attempt=head.attempt + 1,
             runner=runner, lease_until=utc_now() + LEASE, not_before=None, pid=None, pid_start=None, boot_id=None, problem=None, fix=None,
         )  # fmt: skip
         return run, taken
@@ -101,7 +100,7 @@ def adopt(studio: Studio, runner: str) -> list[Run]:
         return [
             move(
                 session, run.id, run.epoch, (run.state,), run.state, RUNNER, "The runner was started again and has found it.",
-                epoch=run.epoch + 1, runner=runner, lease_until=utc_now() + LEASE,
+                fence=True, runner=runner, lease_until=utc_now() + LEASE,
             )
             for run in orphans
         ]  # fmt: skip

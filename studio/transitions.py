@@ -50,25 +50,25 @@ ALLOWED = frozenset((source, arrow.to) for arrow in ARROWS for source in arrow.s
 
 def move(
     session: Session, run_id: str, epoch: int, sources: Collection[Status], to: Status, by: str, text: str = "",
-    *, take: Sequence[str] | None = None, **values: Any,
+    *, fence: bool = False, take: Sequence[str] | None = None, **values: Any,
 ) -> Run:  # fmt: skip
     """Move the run to `to`, if it is still at this epoch and in one of `sources`; otherwise raise Stale and change nothing.
 
     In the caller's transaction (Database.write): the row with `values`, its devices and one event, all or nothing. `take`
-    names device ids that the run gets, all free ones. A run that is no longer live gives its devices back. A new `epoch`
-    among the values fences off everyone who still holds the old one.
+    names device ids that the run gets, all free ones. A run that is no longer live gives its devices back. `fence` raises
+    the epoch by one, so that whoever still holds the old one changes nothing any more.
     """
     found = session.scalar(select(Run.state).where(Run.id == run_id, Run.epoch == epoch))
     if found is None or found not in sources:
         raise Stale(run_id)
     if (found, to) not in ALLOWED:
         raise ValueError(f"no arrow leads from {found} to {to}")  # a bug in the caller, not a race
+    new_epoch = epoch + fence
     changed = session.execute(
-        update(Run).where(Run.id == run_id, Run.epoch == epoch, Run.state == found).values(state=to, **values).execution_options(synchronize_session=False)
+        update(Run).where(Run.id == run_id, Run.epoch == epoch, Run.state == found).values(state=to, epoch=new_epoch, **values).execution_options(synchronize_session=False)
     )
     if _rows(changed) != 1:
         raise Stale(run_id)
-    new_epoch = values.get("epoch", epoch)
     _hold_devices(session, run_id, new_epoch, to, take)
     session.add(RunEvent(run_id=run_id, epoch=new_epoch, from_state=found, to_state=to, by=by, text=text))
     session.flush()

@@ -18,7 +18,7 @@ from studio.records import LIVE, Status, Want
 from tests.queueing import holders, queued, state_of
 
 PROJECT = Path(__file__).parents[1]
-PATIENCE = 90  # seconds on a busy machine until something must have happened
+PATIENCE = 60  # seconds on a busy machine until something must have happened
 S = Status
 
 
@@ -75,7 +75,8 @@ def eventually(seen, what, studio=None, run=None):
             return found
         time.sleep(0.03)
     told = [f"{event.from_state} -> {event.to_state}: {event.text}" for event in runs.events(studio, run.id)] if run else []
-    raise AssertionError(f"not seen in {PATIENCE} s: {what}\n" + "\n".join(told))
+    said = (studio.settings.root / "runner-said.txt").read_text() if studio else ""
+    raise AssertionError("\n".join([f"not seen in {PATIENCE} s: {what}", *told, said[-3000:]]))
 
 
 def at_step(studio, run, step):
