@@ -11,14 +11,14 @@ from sqlalchemy import func, select
 from studio.builtin_datasets import add_builtins, builtin_example_prompts
 from studio.dataset_report import Report, TokenStats
 from studio.dataset_uploads import add_upload, dataset_name, inspect_upload
-from studio.errors import Conflict, Invalid, NotFound
+from studio.errors import BadInput, Conflict, Invalid, NotFound
 from studio.folders import DatasetFolder, read_json, write_json
 from studio.formats import FORMATS
 from studio.listing import LIMIT, Listing, listing
 from studio.records import OPEN, Dataset, Run
-from studio.rows import iter_training_rows, read_rows, read_sample
+from studio.rows import longest_rows, read_rows, read_sample
 from studio.studio import Studio
-from studio.tokens import ChatTokenizer, Piece, pieces
+from studio.tokens import ChatTokenizer, Encoded, Piece, pieces
 
 if TYPE_CHECKING:
     from studio.records import BaseModel
@@ -30,6 +30,7 @@ __all__ = [
 
 EXACT_ROWS = 20_000
 """Up to so many rows every one is counted; of larger sets a sample of this size is."""
+LONGEST = 20  # rows with most bytes that are counted beside the sample
 BARS = 24
 
 
@@ -80,9 +81,8 @@ def delete_dataset(studio: Studio, id: str) -> None:
                 f"'{found.name}' comes with the studio and would be back at the next start.",
                 "Leave it; it takes little space.",
             )
-        uses = dict(
-            session.execute(select(Run.state, func.count()).where(Run.dataset == id).group_by(Run.state)).tuples()
-        )
+        counted = select(Run.state, func.count()).where(Run.dataset == id).group_by(Run.state)
+        uses = {state: count for state, count in session.execute(counted)}  # noqa: C416 its rows are no pairs to dict()
         still_open = sum(count for state, count in uses.items() if state in OPEN)
         if still_open:
             raise Conflict(
@@ -138,10 +138,18 @@ def preview(
 
 
 def _preview_row(tokenizer: ChatTokenizer, row: dict, sequence_length: int | None) -> PreviewRow:
-    encoded = tokenizer.encode(row["messages"], max_length=sequence_length)
+    encoded = _encoded(tokenizer, row, sequence_length)
     return PreviewRow(
         row["row"], row["heldout"], len(encoded.ids), encoded.trained_tokens, encoded.cut, pieces(tokenizer, encoded)
     )
+
+
+def _encoded(tokenizer: ChatTokenizer, row: dict, sequence_length: int | None = None) -> Encoded:
+    """The row in tokens. Raises BadInput that names the row when the base model's template cannot write it."""
+    try:
+        return tokenizer.encode(row["messages"], max_length=sequence_length)
+    except BadInput as error:
+        raise BadInput(f"Row {row['row']}: {error.problem}", error.fix) from None
 
 
 def _tokenizer(studio: Studio, base_model_id: str) -> tuple[ChatTokenizer, "BaseModel"]:
@@ -160,29 +168,32 @@ def token_stats(studio: Studio, dataset_id: str, base_model_id: str) -> TokenSta
     remembered = read_json(folder.tokens(key))
     if remembered:
         return TokenStats.model_validate(remembered)
-    stats = count_tokens(folder, dataset.rows, tokenizer)
+    stats = count_tokens(folder, dataset.rows, dataset.heldout_rows, tokenizer)
     write_json(folder.tokens(key), stats.as_dict())
     return stats
 
 
-def count_tokens(folder: DatasetFolder, rows: int, tokenizer: ChatTokenizer, most: int = EXACT_ROWS) -> TokenStats:
-    """Count all rows, or of more than `most` a random sample, the same at every call, with totals scaled up."""
-    sampled = rows > most
-    taken = (
-        read_sample(folder, set(random.Random(0).sample(range(rows), most))) if sampled else iter_training_rows(folder)
-    )
-    lengths, trained, heldout = [], 0, 0
-    for row in taken:
-        encoded = tokenizer.encode(row["messages"])
-        lengths.append(len(encoded.ids))
-        trained += encoded.trained_tokens
-        heldout += row["heldout"]
-    scale = rows / len(lengths)
-    ordered = sorted(lengths)
+def count_tokens(
+    folder: DatasetFolder, rows: int, heldout_rows: int, tokenizer: ChatTokenizer, most: int = EXACT_ROWS
+) -> TokenStats:
+    """Count all rows; or of more than `most` a random sample, the same at every call, with totals scaled up.
+
+    The rows with most bytes are counted in any case, so that `longest` is seldom too small.
+    """
+    sample = set(random.Random(0).sample(range(rows), most)) if rows > most else set(range(rows))
+    longest = set(longest_rows(folder, LONGEST)) if rows > most else set()
+    lengths, trained, beyond = [], 0, 0
+    for place, row in read_sample(folder, sample | longest):
+        encoded = _encoded(tokenizer, row)
+        beyond = max(beyond, len(encoded.ids))
+        if place in sample:
+            lengths.append(len(encoded.ids))
+            trained += encoded.trained_tokens
+    scale, ordered = rows / len(lengths), sorted(lengths)
     return TokenStats(
-        rows=rows, heldout_rows=round(heldout * scale), total_tokens=round(sum(lengths) * scale), trained_tokens=round(trained * scale),
-        shortest=ordered[0], median=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], longest=ordered[-1],
-        histogram=histogram(ordered), sampled=sampled, lengths=lengths,
+        rows=rows, heldout_rows=heldout_rows, total_tokens=round(sum(lengths) * scale), trained_tokens=round(trained * scale),
+        shortest=ordered[0], median=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], longest=beyond,
+        histogram=histogram(ordered), sampled=rows > most, lengths=lengths,
     )  # fmt: skip
 
 

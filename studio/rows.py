@@ -1,6 +1,7 @@
 """messages.jsonl: write it once, read any page of it at once, iterate over it to train."""
 
 import hashlib
+import heapq
 import json
 import os
 from collections.abc import Iterator
@@ -75,9 +76,16 @@ def read_rows(folder: DatasetFolder, start: int = 0, count: int | None = None) -
     return [json.loads(line) for line in islice(rows, skip, None if count is None else skip + count)]
 
 
-def read_sample(folder: DatasetFolder, wanted: set[int]) -> Iterator[dict[str, Any]]:
-    """The rows at these places (counted from 0), in order; the lines between are passed over unread."""
-    return (json.loads(line) for number, line in enumerate(_lines(folder.messages, 0)) if number in wanted)
+def read_sample(folder: DatasetFolder, wanted: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(place, row) of the rows at these places (counted from 0), in order; the lines between are passed over unread."""
+    lines = enumerate(_lines(folder.messages, 0))
+    return ((place, json.loads(line)) for place, line in lines if place in wanted)
+
+
+def longest_rows(folder: DatasetFolder, count: int) -> list[int]:
+    """Places (from 0) of the rows with most bytes."""
+    sizes = ((len(line), place) for place, line in enumerate(_lines(folder.messages, 0)))
+    return [place for _, place in heapq.nlargest(count, sizes)]
 
 
 def _from(folder: DatasetFolder, offset: int) -> Iterator[dict[str, Any]]:
