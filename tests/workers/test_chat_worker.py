@@ -9,7 +9,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from studio import chat
-from studio.errors import BadInput, NotFound, Unavailable
+from studio.errors import BadInput, Unavailable
+from studio.folders import write_json
+from studio.records import Adapter
 from studio.settings import StudioSettings
 from studio.studio import Studio
 from studio.tokens import ChatTokenizer
@@ -83,3 +85,94 @@ def test_base_and_adapter_answer_side_by_side_as_the_plain_model_and_peft_do(stu
     assert ends[1]["tokens"] == 40
     order = [event["column"] for event in events if "text" in event]
     assert order != sorted(order), "the columns stream side by side"
+
+
+def test_questions_at_once_are_each_answered_as_alone(studio, base, adapter):
+    async def at_once():
+        return await asyncio.gather(*[collect(studio, base, question((messages, None), (HELLO, adapter))) for messages in (HELLO, LONGER, HELLO)])
+
+    for events, messages in zip(asyncio.run(at_once()), (HELLO, LONGER, HELLO), strict=True):
+        text = "".join(event.get("text", "") for event in events if event.get("column") == 0)
+        assert text == plain_answer(studio, base, messages, 40)
+
+
+def test_a_seed_draws_the_same_answer_again_and_another_seed_another(studio, base, adapter):
+    drawn = {"temperature": 1.0, "top_p": 0.95}
+    first, _, _ = ask(studio, base, question((HELLO, None), (HELLO, adapter), **drawn, seed=4))
+    again, _, _ = ask(studio, base, question((HELLO, None), **drawn, seed=4))
+    other, _, _ = ask(studio, base, question((HELLO, None), **drawn, seed=5))
+    assert again[0] == first[0]
+    assert other[0] != first[0]
+
+
+def test_a_closed_stream_frees_its_rows_while_others_go_on(studio, base):
+    async def close_one():
+        other = asyncio.create_task(collect(studio, base, question((LONGER, None), most=120)))
+        events = chat.answer(studio, base, question((HELLO, None), most=200))
+        async for event in events:
+            if event.get("text"):
+                break
+        await events.aclose()
+        return await other
+
+    text = "".join(event.get("text", "") for event in asyncio.run(close_one()))
+    assert text == plain_answer(studio, base, LONGER, 120)
+    assert chat.worker_state(studio)["state"] == "ready", "nothing is being written any more"
+
+
+def test_a_long_conversation_loses_its_oldest_turns_with_a_notice(studio, base):
+    turns = [{"role": role, "content": f"{role} says {number} " * 6} for number in range(8) for role in ("user", "assistant")]
+    messages = [{"role": "system", "content": "Be brief."}, *turns, {"role": "user", "content": "Now?"}]
+    texts, _, events = ask(studio, base, question((messages, None), most=10))
+    notice = next(event["notice"] for event in events if "notice" in event)
+    left_out = int(notice.split("its first ")[1].split()[0])
+    assert "context of 256 tokens" in notice
+    assert left_out % 2 == 0
+    assert texts[0] == plain_answer(studio, base, [messages[0], *messages[1 + left_out :]], 10)
+
+
+def test_an_answer_ends_where_the_context_is_full(studio, base):
+    _, ends, events = ask(studio, base, question((HELLO, None), most=5000))
+    assert ends[0]["stopped_by"] in ("length", "end")
+    assert ends[0]["stopped_by"] == "end" or any("context of 256 tokens is full" in event.get("notice", "") for event in events)
+    assert ends[0]["tokens"] < 256
+
+
+def test_a_message_longer_than_the_context_is_refused_with_both_numbers(studio, base):
+    with pytest.raises(BadInput, match=r"makes \d{4} tokens, and this model reads 256 at most"):
+        ask(studio, base, question(([{"role": "user", "content": "ship " * 900}], None)))
+
+
+def test_an_adapter_that_is_gone_broken_or_of_another_base_is_refused_and_the_worker_lives_on(studio, base, adapter):
+    missing = Adapter(id="missing", name="Missing")
+    with pytest.raises(BadInput, match="no adapter with the id 'missing'"):
+        ask(studio, base, question((HELLO, missing)))
+    broken = add_tiny_adapter(studio, base, "broken")
+    studio.data.adapter("broken").weights.write_bytes(b"not safetensors")
+    with pytest.raises(BadInput, match="no safetensors file"):
+        ask(studio, base, question((HELLO, None), (HELLO, broken)))
+    foreign = add_tiny_adapter(studio, base, "foreign")
+    write_json(studio.data.adapter("foreign").passport, {"base_model": {"fingerprint": "of something else"}})
+    with pytest.raises(BadInput, match="other weights than this one"):
+        ask(studio, base, question((HELLO, foreign)))
+    assert ask(studio, base, question((HELLO, adapter)))[0][0] == plain_answer(studio, base, HELLO, 40, adapter)
+
+
+def test_a_killed_worker_is_a_message_and_the_next_question_is_answered_by_a_new_one(studio, base):
+    async def kill_in_mid_answer():
+        async for event in chat.answer(studio, base, question((HELLO, None), most=230)):
+            if event.get("text"):
+                os.kill(chat.worker_state(studio)["pid"], signal.SIGKILL)
+
+    before = chat.ready_worker(studio, base)
+    with pytest.raises(Unavailable, match="in the middle of the answer"):
+        asyncio.run(kill_in_mid_answer())
+    assert ask(studio, base, question((HELLO, None)))[0][0] == plain_answer(studio, base, HELLO, 40)
+    assert chat.worker_state(studio)["pid"] != before
+
+
+def test_a_base_model_that_cannot_be_loaded_says_why(studio, base):
+    broken = add_tiny_base(studio, "brokenbase")
+    write_json(studio.data.base_model("brokenbase").model / "config.json", {"model_type": "abacus"})
+    with pytest.raises(BadInput, match="cannot load this base model"):
+        ask(studio, broken, question((HELLO, None)))
