@@ -4,11 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
-from studio.errors import BadInput, Conflict, Invalid, NotFound, clip
-from studio.folders import BaseModelFolder, new_id
-from studio.intake_process import look_at
+from studio import hub
+from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable, clip
+from studio.folders import BaseModelFolder, new_id, read_json
+from studio.intake_process import look_at, write_request
 from studio.listing import LIMIT, Listing, listing
 from studio.model_facts import ModelFacts
 from studio.model_files import inside
@@ -22,6 +23,7 @@ BUILTIN_FOLDER = Path(__file__).parent / "builtin" / "model"
 BUILTIN_NAME = "Built-in"
 NAME_LENGTH = 200
 MOST_CANDIDATES = 200
+MOST_DOWNLOADS = 2  # at the same time
 SHOWN_FACTS = (
     "architecture", "layers", "context_length", "dtype", "vocabulary", "hidden_size", "has_chat_template", "template", "licence",
 )  # fmt: skip
@@ -49,7 +51,8 @@ def add_local(
     model = BaseModel(id=new_id(), owner=owner, name=model_name(name, path), source="local", location=path.strip("/"))
     folder = studio.data.base_model(model.id).create()
     try:
-        facts = look_at(studio, folder, source, studio.settings.models_root, template)
+        write_request(studio, folder, source, studio.settings.models_root, template)
+        facts = look_at(studio, folder)
         for field, value in _known(facts).items():
             setattr(model, field, value)
         with studio.database.write() as session:
@@ -57,6 +60,38 @@ def add_local(
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
+    return model
+
+
+def add_hub(
+    studio: Studio, repo: str, revision: str = "main", template: str | None = None, owner: str = LOCAL_PERSON
+) -> BaseModel:
+    """Queue the download of a model from the Hub; the runner fetches it."""
+    if studio.settings.hub_offline:
+        raise Unavailable(
+            "This studio does not contact the Hub.", "Start it without --hub-offline, or add a local folder."
+        )
+    check_template_name(template)
+    repo, revision = hub.check_repo(repo), hub.check_revision(revision)
+    model = BaseModel(
+        id=new_id(), owner=owner, name=repo, source="hub", location=repo, revision=revision, state=ModelState.QUEUED
+    )
+    folder = studio.data.base_model(model.id).create()
+    write_request(studio, folder, folder.files, folder.files, template, repo=repo, revision=revision)
+    with studio.database.write() as session:
+        session.add(model)
+    return model
+
+
+def retry_download(studio: Studio, id: str) -> BaseModel:
+    """Queue a download again that failed; what has arrived is kept. Raises Conflict when there is nothing to retry."""
+    with studio.database.write() as session:
+        model = session.get(BaseModel, id)
+        if model is None:
+            raise NotFound("base model", id)
+        if model.source != "hub" or model.state is not ModelState.FAILED:
+            raise Conflict(f"{model.name} is no download that failed.", "There is nothing to retry.")
+        model.state, model.problem, model.fix, model.pid = ModelState.QUEUED, None, None, None
     return model
 
 
@@ -166,6 +201,72 @@ def usable(folder: BaseModelFolder, facts: ModelFacts) -> bool:
         return False
 
 
+def claim_download(studio: Studio) -> BaseModel | None:
+    """Take the oldest queued download, in one statement; None while enough are under way."""
+    oldest = (
+        select(BaseModel.id)
+        .where(BaseModel.state == ModelState.QUEUED)
+        .order_by(BaseModel.created_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    with studio.database.write() as session:
+        if session.scalar(select(func.count()).where(BaseModel.state == ModelState.DOWNLOADING)) >= MOST_DOWNLOADS:
+            return None
+        claimed = (
+            update(BaseModel)
+            .where(BaseModel.id == oldest)
+            .values(state=ModelState.DOWNLOADING, pid=None)
+            .returning(BaseModel)
+        )
+        return session.scalar(claimed)
+
+
+def downloads_to_watch(studio: Studio) -> list[BaseModel]:
+    with studio.database.read() as session:
+        return list(session.scalars(select(BaseModel).where(BaseModel.state == ModelState.DOWNLOADING)))
+
+
+def note_download_started(studio: Studio, id: str, pid: int) -> None:
+    with studio.database.write() as session:
+        session.execute(update(BaseModel).where(BaseModel.id == id).values(pid=pid))
+
+
+def note_download_progress(studio: Studio, id: str) -> None:
+    """Bring into the row what the process has told."""
+    told = read_json(studio.data.base_model(id).download)
+    if told:
+        values = {"bytes_done": told["bytes_done"], "bytes_total": told["bytes_total"]}
+        if any(getattr(get_model(studio, id), name) != value for name, value in values.items()):
+            with studio.database.write() as session:
+                session.execute(update(BaseModel).where(BaseModel.id == id).values(**values))
+
+
+def finish_download(studio: Studio, id: str) -> BaseModel:
+    """Settle a download whose process has ended: ready, failed with its words, or queued again when it broke off on its way."""
+    folder = studio.data.base_model(id)
+    told, refusal = read_json(folder.download, {}), read_json(folder.refusal)
+    values: dict = {"pid": None, "bytes_done": told.get("bytes_done", 0), "bytes_total": told.get("bytes_total", 0)}
+    if refusal:
+        values |= {"state": ModelState.FAILED, "problem": refusal["problem"], "fix": refusal["fix"]}
+    elif folder.facts.is_file():
+        values |= _known(ModelFacts.model_validate(read_json(folder.facts))) | {"revision": told.get("revision")}
+        if not any(path.is_symlink() for path in folder.model.iterdir()):
+            shutil.rmtree(folder.files, ignore_errors=True)  # the weights live on in model/
+    elif told.get("bytes_done", 0) > told.get("began_with", 0):
+        values |= {"state": ModelState.QUEUED}
+        folder.download.unlink(missing_ok=True)
+    else:
+        values |= {
+            "state": ModelState.FAILED,
+            "problem": "The download broke off without a word.",
+            "fix": "Retry it; what has arrived is kept.",
+        }
+    with studio.database.write() as session:
+        session.execute(update(BaseModel).where(BaseModel.id == id).values(**values))
+        return session.get_one(BaseModel, id, populate_existing=True)
+
+
 def choose_template(studio: Studio, id: str, template: str) -> BaseModel:
     """Give an offered template to a model that came without one. Raises Invalid, or Conflict when it has its own or is in use."""
     check_template_name(template)
@@ -201,6 +302,7 @@ def delete_model(studio: Studio, id: str) -> None:
         for comparison in session.scalars(select(Comparison).where(Comparison.base_model == id)):
             session.delete(comparison)
         session.delete(session.get_one(BaseModel, id))
+    hub.end_download(studio.data.base_model(id), model.pid)
     folder = studio.data.base_model(id).path
     gone = folder.with_name(f".{folder.name}")  # out of sight at once, however long its files take to go
     if folder.exists():

@@ -12,25 +12,25 @@ from studio.model_facts import ModelFacts
 from studio.studio import Studio
 
 
-def look_at(studio: Studio, folder: BaseModelFolder, source: Path, root: Path, template: str | None) -> ModelFacts:
-    """Have the model in `source` checked and laid out in `folder`, by a process with limits. Raises its refusal in its words."""
+def write_request(
+    studio: Studio, folder: BaseModelFolder, source: Path, root: Path, template: str | None, **more: str
+) -> None:
+    """Say what is to be looked at: the model in `source`, whose files lie below `root`."""
     settings = studio.settings
+    limits = {"memory_mb": settings.parse_memory_mb, "cpu_seconds": settings.parse_seconds}
+    write_json(folder.request, {"source": str(source), "root": str(root), "template": template, **limits, **more})
+
+
+def look_at(studio: Studio, folder: BaseModelFolder) -> ModelFacts:
+    """Have the model checked and laid out in `folder`, by a process with limits. Raises its refusal in its words."""
     folder.refusal.unlink(missing_ok=True)
-    request = {
-        "source": str(source),
-        "root": str(root),
-        "template": template,
-        "memory_mb": settings.parse_memory_mb,
-        "cpu_seconds": settings.parse_seconds,
-    }
-    write_json(folder.request, request)
     log = folder.path / "intake.log"
     with open(log, "wb") as output:
         try:
             ended = subprocess.run(
                 [sys.executable, "-m", "jobs.workers.intake", str(folder.path)],
                 cwd=PROJECT, env=child_environment(1), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                umask=0o077, start_new_session=True, timeout=60 + 10 * settings.parse_seconds,
+                umask=0o077, start_new_session=True, timeout=60 + 10 * studio.settings.parse_seconds,
             ).returncode  # fmt: skip
         except subprocess.TimeoutExpired:
             ended = -signal.SIGXCPU

@@ -1,0 +1,132 @@
+"""A stand-in for the Hugging Face Hub: the three routes that a download asks, on this machine, with faults on demand."""
+
+import hashlib
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class HubStandIn:
+    """`repos` maps names to folders. `break_off` maps a file's name to after how many bytes its transfer breaks, each time it is listed."""
+
+    def __init__(self, repos: dict[str, Path], gated: tuple[str, ...] = (), token: str | None = None):
+        self.repos, self.gated, self.token = repos, gated, token
+        self.break_off: dict[str, list[int]] = {}
+        self.wrong_sha256: set[str] = set()
+        self.hold = threading.Event()  # cleared: a listed transfer waits after it broke its bytes off
+        self.hold.set()
+        self.asked: list[tuple[str, str, str | None]] = []  # method, path, Range
+        self.address = ""
+
+
+@contextmanager
+def serving(hub: HubStandIn):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    hub.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield hub
+    finally:
+        hub.hold.set()
+        server.shutdown()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: HubStandIn
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        path = urlsplit(self.path).path
+        self.hub.asked.append((self.command, path, self.headers.get("Range")))
+        if path.startswith("/api/models/"):
+            repo, _, revision = path.removeprefix("/api/models/").partition("/revision/")
+        else:
+            repo, _, rest = path.lstrip("/").partition("/resolve/")
+            revision, _, name = rest.partition("/")
+        if repo not in self.hub.repos:
+            self.refuse(401, "RepoNotFound")
+        elif repo in self.hub.gated and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            self.refuse(401, "GatedRepo")
+        elif revision not in ("main", COMMIT):
+            self.refuse(404, "RevisionNotFound")
+        elif path.startswith("/api/"):
+            self.send_json(self.info(repo))
+        elif not (self.hub.repos[repo] / name).is_file():
+            self.refuse(404, "EntryNotFound")
+        else:
+            self.send_file(self.hub.repos[repo] / name, body)
+
+    def info(self, repo: str) -> dict:
+        siblings = []
+        for path in sorted(self.hub.repos[repo].iterdir()):
+            entry = {"rfilename": path.name, "size": path.stat().st_size, "blobId": "0" * 40}
+            if path.suffix == ".safetensors":
+                digest = (
+                    "0" * 64 if path.name in self.hub.wrong_sha256 else hashlib.sha256(path.read_bytes()).hexdigest()
+                )
+                entry["lfs"] = {"sha256": digest, "size": path.stat().st_size, "pointerSize": 130}
+            siblings.append(entry)
+        return {
+            "_id": "1",
+            "id": repo,
+            "modelId": repo,
+            "sha": COMMIT,
+            "private": False,
+            "tags": [],
+            "downloads": 0,
+            "siblings": siblings,
+        }
+
+    def send_json(self, value: dict) -> None:
+        content = json.dumps(value).encode()
+        self.start(200, {"Content-Type": "application/json", "Content-Length": str(len(content))})
+        self.wfile.write(content)
+
+    def refuse(self, status: int, code: str) -> None:
+        self.start(status, {"X-Error-Code": code, "X-Error-Message": code, "Content-Length": "0"})
+
+    def send_file(self, path: Path, body: bool) -> None:
+        content = path.read_bytes()
+        headers = {
+            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+            "X-Repo-Commit": COMMIT,
+            "Accept-Ranges": "bytes",
+        }
+        start = 0
+        if asked := self.headers.get("Range"):
+            start = int(asked.removeprefix("bytes=").partition("-")[0])
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.start(206 if asked else 200, {**headers, "Content-Length": str(len(content) - start)})
+        if not body:
+            return
+        faults = self.hub.break_off.get(path.name)
+        end = start + faults.pop(0) if faults else len(content)
+        self.wfile.write(content[start:end])
+        if end < len(content):
+            self.wfile.flush()
+            self.hub.hold.wait(30)
+            self.close_connection = True
+            self.connection.close()
+
+    def start(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
