@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from studio.records import LIVE, BaseModel, Dataset, ModelState, Run, Status, utc_now
+from studio.records import LIVE, Adapter, BaseModel, Dataset, ModelState, Run, Status, utc_now
 from studio.studio import Studio
 
 FAILURES_COUNT_FOR = timedelta(days=2)
@@ -51,3 +51,9 @@ def open_runs(studio: Studio) -> tuple[int, int]:
     with studio.database.read() as session:
         counted = dict(session.execute(select(Run.state, func.count()).group_by(Run.state)).tuples().all())
     return sum(counted.get(state, 0) for state in LIVE), counted.get(Status.QUEUED, 0) + counted.get(Status.RETRY_WAIT, 0)
+
+
+def adapters_by_model(studio: Studio) -> dict[str, int]:
+    """How many adapters there are for each base model."""
+    with studio.database.read() as session:
+        return dict(session.execute(select(Adapter.base_model, func.count()).group_by(Adapter.base_model)).tuples().all())

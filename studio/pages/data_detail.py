@@ -24,9 +24,9 @@ def section(studio: Studio) -> gr.Column:
         with gr.Column(elem_classes=["ls-sec"]):
             plain('<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the adapter. Drawn by the function that the trainer calls.</p>')
             model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
-            with gr.Row(elem_classes=["ls-tight", "ls-end", "ls-pager"]):
+            with gr.Row(elem_classes=["ls-pager"]):
                 previous = gr.Button("Previous", elem_classes=["ls-fit"])
-                place = gr.Number(1, label="Row", precision=0, minimum=1, interactive=True, min_width=110)
+                place = gr.Number(1, label="Row", show_label=False, container=False, precision=0, minimum=1, interactive=True, min_width=90)
                 following = gr.Button("Next", elem_classes=["ls-fit"])
                 plain(view.LEGEND)
             row = plain()

@@ -16,7 +16,7 @@ from studio.formats.columns import PARTS
 from studio.pages import data_view as view
 from studio.pages import parts, words
 from studio.pages.errors import plainly
-from studio.pages.events import QUICK, SLOW, plain
+from studio.pages.events import GO, QUICK, SLOW, plain
 from studio.studio import Studio
 
 COLUMNS = "columns"  # the format in which the person says what each column is
@@ -82,20 +82,20 @@ def section(studio: Studio) -> None:
     gr.on([upload.format.input, *(column.input for column in upload.mapping.values())], plainly(again), upload.choices, outputs, trigger_mode="always_last", **SLOW)
     upload.drop.input(lambda drop: gr.update(interactive=drop), upload.drop, upload.take, **QUICK)
     taken = upload.take.click(plainly(take), [*upload.choices, upload.name, upload.drop], upload.goes_to, **SLOW)
-    taken.success(None, upload.goes_to, None, js="(to) => { if (to) location.assign(to) }", api_visibility="private")
+    taken.success(None, upload.goes_to, None, js=GO, api_visibility="private")
 
 
 def layout(studio: Studio) -> Upload:
     with gr.Row(equal_height=True, elem_classes=["ls-pair"]):
         with gr.Column(elem_classes=["ls-sec"]):
-            limit = words.size(studio.settings.max_upload_mb * 1_000_000)
+            limit = words.memory(studio.settings.max_upload_mb << 20)
             plain(f'<h2 class="ls-h2">Bring your examples</h2><p class="ls-sub">JSON, JSON Lines, CSV or Parquet, up to {limit}. It stays on this machine.</p>')
             file = gr.File(label="Data file", elem_classes=["ls-drop"], height=190, interactive=True)
         with gr.Column(elem_classes=["ls-sec"]):
             kind = plain(view.formats())
             with gr.Column(visible=False, elem_classes=["ls-inner"]) as chosen:
                 format = gr.Dropdown([(form.title, form.name) for form in FORMATS.values()], label="Format", info="Change it if it was taken for the wrong one.", interactive=True)
-                with gr.Row(elem_classes=["ls-tight"]):
+                with gr.Row(elem_classes=["ls-mapping"]):
                     mapping = {part: gr.Dropdown([], label=part.capitalize(), info=about, visible=False, min_width=150, interactive=True) for part, about in PARTS.items()}
     with gr.Column(visible=False, elem_classes=["ls-sec"]) as found:
         checks = plain()
@@ -155,7 +155,7 @@ def understood(id: str, file_name: str, report: Report, format: str | None, mapp
     columns = [gr.update(choices=[OPTIONAL, *report.columns], value=(mapping or report.mapping).get(part, OPTIONAL), visible=own) for part in PARTS]
     kind = '<h2 class="ls-h2">What it was taken for</h2>' + view.recognised(report)
     if report.needs_mapping:
-        kind += parts.banner("warn", "No format has these columns.", "Say below which column holds what.")
+        kind += f'<div class="ls-gap">{parts.banner("warn", "No format has these columns.", "Say below which column holds what.")}</div>'
     shown_format = COLUMNS if own else report.format
     return [
         id, file_name, kind, gr.update(visible=True), gr.update(value=shown_format), *columns,
@@ -173,12 +173,13 @@ def taking(report: Report):
     if not report.rows_ready:
         return gr.update(value="No row can be used", interactive=False)
     if report.rows_bad:
-        return gr.update(value=f"Use the other {words.plural(report.rows_ready, 'row')}", interactive=False)
+        good = "the one good row" if report.rows_ready == 1 else f"the {words.count(report.rows_ready)} good rows"
+        return gr.update(value=f"Use {good}", interactive=False)
     return gr.update(value=f"Use {'this row' if report.rows_ready == 1 else f'these {words.count(report.rows_ready)} rows'}", interactive=True)
 
 
 def refused(id: str, file_name: str, error: StudioError, format: str | None) -> list:
-    kind = f'<h2 class="ls-h2">This file cannot be used</h2><p class="ls-sub">{parts.text(file_name)}</p>' + parts.error_banner(error)
+    kind = f'<h2 class="ls-h2">This file cannot be used</h2><p class="ls-sub">{parts.text(file_name)}</p>' + f'<div class="ls-gap">{parts.error_banner(error)}</div>'
     # a person who chose the wrong format can choose another one
     return [id, file_name, kind, gr.update(visible=format is not None), gr.update(), *[gr.update() for _ in PARTS], gr.update(visible=False), *[gr.update()] * 4]
 

@@ -11,6 +11,9 @@ QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 # For work that takes longer: through the queue, where the page shows what goes on by itself.
 SLOW: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
+# For an event without a handler in Python: goes to the address in its input. After the event, so that Gradio has closed its stream.
+GO = "(to) => { if (to) setTimeout(() => location.assign(to), 50) }"
+
 
 def on_load(handler: Callable, outputs: Any, inputs: Any = None) -> Any:
     """Run `handler` when the page that is being built is opened, with its address in `request.query_params`."""

@@ -3,17 +3,25 @@
 import gradio as gr
 
 from studio import base_models
-from studio.errors import Invalid
+from studio.dataset_report import TokenStats
+from studio.devices import DeviceFacts, planned_device
+from studio.errors import Invalid, StudioError
 from studio.listing import MOST
+from studio.memory import estimate_from
+from studio.model_facts import ModelFacts
+from studio.overview import adapters_by_model
 from studio.pages import models_view as view
 from studio.pages import parts
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, SLOW, clickable, clicked, every, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head
+from studio.plan import read_plan
+from studio.records import ModelState
 from studio.studio import Studio
 
 REFRESH_SECONDS = 2
+ORDINARY_ROWS, ORDINARY_TOKENS = 400, 512
 
 
 def build(studio: Studio) -> None:
@@ -76,7 +84,23 @@ def added(title: str, note: str = "") -> str:
 
 def draw(studio: Studio) -> str:
     models = base_models.list_models(studio, limit=MOST).items
-    return view.cards([base_models.shown(model) for model in models], {}, {})
+    device = planned_device(studio)
+    fits = {model.id: fit_of(base_models.facts_of(model), device) for model in models if model.state is ModelState.READY}
+    return view.cards([base_models.shown(model) for model in models], fits, adapters_by_model(studio))
+
+
+def fit_of(facts: ModelFacts, device: DeviceFacts) -> str | None:
+    """Whether a training with the defaults on ordinary data would fit: "yes", "tight" or "no"."""
+    length = min(ORDINARY_TOKENS, facts.context_length)
+    rows = [length] * ORDINARY_ROWS
+    stats = TokenStats(
+        rows=len(rows), heldout_rows=0, total_tokens=sum(rows), trained_tokens=sum(rows) // 2, shortest=length, median=length, p95=length, longest=length,
+        histogram=[(length, len(rows))], lengths=rows,
+    )  # fmt: skip
+    try:
+        return estimate_from(read_plan({"base_model": "any", "dataset": "any"}), facts, stats, device).fits
+    except StudioError:
+        return None  # the defaults are not for it; the Train page says why
 
 
 PAGE = Page(title="Models", path="models", build=build, icon="model", order=20)

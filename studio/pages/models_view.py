@@ -48,7 +48,7 @@ def _ready(model: Shown, fit: str | None, adapters: int) -> str:
 def _use(model: Shown, fit: str | None) -> str:
     if not _has_template(model):
         return ""
-    chat = parts.button("Chat", f"/compare?base={model['id']}", small=True, label=f"Chat with {model['name']}")
+    chat = parts.button("Chat", f"/compare?model={model['id']}", small=True, label=f"Chat with {model['name']}")
     if fit == "no":
         return f'<span class="ls-sub">Needs a larger device</span>{chat}'
     return parts.button("Train", f"/train?model={model['id']}", primary=True, small=True, label=f"Train on {model['name']}") + chat

@@ -63,7 +63,8 @@ def _link(other: pages.Page, page: pages.Page, open_runs: int) -> str:
 
 
 def _queue(live: int, waiting: int, theme_html: str) -> str:
-    return f'<div class="ls-user"><span>{words.plural(live, "run")} training · {words.count(waiting)} waiting</span>{theme_html}</div>'
+    said = [f"{words.count(live)} training"] * bool(live) + [f"{words.count(waiting)} waiting"] * bool(waiting)
+    return f'<div class="ls-user"><span>{" · ".join(said) or "Nothing is training"}</span>{theme_html}</div>'
 
 
 def _no_device() -> str:

@@ -15,7 +15,7 @@ from studio.pages import train_form, words
 from studio.pages import train_view as view
 from studio.pages.data_detail import usable_models
 from studio.pages.errors import plainly
-from studio.pages.events import QUICK, SLOW, on_load, plain
+from studio.pages.events import GO, QUICK, SLOW, on_load, plain
 from studio.pages.page import Page
 from studio.pages.recipes import RECIPES
 from studio.pages.shell import head
@@ -29,7 +29,6 @@ REMEMBER = """(model, data) => {
   to.searchParams.set('data', data || '');
   history.replaceState(null, '', to);
 }"""
-GO = "(to) => { if (to) location.assign(to) }"
 
 
 def build(studio: Studio) -> None:
@@ -45,7 +44,7 @@ def build(studio: Studio) -> None:
             queue = plain()
     visit = gr.Textbox(visible=False)  # a number of this visit: pressing Start twice makes one run
     goes_to = gr.Textbox(visible=False)
-    shown = [cost, start, form.folded, form.recipe]
+    shown = [cost, start, form.folded, form.recipe, form.model, form.data]
 
     def open_it(request: gr.Request):
         return opened(studio, form, request.query_params)
@@ -74,9 +73,14 @@ def build(studio: Studio) -> None:
     form.data.input(view.counting, None, cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
     gr.on(choices, None, [form.model, form.data], None, js=REMEMBER, api_visibility="private")
     form.recipe.input(follow, [form.recipe, *form.inputs], list(form.components.values()), **QUICK).then(refresh, form.inputs, shown, **QUICK)
-    others = [one.input for one in (form.method, form.name, *form.components.values())]
+    others = [typed(one) for one in (form.method, form.name, *form.components.values())]
     gr.on(others, refresh, form.inputs, shown, trigger_mode="always_last", **QUICK)
     start.click(plainly(begin), [visit, *form.inputs], goes_to, **SLOW).success(None, goes_to, None, js=GO, api_visibility="private")
+
+
+def typed(component: gr.components.Component) -> Any:
+    """The event of a person's change. Gradio's text boxes tell of pasted text by `change` only."""
+    return component.change if isinstance(component, gr.Textbox) else component.input
 
 
 def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
@@ -85,7 +89,7 @@ def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
     data = datasets.list_datasets(studio, limit=MOST).items
     plan = earlier_plan(studio, asked.get("from"))
     model = one_of(asked.get("model") or plan.get("base_model"), [one.id for one in models], default=True)
-    dataset = one_of(asked.get("data") or plan.get("dataset"), [one.id for one in data])
+    dataset = one_of(asked.get("data") or plan.get("dataset"), [one.id for one in data], default=True)
     return [
         gr.update(choices=[(one.name, one.id) for one in models], value=model),
         gr.update(choices=[(one.name, one.id) for one in data], value=dataset),
@@ -137,22 +141,46 @@ def for_model(studio: Studio, form: train_form.PlanForm, given: tuple) -> list:
     return updates
 
 
-def judged(studio: Studio, form: train_form.PlanForm, given: tuple) -> tuple:
-    """The cost panel, the start button, the label of the folded part, and the recipe that this is."""
+def judged(studio: Studio, form: train_form.PlanForm, given: tuple) -> list:
+    """What follows from the inputs: the cost panel, the start button, the folded part's label, the recipe, and a line on model and data."""
     plan = needs = problem = None
-    if given[0] and given[1]:
+    model, data = given[:2]
+    if model and data:
         try:
-            plan = read_plan(form.values(given, targets_of(studio, given[0])))
+            plan = read_plan(form.values(given, targets_of(studio, model)))
             needs = estimate(studio, plan)
         except StudioError as error:
             problem = error
-    words_on_it, ready = view.start_words(problem, needs)
-    if not given[0] or not given[1]:
-        words_on_it = "Choose a base model" if not given[0] else "Choose data"
-    drawn = view.wrong(problem) if problem else view.cost(plan, needs) if needs else view.waiting()
+    if model and data:
+        words_on_it, ready = view.start_words(problem, needs)
+    else:
+        words_on_it, ready = ("Choose data" if model else "Choose a base model"), False
     changed = form.changed(plan) if plan else 0
-    label = "Advanced settings" + (f" ({changed} changed)" if changed else " (all at their defaults)")
-    return drawn, gr.update(value=words_on_it, interactive=ready), gr.update(label=label), train_form.recipe_of(plan) if plan else gr.skip()
+    return [
+        view.wrong(problem) if problem else view.cost(plan, needs) if needs else view.waiting(),
+        gr.update(value=words_on_it, interactive=ready),
+        gr.update(label="Advanced settings" + (f" ({changed} changed)" if changed else " (all at their defaults)")),
+        train_form.recipe_of(plan) if plan else gr.skip(),
+        gr.update(info=line_on_model(studio, model)),
+        gr.update(info=line_on_data(studio, data, model)),
+    ]
+
+
+def line_on_model(studio: Studio, model_id: str | None) -> str:
+    try:
+        return view.about_model(base_models.facts_of(base_models.ready_model(studio, model_id or "")))
+    except StudioError:
+        return "Add one on the Models page."
+
+
+def line_on_data(studio: Studio, dataset_id: str | None, model_id: str | None) -> str:
+    if not dataset_id:
+        return "Bring your own on the Data page."
+    try:
+        stats = datasets.token_stats(studio, dataset_id, model_id) if model_id else None
+        return view.about_data(datasets.get_dataset(studio, dataset_id).rows, stats)
+    except StudioError:
+        return ""
 
 
 def ahead(studio: Studio) -> str:

@@ -139,7 +139,7 @@ def place(made: PlanForm, keys: list[Key]) -> None:
     """Inputs two beside each other; wide ones have a line of their own."""
     narrow = [key for key in keys if made.settings[key].kind not in ("several", "lines")]
     for i in range(0, len(narrow), 2):
-        with gr.Row():
+        with gr.Row(elem_classes=["ls-two"]):
             for key in narrow[i : i + 2]:
                 made.components[key] = form.input_for(made.settings[key])
     for key in keys:

@@ -53,7 +53,8 @@ def cost(plan: TrainingPlan, estimate: Estimate) -> str:
 def memory_bar(estimate: Estimate) -> str:
     """Memory by part, on a bar as long as the device's memory (or as the plan's, when that is longer)."""
     whole = max(estimate.device_bytes, estimate.total_bytes, 1)
-    known = [(*MEMORY_PARTS.get(part, (part.capitalize(), "var(--ls-edge)")), size) for part, size in estimate.memory.items()]
+    named = {**dict.fromkeys(MEMORY_PARTS), **estimate.memory}  # in our order; parts that we do not know come last
+    known = [(*MEMORY_PARTS.get(part, (part.capitalize(), "var(--ls-edge)")), size) for part, size in named.items() if size]
     bars = "".join(f'<i style="width:{100 * size / whole:.2f}%;background:{colour}"></i>' for _, colour, size in known)
     keys = "".join(f'<span style="--c:{colour}">{escape(name)} {words.memory(size)}</span>' for name, colour, size in known)
     label = f"{words.memory(estimate.total_bytes)} of {words.memory(estimate.device_bytes)}"
