@@ -42,7 +42,8 @@ def listen(settings: StudioSettings) -> socket.socket:
 def serve(settings: StudioSettings, listening: socket.socket) -> None:
     os.umask(0o077)  # data sets and adapters are nobody else's
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings.root / "incoming")
 
