@@ -38,7 +38,6 @@ REMEMBER_MODEL = f"(model, chosen, ...rest) => ({REMEMBER})(model, [], ...rest)"
 
 def build(studio: Studio) -> None:
     head("Compare", "One question, one seed, every model at once.")
-    news = plain(visible=False)
     with gr.Column(elem_classes=["ls-sec"]):
         with gr.Row(elem_classes=["ls-cmp"]):
             model = gr.Dropdown([], label="Base model", scale=3, min_width=180, interactive=True)
@@ -67,6 +66,7 @@ def build(studio: Studio) -> None:
                 most = gr.Slider(16, 1024, 200, step=1, label="Longest answer (tokens)", interactive=True)
                 top_p = gr.Slider(0.05, 1, 1, step=0.05, label="Top-p (with a temperature above 0)", interactive=True)
     answers = copyable('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
+    news = plain(visible=False)
     with gr.Row(elem_classes=["ls-examples"]):
         examples = [gr.Button("", size="sm", visible=False, scale=0, min_width=60) for _ in range(EXAMPLES)]
     with gr.Row(elem_classes=["ls-prompt"]):
@@ -110,32 +110,26 @@ def build(studio: Studio) -> None:
     def stopped(said: Any):
         held = read_talk(said)
         held.end()
-        return (*drawing(held), gr.skip(), gr.update(visible=True), gr.update(visible=False), said_above(""))
+        return screen(held, gr.skip(), "")
 
     def again(said: Any):
         held = read_talk(said)
         return held.take_back(), held.model_dump()
 
     async def ask(question: str, said: Any, *sampled: Any):
+        held = Talk()
         try:
-            async with contextlib.aclosing(answering(studio, question, read_talk(said), *sampled)) as shown:
-                async for held, message, busy in shown:
-                    yield (
-                        *drawing(held, busy),
-                        "",
-                        gr.update(visible=not busy),
-                        gr.update(visible=busy),
-                        said_above(message),
-                    )
-        except StudioError as error:
-            yield (
-                *[gr.skip()] * 4,
-                gr.update(visible=True),
-                gr.update(visible=False),
-                said_above(parts.error_banner(error)),
-            )
+            held = read_talk(said)
+            async with contextlib.aclosing(answering(studio, question, held, *sampled)) as messages:
+                async for message in messages:
+                    yield screen(held, "", message, busy=True)
+            yield screen(held, "", "")
         except Exception as error:
-            raise as_toast(error) from error
+            left = question if held.give_up() else gr.skip()
+            told = parts.error_banner(error) if isinstance(error, StudioError) else ""
+            yield screen(held, left, told) if held.columns else screen_kept(left, told)
+            if not told:
+                raise as_toast(error) from error
 
     on_load(plainly(opened), [model, chosen, *drawn, *examples])
     model.input(plainly(other_model), [model, chosen], [chosen, *drawn, *examples], js=REMEMBER_MODEL, **QUICK)
@@ -157,36 +151,39 @@ def build(studio: Studio) -> None:
     clear.click(plainly(cleared), [model, chosen], drawn, **QUICK)
 
 
-async def answering(
-    studio: Studio, question: str, held: Talk, system: str, most: int, temperature: float, top_p: float, seed: int
-) -> AsyncIterator[tuple[Talk, str, bool]]:
-    """(the conversation so far, what to say above it, whether answers still grow). Closing it ends the answers."""
+async def answering(studio: Studio, question: str, held: Talk, *sampled: Any) -> AsyncIterator[str]:
+    """Put the question to every column of `held` and let the answers grow there; yields what to say above them.
+
+    Closing it ends the answers.
+    """
     if not question.strip():
         raise Invalid("There is no question yet.", "Write one, or press one of the examples.")
     held.ask(question.strip())
-    request = request_of(held, system, most, temperature, top_p, seed)
-    yield (
-        held,
-        parts.banner("info", "Loading the model…", "The first question after a pause takes a few seconds longer."),
-        True,
-    )
+    request = request_of(held, *sampled)
+    yield ""
     message, drawn_at = "", 0.0
     async with contextlib.aclosing(compare.stream(studio, request, LOCAL_PERSON)) as events:
         async for event in events:
-            if "notice" in event:
-                message = parts.banner("info", event["notice"])
-            else:
-                message = ""
-                held.hear(event)
+            message = parts.banner("info", event["notice"]) if "notice" in event else ""
+            held.hear(event)
             if time.monotonic() - drawn_at >= DRAW_SECONDS:
                 drawn_at = time.monotonic()
-                yield held, message, True
+                yield message
     held.end()
-    yield held, "", False
+
+
+def screen(held: Talk, prompt: Any, above: str, busy: bool = False) -> tuple:
+    """All that a question changes: conversation, columns, differences, prompt, its two buttons, and the banner."""
+    return (*drawing(held, busy), prompt, gr.update(visible=not busy), gr.update(visible=busy), said_above(above))
+
+
+def screen_kept(prompt: Any, above: str) -> tuple:
+    """The same with the columns as they are."""
+    return (*[gr.skip()] * 3, prompt, gr.update(visible=True), gr.update(visible=False), said_above(above))
 
 
 def request_of(
-    held: Talk, system: str, most: int, temperature: float, top_p: float, seed: int
+    held: Talk, system: str | None, most: int, temperature: float, top_p: float, seed: int
 ) -> compare.CompareRequest:
     columns = [
         {"adapter": column.adapter, "messages": [message.model_dump() for message in column.messages]}
@@ -198,7 +195,7 @@ def request_of(
         "base_model": held.base_model,
         "messages": columns[0]["messages"],
         "columns": columns,
-        "system": system.strip() or None,
+        "system": (system or "").strip() or None,
     }
     return compare.read_request(
         values

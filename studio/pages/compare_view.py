@@ -66,7 +66,7 @@ def proof(told: dict | None) -> str:
     """Which weights answered, in words: the worker's own report, not what was asked for."""
     if not told:
         return ""
-    check = f" · self-check {told['self_check']}" if told.get("self_check") else ""
+    check = f" · base self-check {told['self_check']}" if told.get("self_check") else ""
     if told.get("adapter") is None:
         return f"base · no layer changed{check}"
     return f"adapter {told.get('name') or told['adapter']} · changed {words.plural(int(told.get('layers_changed') or 0), 'layer')}{check}"
@@ -83,4 +83,6 @@ def differences(pairs: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
             f"<{tags[kind]}>{escape(text)}</{tags[kind]}>" if kind in tags else escape(text) for kind, text in parts_of
         )
 
-    return "".join(f'<h3>{parts.text(name)}</h3><p class="ls-diff">{marked(found)}</p>' for name, found in pairs)
+    return "".join(
+        f'<h3 class="ls-h2">{parts.text(name)}</h3><p class="ls-diff">{marked(found)}</p>' for name, found in pairs
+    )

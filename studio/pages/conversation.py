@@ -60,7 +60,9 @@ class Talk(BaseModel):
             column.done = None
 
     def hear(self, event: dict) -> None:
-        """Take one event of the stream: a piece of an answer, or its end."""
+        """Take one event of the stream: a piece of an answer, or its end; notices say nothing here."""
+        if "column" not in event:
+            return
         column = self.columns[event["column"]]
         if event.get("done"):
             column.done = {key: value for key, value in event.items() if key not in ("column", "done")}
@@ -74,6 +76,16 @@ class Talk(BaseModel):
             if column.waiting:
                 column.done = {"stopped_by": "cancel"}
                 column.answered()
+
+    def give_up(self) -> bool:
+        """No more answers come. A question to which nobody has said a word is taken back: True then."""
+        if any(column.waiting and column.answer for column in self.columns) or not any(
+            column.waiting for column in self.columns
+        ):
+            self.end()
+            return False
+        self.take_back()
+        return True
 
     def take_back(self) -> str:
         """Forget the last question and its answers. Returns the question."""
