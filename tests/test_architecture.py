@@ -19,7 +19,7 @@ LAYERS = [
     {"dataset_reading"},
     {"records", "plan", "resolved", "tokens", "rows", "containers"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
-    {"dataset_report", "model_facts", "model_config"},
+    {"dataset_report", "model_facts", "model_config", "linear_layers"},
     {"settings", "errors"},
 ]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from studio.errors import Invalid, clip
+from studio.linear_layers import layer_number
 from studio.methods.method import Method, MethodSettings
 from studio.model_facts import ModelFacts
 
@@ -60,7 +61,7 @@ def targeted(settings: LoraSettings, facts: ModelFacts) -> list[tuple[str, int, 
     return [
         (layer.name, layer.inputs, layer.outputs)
         for layer in facts.linear_layers
-        if (settings.targets == "all-linear" or layer.target in settings.targets) and (layer.layer is None or layer.layer in wanted)
+        if (settings.targets == "all-linear" or layer.target in settings.targets) and (not settings.layers or layer.layer in wanted)
     ]
 
 
@@ -89,13 +90,27 @@ def add_to(settings: LoraSettings, model):
     """The model as a PeftModel with an untrained (no-op) adapter named "default"."""
     from peft import LoraConfig, get_peft_model  # here, not above: the web process must never load torch
 
-    count = getattr(model.config, "num_hidden_layers", 0)
+    targets = settings.targets if settings.targets == "all-linear" else list(settings.targets)
     config = LoraConfig(
         task_type="CAUSAL_LM", r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, bias=settings.bias, use_rslora=settings.rslora,
-        target_modules=settings.targets if settings.targets == "all-linear" else list(settings.targets),
-        layers_to_transform=layer_numbers(settings.layers, count) if settings.layers else None,
+        target_modules=_modules_in_layers(settings, model) if settings.layers else targets,
     )
     return get_peft_model(model, config)
+
+
+def _modules_in_layers(settings: LoraSettings, model) -> list[str]:
+    """Full names of the targeted modules in the chosen layers. (PEFT takes layers_to_transform only beside a list of names.)"""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    wanted = set(layer_numbers(settings.layers, model.config.num_hidden_layers))
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D)
+        and layer_number(name) in wanted
+        and (settings.targets == "all-linear" or name.rpartition(".")[2] in settings.targets)
+    ]
 
 
 METHOD = Method(name="lora", title="LoRA", settings=LoraSettings, check=check, trainable_parameters=trainable_parameters, modules=targeted, add_to=add_to)
