@@ -24,7 +24,7 @@ from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Diverged, Ended, R
 from jobs.workers.engine import Engine
 from jobs.workers.examples import Data, batches_of, read_examples
 from jobs.workers.generate import answer_prompts
-from jobs.workers.report import Report, peak_memory_bytes
+from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.errors import BadInput, Invalid
 from studio.folders import AttemptFolder, RunFolder, read_json
 from studio.methods import METHODS
@@ -148,7 +148,7 @@ class Training:
 
     def save(self) -> None:
         if self.accelerator.is_main_process:
-            state = {"progress": asdict(self.progress), "scaler": self.scaler.state_dict()}
+            state = finite({"progress": asdict(self.progress), "scaler": self.scaler.state_dict()})
             saved = Saved(self.parameters, optimizer_tensors(self.optimizer, self.parameters), state, self.best)
             save_checkpoint(self.attempt, self.progress.step, self.hash, saved, self.settings.keep_checkpoints)
         self.accelerator.wait_for_everyone()
@@ -160,7 +160,7 @@ class Training:
         if total != self.resolved.steps:
             self.report.say(f"{total} steps instead of the {self.resolved.steps} planned: the rows that can be learned from decide.")
         if self.progress.step == 0:
-            self.evaluate()
+            self.evaluate()  # of a paused training that had not begun: it was measured then
         while self.progress.step < total:
             if wanted := self.request.wanted(self.accelerator):
                 return self.end_early(wanted)
@@ -319,8 +319,7 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float, schedule: str
     return peak * {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[schedule]
 
 
-def train(attempt: AttemptFolder, report: Report) -> int:
-    request = Request(attempt)
+def train(attempt: AttemptFolder, report: Report, request: Request) -> int:
     plan, resolved = plans_of(attempt.run)
     accelerator = start_accelerator(plan, resolved)
     report.writes = accelerator.is_main_process
@@ -331,11 +330,11 @@ def train(attempt: AttemptFolder, report: Report) -> int:
     return training.run()
 
 
-def main(folder: str) -> int:
+def main(folder: str, request: type[Request] = Request) -> int:
     attempt = AttemptFolder(folder)
     report = Report(attempt)
     try:
-        return train(attempt, report)
+        return train(attempt, report, request(attempt))
     except Exception as error:
         ended = ending_in_words(error)
         if ended is None:

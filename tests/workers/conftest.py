@@ -94,14 +94,18 @@ def tiny_base(tmp_path_factory) -> Path:
     return save_model_folder(tmp_path_factory.mktemp("tiny") / "model")
 
 
-@pytest.fixture
-def place(tmp_path, tiny_base) -> TrainingPlace:
+def training_place(folder: Path, tiny_base: Path) -> TrainingPlace:
     from tests.workers.tiny_facts import facts_of
 
-    data = DataFolder(tmp_path / "data").create()
+    data = DataFolder(folder / "data").create()
     base = data.base_model("tiny").create()
     base.model.symlink_to(tiny_base)
     write_json(base.facts, facts_of(tiny_base).model_dump(mode="json"))
     made = TrainingPlace(data)
     made.write_rows("small", small_data())
     return made
+
+
+@pytest.fixture
+def place(tmp_path, tiny_base) -> TrainingPlace:
+    return training_place(tmp_path, tiny_base)
