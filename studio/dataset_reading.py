@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from studio.rows import RowWriter
 
 SAMPLE = 64  # rows that tell the format
 COLUMNS = 200  # names kept of a file whose rows have ever new ones
+COLUMN_NAME = 200  # characters; a longer one is no name
+EXAMPLES = 3
 EXAMPLE_CHARACTERS = 2000
 KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
 
@@ -104,11 +107,27 @@ def recognise(values: list[dict]) -> Format | None:
     return FORMATS[name] if fitting else None
 
 
+@dataclass
+class _Counts:
+    """Counted for each row, so not in the report itself, which checks every assignment."""
+
+    rows_total: int = 0
+    rows_ready: int = 0
+    rows_bad: int = 0
+    rows_warned: int = 0
+    heldout_rows: int = 0
+    turns: int = 0
+    multi_turn_rows: int = 0
+    system_rows: int = 0
+    characters: int = 0
+
+
 class _Reading:
     """The report while it is being made."""
 
     def __init__(self, report: Report, writer: RowWriter):
         self.report, self.writer = report, writer
+        self.counts = _Counts()
         self._seen: dict[int, int] = {}  # hash of a conversation → its row, negative when held out
         self._columns: set[str] = set()  # seen so far
         self._bad: list[Finding] = []
@@ -117,38 +136,39 @@ class _Reading:
     def take(self, rows: Iterator[SourceRow], format: Format | None, heldout: bool = False) -> None:
         """Check each row and write the usable ones. Without a format rows are only counted."""
         for row in rows:
-            self.report.rows_total += 1
+            self.counts.rows_total += 1
             try:
                 if row.fault:
                     raise row.fault
                 if format:
                     self._use(row, check(format.read(row.value, self.report.mapping)), format, heldout)
             except RowFault as fault:
-                self.report.rows_bad += 1
+                self.counts.rows_bad += 1
                 self.note(row, fault, "bad")
 
     def _use(self, row: SourceRow, found: Conversation, format: Format, heldout: bool) -> None:
-        report = self.report
+        counts = self.counts
         warnings = [
             *found.warnings,
             *self._new_columns(row, format),
-            *_beside(row.value, report.mapping),
+            *_beside(row.value, self.report.mapping),
             *self._duplicate(row, found, heldout),
         ]
         self.writer.write(row.number, row.line, found.messages, heldout)
         for warning in warnings:
             self.note(row, warning, "warning")
         turns = sum(message["role"] == "assistant" for message in found.messages)
-        report.rows_ready += 1
-        report.rows_warned += bool(warnings)
-        report.heldout_rows += heldout
-        report.turns += turns
-        report.multi_turn_rows += turns > 1
-        report.system_rows += found.messages[0]["role"] == "system"
-        report.characters += sum(len(message["content"]) for message in found.messages)
-        if len(report.examples) < 3:
+        counts.rows_ready += 1
+        counts.rows_warned += bool(warnings)
+        counts.heldout_rows += heldout
+        counts.turns += turns
+        counts.multi_turn_rows += turns > 1
+        counts.system_rows += found.messages[0]["role"] == "system"
+        counts.characters += sum(len(message["content"]) for message in found.messages)
+        if counts.rows_ready <= EXAMPLES:
             shown = [{**message, "content": clip_text(message["content"])} for message in found.messages]
-            report.examples.append({"row": row.number, "line": row.line, "messages": shown, "heldout": heldout})
+            example = {"row": row.number, "line": row.line, "messages": shown, "heldout": heldout}
+            self.report.examples.append(example)
 
     def _new_columns(self, row: SourceRow, format: Format) -> Iterator[RowFault]:
         if not self._columns:
@@ -167,11 +187,9 @@ class _Reading:
                 _add_new(self.report.columns, name)
 
     def _duplicate(self, row: SourceRow, found: Conversation, heldout: bool) -> Iterator[RowFault]:
-        digest = hashlib.blake2b(digest_size=8)
-        for message in found.messages:
-            digest.update(f"{message['role']}\0{message['content']}\0".encode())
         number = -row.number if heldout else row.number  # the two files are counted each from 1
-        first = self._seen.setdefault(int.from_bytes(digest.digest()), number)
+        same = hash(tuple(part for message in found.messages for part in message.values()))  # 64 bits, keyed by process
+        first = self._seen.setdefault(same, number)
         if first * number < 0:
             yield RowFault(
                 "heldout",
@@ -199,6 +217,8 @@ class _Reading:
 
     def finish(self) -> None:
         report = self.report
+        for name, count in vars(self.counts).items():
+            setattr(report, name, count)
         if report.rows_total == 0:
             raise BadInput("There are no rows in the file.", "Each row needs a prompt and a response.")
         if report.rows_ready == 1:
@@ -236,7 +256,7 @@ def _beside(row: dict, mapping: dict[str, str]) -> Iterator[RowFault]:
 
 
 def _add_new(names: list[str], name: str) -> None:
-    if name not in names and len(names) < COLUMNS:
+    if name not in names and len(names) < COLUMNS and len(name) <= COLUMN_NAME:
         names.append(name)
 
 

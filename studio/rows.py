@@ -14,6 +14,7 @@ from studio.folders import DatasetFolder, read_json, write_json
 
 STRIDE = 256
 """The index holds the place of every 256th row: 64 kB for four million rows."""
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps makes one for each row
 
 
 class RowWriter:

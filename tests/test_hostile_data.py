@@ -86,6 +86,7 @@ def test_another_alphabet_in_another_encoding_is_not_taken_for_windows_1252(read
         ('{"prompt": "a", "completion": "b", "x": ' + "[" * 65 + "]" * 65 + "}", "depth", "more than 64 deep"),
         (NESTED.strip(), "depth", "more than 64 deep"),
         ('{"prompt": "a", "completion": "\\ud83d"}', "surrogate", "half of a character"),
+        ('{"prompt": "a", "completion": "b", "\\udc00": 1}', "surrogate", "half of a character"),
         ('{"prompt": "a", "completion": "b" "c"}', "json", "character 35"),
         ('{"prompt": "a\tb\x01", "completion": "b"}', "json", "control character"),
         ('{"prompt": "a", "completion": "b"} {"prompt": "c"}', "json", "more follows"),

@@ -11,10 +11,10 @@ from studio.formats.strict_json import DEPTH, parse
 
 PIECE = 1 << 17
 _BLANK = re.compile(r"[ \t\n\r]*")
-_MARK = re.compile(r'["{}\[\]]')
-_REST_OF_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive (*+): a string whose end is not in memory yet is given up at once.
+_MARK = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
+_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(r"[^,\]\s]*")
-_BACKSLASHES = re.compile(r"\\*\Z")
 
 
 class JsonValues:
@@ -100,13 +100,11 @@ class JsonValues:
         depth = deepest = 0
         in_string, fits = False, True
         while True:
-            found = (
-                (_REST_OF_STRING if in_string else _MARK).match(self._text, self._at)
-                if in_string
-                else _MARK.search(self._text, self._at)
-            )
+            find = _REST_OF_STRING.match if in_string else _MARK.search
+            found = find(self._text, self._at)
             if not found:
-                odd = len(_BACKSLASHES.search(self._text, self._at)[0]) % 2 if in_string else 0
+                rest = self._text[self._at :]
+                odd = (len(rest) - len(rest.rstrip("\\"))) % 2 if in_string else 0
                 self._at = len(self._text) - odd  # the letter after a backslash is still to come
                 fits = self._make_room(fits)
                 if not self._more():
@@ -115,14 +113,14 @@ class JsonValues:
                         "A closing quote or bracket is missing, or the file was cut off; mend it from that line on.",
                     )
                 continue
-            self._at = found.end()
-            if in_string:
-                in_string = False
-            elif found[0] == '"':
-                in_string = True
-            else:
-                depth += 1 if found[0] in "{[" else -1
+            mark, self._at = found[0], found.end()
+            if mark in "{[":
+                depth += 1
                 deepest = max(deepest, depth)
+            elif mark in "}]":
+                depth -= 1
+            else:
+                in_string = mark == '"' and not in_string
             if depth <= 0 and not in_string:
                 return fits, deepest
 

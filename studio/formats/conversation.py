@@ -30,7 +30,6 @@ CONTROL = re.compile(
 )
 PLACEHOLDER = re.compile(r"\{\{\s*[A-Za-z_][\w .-]{0,60}\s*\}\}")
 PICTURE_TAG = re.compile(r"<(img|image|audio|video)>[^<]{1,2000}</\1>")
-LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def text_of(value: Any, field: str) -> str:
@@ -233,17 +232,11 @@ def _out_of_order(number: int, role: str, messages: list[dict[str, str]]) -> Row
 
 
 def _look_into(found: Conversation) -> None:
-    """Things in the texts that are allowed but seldom meant. Raises RowFault for what cannot be text."""
+    """Things in the texts that are allowed but seldom meant. Raises RowFault for a picture."""
     marks: dict[str, None] = {}
     blanks: dict[str, None] = {}
     for number, message in enumerate(found.messages):
         content = message["content"]
-        if LONE_SURROGATE.search(content):
-            raise RowFault(
-                "surrogate",
-                f"Message {number + 1} holds half of a character (a lone surrogate).",
-                "Write the whole character, or drop the row.",
-            )
         if "<" in content or "[" in content:
             marks.update(dict.fromkeys(CONTROL.findall(content)))
             if PICTURE_TAG.search(content):

@@ -1,6 +1,7 @@
 """Rows with a question in one column and its answer in another: what alpaca, prompt/completion and question/answer share."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from studio.errors import clip
@@ -29,7 +30,7 @@ class Fields:
         found = {part: next((name for name in names if name in columns), None) for part, names in self.parts.items()}
         return {part: name for part, name in found.items() if name}
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, Names]:
         return {
             "prompt": self.prompt,
@@ -50,8 +51,13 @@ class Fields:
 
 def _filled(names: Names, row: Row) -> str | None:
     """The first of these columns that holds something, otherwise the first that is there."""
-    there = [name for name in names if name in row]
-    return next((name for name in there if row[name] not in (None, "", [])), there[0] if there else None)
+    there = None
+    for name in names:
+        if name in row:
+            if row[name]:
+                return name
+            there = there or name
+    return there
 
 
 def read_columns(row: Row, columns: Mapped, context_first: bool = False) -> Conversation:

@@ -9,7 +9,7 @@ from studio.errors import clip
 from studio.formats.format import RowFault
 
 DEPTH = 64
-STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
 
 
@@ -31,7 +31,7 @@ def parse(text: str, field: str | None = None) -> Any:
     if text.count("{") + text.count("[") > DEPTH and depth_of(text) > DEPTH:
         raise RowFault("depth", f"It is nested more than {DEPTH} deep.", "Write it flatter, or drop the row.", field)
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise RowFault(
             "json", f"This is not valid JSON: {_in_words(error)}.", "Mend it, or drop the row.", field
@@ -40,6 +40,14 @@ def parse(text: str, field: str | None = None) -> Any:
         raise RowFault(
             "number", "It holds a number with thousands of digits.", "Write it as text, or drop the row.", field
         ) from None
+    if "\\u" in text and _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise RowFault(
+            "surrogate",
+            "It holds half of a character (a lone surrogate such as \\ud83d).",
+            "Write the whole character, or drop the row.",
+            field,
+        )
+    return value
 
 
 def _in_words(error: json.JSONDecodeError) -> str:
