@@ -29,7 +29,8 @@ def build_app(studio: Studio) -> ASGIApp:
 
 
 def add_what_comes_with_it(studio: Studio) -> None:
-    """Register the built-in base model and data sets; quick when they are there already."""
+    """Register the built-in base model and data sets; quick when they are there already. What an earlier start left half-way goes."""
+    datasets.clear_incoming(studio)
     base_models.add_builtin(studio)
     datasets.add_builtins(studio)
 
