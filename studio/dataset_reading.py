@@ -82,6 +82,8 @@ def _look_ahead(rows: Iterator[SourceRow]) -> tuple[Iterator[SourceRow], list[So
 def _choose_format(report: Report, request: ReadingRequest, values: list[dict]) -> Format | None:
     """The format that was asked for or that most rows have; None when a mapping is needed first."""
     if request.mapping:
+        if request.format not in (None, "columns"):
+            raise Invalid("A mapping of columns goes with the format 'columns' only.", "Leave one of them out.", "mapping")
         format = FORMATS["columns"]
         check_mapping(request.mapping, report.columns)
         report.mapping = request.mapping
