@@ -9,12 +9,11 @@ from studio.listing import MOST
 from studio.pages import data_detail_view as view
 from studio.pages import parts
 from studio.pages.errors import plainly
-from studio.pages.events import QUICK, SLOW, on_load, plain
+from studio.pages.events import QUICK, SLOW, action, clickable, clicked, on_load, plain
 from studio.records import BaseModel, ModelState
 from studio.studio import Studio
 
 REMEMBER = "(model) => { const to = new URL(location); to.searchParams.set('model', model || ''); history.replaceState(null, '', to); }"
-SURE = "(...all) => { if (!confirm('Delete this data set? Adapters that were trained on it stay.')) throw new Error('not now'); return all; }"
 
 
 def section(studio: Studio) -> gr.Column:
@@ -22,13 +21,12 @@ def section(studio: Studio) -> gr.Column:
     with gr.Column(visible=False) as column:
         facts = plain()
         with gr.Column(elem_classes=["ls-sec"]):
-            plain('<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the adapter. Drawn by the function that the trainer calls.</p>')
+            plain('<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the adapter. Drawn by the function that the trainer calls.</p>' + view.LEGEND)
             model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
             with gr.Row(elem_classes=["ls-pager"]):
                 previous = gr.Button("Previous", elem_classes=["ls-fit"])
-                place = gr.Number(1, label="Row", show_label=False, container=False, precision=0, minimum=1, interactive=True, min_width=90)
+                place = gr.Number(1, label="Row", show_label=False, precision=0, minimum=1, interactive=True, min_width=90)
                 following = gr.Button("Next", elem_classes=["ls-fit"])
-                plain(view.LEGEND)
             row = plain()
         with gr.Column(elem_classes=["ls-sec"]):
             plain('<h2 class="ls-h2">How long the rows are</h2><p class="ls-sub">In tokens of this base model, its template included.</p>')
@@ -37,17 +35,17 @@ def section(studio: Studio) -> gr.Column:
             with gr.Row(elem_classes=["ls-end"]):
                 name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
                 rename = gr.Button("Rename", elem_classes=["ls-fit"])
-                delete = gr.Button("Delete this data set", variant="stop", elem_classes=["ls-fit"])
+            delete = clickable()
 
     def open_it(request: gr.Request):
         dataset = asked_for(studio, request)
         if dataset is None:
-            return gr.update(visible=False), "", gr.update(), 1, "", "", ""
+            return gr.update(visible=False), "", gr.update(), 1, "", "", "", ""
         usable = usable_models(studio)
         chosen = preferred(usable, request.query_params.get("model"))
         drawn = view.about(datasets.shown(dataset), datasets.report_of(studio, dataset.id), description_of(dataset))
         options = gr.update(choices=[(one.name, one.id) for one in usable], value=chosen)
-        return gr.update(visible=True), drawn, options, 1, dataset.name, *both(chosen, 1, request)
+        return gr.update(visible=True), drawn, options, 1, dataset.name, deletion(dataset), *both(chosen, 1, request)
 
     def both(model_id: str | None, place: int | None, request: gr.Request) -> tuple[str, str]:
         return draw_row(studio, request, model_id, place), draw_lengths(studio, request, model_id)
@@ -63,17 +61,17 @@ def section(studio: Studio) -> gr.Column:
     def give_name(words: str, request: gr.Request) -> None:
         datasets.rename_dataset(studio, request.query_params.get("id", ""), words)
 
-    def remove(request: gr.Request) -> None:
-        datasets.delete_dataset(studio, request.query_params.get("id", ""))
+    def remove(event: gr.EventData) -> None:
+        datasets.delete_dataset(studio, clicked(event)[1])
 
-    on_load(open_it, [column, facts, model, place, name, row, lengths])
+    on_load(open_it, [column, facts, model, place, name, delete, row, lengths])
     gr.on([model.input], plainly(both), [model, place], [row, lengths], **SLOW)
     model.input(None, model, None, js=REMEMBER, api_visibility="private")
     previous.click(plainly(move(-1)), [place, model], [place, row], **QUICK)
     following.click(plainly(move(1)), [place, model], [place, row], **QUICK)
     gr.on([place.input, place.submit], plainly(move(0)), [place, model], [place, row], trigger_mode="always_last", **QUICK)
     rename.click(plainly(give_name), name, None, **QUICK).success(None, js="() => location.reload()", api_visibility="private")
-    delete.click(plainly(remove), None, None, js=SURE, **QUICK).success(None, js="() => location.assign('/data')", api_visibility="private")
+    delete.click(plainly(remove), None, None, **QUICK).success(None, js="() => location.assign('/data')", api_visibility="private")
     return column
 
 
@@ -83,6 +81,12 @@ def asked_for(studio: Studio, request: gr.Request):
         return datasets.get_dataset(studio, request.query_params.get("id") or "")
     except StudioError:
         return None
+
+
+def deletion(dataset) -> str:
+    if dataset.source == "builtin":
+        return '<p class="ls-sub">It comes with the studio and stays.</p>'
+    return action("Delete this data set", "delete", dataset.id, confirm=f"Delete '{dataset.name}'? Its rows are gone then.")
 
 
 def description_of(dataset) -> str:

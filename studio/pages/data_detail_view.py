@@ -25,14 +25,16 @@ def about(dataset: Shown, report: Report, description: str) -> str:
     line = f'<p class="ls-sub ls-gap-below">{parts.text(description)}</p>' if description else ""
     found = data_view.findings(report) if report.findings else ""
     prints = f'<p class="ls-sub ls-gap">{parts.text(dataset["file_name"])} · sha256 <span class="ls-mono">{escape(dataset["sha256"][:16])}</span></p>'
-    return parts.card(f'{line}<div class="ls-grid ls-g4">{"".join(figures)}</div>{prints}{found}')
+    return parts.card(f'{line}<div class="ls-figures">{"".join(figures)}</div>{prints}{found}')
 
 
 def lengths(stats: TokenStats, context_length: int | None) -> str:
     """The rows by their length in tokens, and what does not fit the model."""
     most = max(count for _, count in stats.histogram)
-    lower, bars = 0, []
-    for upper, count in stats.histogram:
+    first = next(place for place, (_, count) in enumerate(stats.histogram) if count)
+    left = lower = stats.histogram[first - 1][0] if first else 0
+    bars = []
+    for upper, count in stats.histogram[first:]:
         over = ' class="over"' if context_length and lower >= context_length else ""
         height = max(100 * count / most, 2 if count else 0)
         bars.append(f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, "row")}"></i>')
@@ -49,8 +51,8 @@ def lengths(stats: TokenStats, context_length: int | None) -> str:
     label = f"Rows by length: from {stats.shortest} to {stats.longest} tokens, half of them up to {stats.median}"
     return (
         f'<div class="ls-bars" role="img" aria-label="{escape(label)}">{"".join(bars)}</div>'
-        f'<div class="ls-axis"><span>0</span><span>tokens a row</span><span>{words.count(lower)}</span></div>'
-        f'<div class="ls-grid ls-g4 ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
+        f'<div class="ls-axis"><span>{words.count(left)}</span><span>tokens a row</span><span>{words.count(lower)}</span></div>'
+        f'<div class="ls-figures ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
     )
 
 
@@ -59,7 +61,7 @@ def _too_long(stats: TokenStats, context_length: int | None) -> str:
         return ""
     share = sum(length > context_length for length in stats.lengths) / len(stats.lengths)
     rows = words.plural(max(1, round(share * stats.rows)), "row")
-    return parts.banner("warn", f"{rows} are longer than the {words.count(context_length)} tokens that this model can read.", "Their ends are cut off when training; shorten them or choose another base.")
+    return parts.banner("warn", f"{rows} longer than the {words.count(context_length)} tokens that this model can read.", "What is beyond is cut off when training; shorten it or choose another base.")
 
 
 def token_row(row: Any, place: int, rows: int) -> str:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from studio.errors import StudioError
 
+SHOWN_SECONDS = 20
 log = logging.getLogger(__name__)
 
 
@@ -20,7 +21,7 @@ def as_toast(error: Exception) -> gr.Error:
         return gr.Error(
             f"{escape(error.problem)}<br>{escape(error.fix)}",
             title="That did not work",
-            duration=None,
+            duration=SHOWN_SECONDS,
             print_exception=False,
         )
     reference = secrets.token_hex(4)
@@ -28,7 +29,7 @@ def as_toast(error: Exception) -> gr.Error:
     return gr.Error(
         f"This is a mistake in the studio, not yours. The log has the details under the reference {reference}.",
         title="Something went wrong",
-        duration=None,
+        duration=SHOWN_SECONDS,
         print_exception=False,
     )
 

@@ -49,15 +49,21 @@ def build(studio: Studio) -> None:
 
     def take_folder(path: str):
         if not (path or "").strip():
-            raise Invalid("No folder is chosen.", f"Put the model's folder below {studio.settings.models_root}, then choose it here.")
-        model = base_models.add_local(studio, path.strip())
-        return added(f"{model.name} was added."), show(), None
+            return refused(Invalid("No folder is chosen.", f"Put the model's folder below {studio.settings.models_root}, then choose it here."))
+        try:
+            model = base_models.add_local(studio, path.strip())
+        except StudioError as error:
+            return refused(error)
+        return parts.banner("ok", f"{model.name} was added."), show(), None
 
     def take_repo(repo: str, revision: str):
         if not (repo or "").strip():
-            raise Invalid("No name is given.", "Write it as on the Hub, such as owner/name.")
-        model = base_models.add_hub(studio, repo.strip(), (revision or "").strip() or "main")
-        return added(f"{model.name} is on its way.", "Its card above shows how far it has come; this page may be left."), show(), ""
+            return refused(Invalid("No name is given.", "Write it as on the Hub, such as owner/name."))
+        try:
+            model = base_models.add_hub(studio, repo.strip(), (revision or "").strip() or "main")
+        except StudioError as error:
+            return refused(error)
+        return parts.banner("ok", f"{model.name} is on its way.", "Its card above shows how far it has come; this page may be left."), show(), ""
 
     def act(event: gr.EventData) -> str:
         wanted, id = clicked(event)
@@ -78,8 +84,9 @@ def give_plain_template(studio: Studio, id: str) -> None:
     base_models.choose_template(studio, id, "plain")
 
 
-def added(title: str, note: str = "") -> str:
-    return parts.banner("ok", title, note)
+def refused(error: StudioError) -> tuple:
+    """Why a model was not added, beside the form, which stays as it is."""
+    return parts.error_banner(error), gr.skip(), gr.skip()
 
 
 def draw(studio: Studio) -> str:
