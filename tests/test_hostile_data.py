@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 
 import pyarrow
 import pyarrow.parquet
@@ -9,7 +10,7 @@ import pytest
 
 from studio import datasets
 from studio.dataset_reading import ReadingRequest, read_file
-from studio.errors import BadInput, TooLarge
+from studio.errors import BadInput, StudioError, TooLarge
 from studio.folders import DatasetFolder
 from studio.rows import iter_training_rows
 from studio.settings import StudioSettings
@@ -299,6 +300,53 @@ def test_truncated_parquet_is_refused(read, tmp_path):
         read(content[:4] + content[200:])
 
 
+def test_damage_anywhere_ends_in_a_report_or_a_sentence(read, tmp_path):
+    rows = [
+        {"instruction": 'Say "hé"\n', "input": "x", "output": "\\ {{name}}"},
+        {"instruction": "b", "output": "c"},
+    ] * 4
+    table = pyarrow.table({"prompt": ["a" * 50, "b"] * 20, "completion": ["c", "d"] * 20})
+    whole = [
+        json.dumps(rows).encode(),
+        json.dumps(rows, indent=2, ensure_ascii=False).encode(),
+        "\n".join(map(json.dumps, rows)).encode(),
+        json.dumps(rows).encode("utf-16"),
+        b'instruction,input,output\r\n"a ""q""",b,"c\nd"\r\nx,y,z\r\n' * 3,
+        "prompt;completion\nä;ö\n".encode("cp1252") * 4,
+        parquet(tmp_path, table),
+    ]
+    marks = [
+        b'"',
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b"\\",
+        b"\n",
+        b"\r",
+        b"\0",
+        b"\xff",
+        b"\xe9",
+        b"NaN",
+        b"\\ud800",
+        b"\xef\xbb\xbf",
+        b"PAR1",
+    ]
+    draw = random.Random(7)
+    for _ in range(400):
+        content = bytearray(draw.choice(whole))
+        for _ in range(draw.choice([1, 1, 2, 8])):
+            place = draw.randrange(len(content))
+            content[place : place + draw.choice([0, 0, 1, 20])] = draw.choice([*marks, bytes([draw.randrange(256)])])
+        try:
+            report, _ = read(bytes(content))
+        except StudioError:
+            continue
+        assert report.rows_total == report.rows_ready + report.rows_bad or report.needs_mapping
+        report.model_dump_json()
+
+
 # ---- the same through the process with limits
 
 
@@ -339,15 +387,23 @@ def test_a_file_that_takes_too_much_memory_ends_its_reader_and_nothing_else(tmp_
         '{"prompt": "a", "completion": "b", "x": [' + "[]," * 340_000 + "[]]}\n"
     )  # 30 bytes of memory for each of the file
     with pytest.raises(BadInput, match="256 MB of memory"):
-        upload(swelling * 40, use=small)
+        upload(swelling * 20, use=small)
     assert len(left_behind(small)) == 1
+    small.database.close()
+
+
+def test_parquet_that_takes_too_much_memory_is_told_as_that(tmp_path, upload):
+    small = Studio.open(StudioSettings(data_folder=tmp_path / "small", parse_memory_mb=256))
+    table = pyarrow.table({"prompt": [f"{number}" * 100_000 for number in range(300)], "completion": ["b"] * 300})
+    with pytest.raises(BadInput, match="256 MB of memory"):
+        upload(parquet(tmp_path, table), use=small)
     small.database.close()
 
 
 def test_a_file_that_takes_too_long_ends_its_reader(tmp_path, upload):
     hasty = Studio.open(StudioSettings(data_folder=tmp_path / "hasty", parse_seconds=1))
     with pytest.raises(BadInput, match="more than 1 seconds of computing"):
-        upload(GOOD * 1_000_000, use=hasty)
+        upload(GOOD * 200_000, use=hasty)
     assert left_behind(hasty) == []
     hasty.database.close()
 

@@ -28,6 +28,8 @@ def open_parquet(path: Path, text_limit: int) -> Container:
     try:
         file = parquet.ParquetFile(path, memory_map=False, pre_buffer=False)
         schema, metadata = file.schema_arrow, file.metadata
+    except MemoryError:  # Arrow's own is also one of its exceptions
+        raise
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadInput(
             f"The file says that it is Parquet, and cannot be read as such: {_short(error)}.",
@@ -92,6 +94,8 @@ def _rows(file) -> Iterator[SourceRow]:
             for row in range(batch.num_rows):
                 number += 1
                 yield _row(number, batch.slice(row, 1))
+    except MemoryError:  # Arrow's own is also one of its exceptions
+        raise
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadInput(
             f"The Parquet file is damaged after row {number}: {_short(error)}.",
