@@ -10,6 +10,8 @@ from studio.metrics import last_lines
 from studio.records import Run, Status, Want, utc_now
 
 LOG_LINES = 50
+KEPT = ("succeeded", "stopped")  # and left an adapter
+STATUSES = (*KEPT, "paused", "cancelled", "failed")
 CODES = {0: "succeeded", 75: "paused", 76: "cancelled", 77: "failed", 78: "failed"}
 KILLED = "Signal 9 (SIGKILL)"  # as torch's launcher of several processes words it, below a traceback of its own
 CRASHED = ("Traceback (most recent call last)", "Fatal Python error", "error: unrecognized arguments")
@@ -38,9 +40,8 @@ class Outcome:
 def outcome(run: Run, attempt: AttemptFolder, ending: Ending, refused: StudioError | None, has_checkpoint: bool) -> Outcome:
     """`refused`: why the attempt's adapter cannot be taken; None when it can."""
     result = read_json(attempt.result, {})
-    status = result.get("status") or (CODES.get(ending.code) if ending.code is not None else None)
-    step = result.get("step") or run.step
-    if status in ("succeeded", "stopped") and refused is None and not ending.code:
+    status, step = status_of(result, ending), result.get("step") or run.step
+    if status in KEPT and refused is None:
         return _kept(status, step, result)
     if run.state is Status.CANCELLING:
         return Outcome(Status.CANCELLED, f"Ended at step {step}; nothing is kept.")
@@ -49,10 +50,16 @@ def outcome(run: Run, attempt: AttemptFolder, ending: Ending, refused: StudioErr
     if run.state is Status.PAUSING and status in (None, "cancelled"):
         return _stopped_early(step, has_checkpoint)
     if result.get("kind") == "disk_full":
-        return Outcome(Status.PAUSED, f"Paused at step {step}: the disk is full.", {**_said(result), "want": Want.PAUSE, "attempt": run.attempt - 1})
-    if status == "failed" or ending.code in (0, 77, 78):
+        return Outcome(Status.PAUSED, f"Paused at step {step}: the disk is full.", {**_said(result), "want": Want.PAUSE, "attempt": max(0, run.attempt - 1)})
+    if status == "failed" or status in KEPT:
         return _failed(attempt, ending, result, refused)
     return _cut_off(run, attempt, ending, from_outside=status == "cancelled")
+
+
+def status_of(result: dict, ending: Ending) -> str | None:
+    """How the worker says it ended. Its last word counts for more than its exit code: a signal may have come while it was leaving."""
+    said = result.get("status")
+    return said if said in STATUSES else CODES.get(ending.code)
 
 
 def _kept(status: str, step: int, result: dict) -> Outcome:
@@ -80,7 +87,7 @@ def _stopped_early(step: int, has_checkpoint: bool) -> Outcome:
 
 def _failed(attempt: AttemptFolder, ending: Ending, result: dict, refused: StudioError | None) -> Outcome:
     said = _said(result)
-    if not said["problem"] and ending.code == 0 and refused:
+    if not said["problem"] and refused and status_of(result, ending) in KEPT:
         said = {"problem": f"The worker ended without a usable adapter. {refused.problem}", "fix": refused.fix}
     elif not said["problem"]:
         said = {

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from filelock import FileLock, Timeout
 
+from jobs import downloads
 from jobs.gpus import FoundDevice, find_devices, threads_per_run
 from jobs.launchers import local
 from jobs.launchers.launcher import Launcher
@@ -48,7 +49,7 @@ class Runner:
 
     def tick(self) -> None:
         """One look at everything. What fails is tried again at the next tick; one part never keeps the others from theirs."""
-        for part in (self.beat, self.look_at_runs, self.claim):
+        for part in (self.beat, self.look_at_runs, self.claim, self.look_at_downloads):
             try:
                 part()
             except Stale:
@@ -75,8 +76,10 @@ class Runner:
                     del self.watches[key]
             except Stale:
                 log.info("%s (%s) changed while it was looked at; it is looked at again.", run.name, run.id)
-            except Exception:
-                log.exception("%s (%s) could not be looked at; it is tried again.", run.name, run.id)
+            except Exception as error:
+                if str(error) != watch.fault:
+                    log.exception("%s (%s) could not be looked at; it is tried again.", run.name, run.id)
+                watch.fault = str(error)
 
     def claim(self) -> None:
         """Start what may start now."""
@@ -107,6 +110,9 @@ class Runner:
             del self.watches[run.id, run.attempt_epoch]
             text = f"Its process cannot be started: {error}."
             run_queue.settle(self.studio, run, Status.FAILED, text, problem=text, fix="Free memory or processes on this machine, and train again.")
+
+    def look_at_downloads(self) -> None:
+        downloads.tick(self.studio)
 
 
 def main(arguments: list[str] | None = None, launcher: Launcher = local.command, grace: float = GRACE_SECONDS) -> int:

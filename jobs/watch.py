@@ -11,10 +11,10 @@ from pathlib import Path
 
 from jobs.gpus import FoundDevice
 from jobs.launchers.launcher import Launcher, python
-from jobs.outcome import Ending, outcome
+from jobs.outcome import KEPT, Ending, outcome, status_of
 from jobs.processes import Identity, boot_id, marked, write_once
 from studio import adapters, run_queue
-from studio.errors import BadInput, StudioError
+from studio.errors import StudioError
 from studio.folders import AttemptFolder, read_json
 from studio.metrics import RunMetrics
 from studio.records import Run, Status, Want
@@ -34,6 +34,7 @@ class Watch:
         self.supervisor: subprocess.Popen | None = None  # only of the runner that started it
         self.asked: str | None = None  # what the supervisor was last asked for
         self.noted: dict = {}  # progress as the row has it
+        self.fault = ""  # what went wrong at the last look, so that it is said once
 
     def start(self, launcher: Launcher, devices: Sequence[FoundDevice], threads: int, grace: float) -> None:
         """Start the supervisor in a session of its own. Raises OSError."""
@@ -100,10 +101,8 @@ class Watch:
     def settle(self, run: Run, ending: Ending) -> None:
         refused, adapter = None, None
         try:
-            if not ending.code and self.attempt.adapter.exists():
+            if status_of(read_json(self.attempt.result, {}), ending) in KEPT:
                 adapter = adapters.take_in(self.studio, run, self.attempt)
-            else:
-                refused = BadInput("It has left no adapter.", "Look at the end of the log.")
         except StudioError as error:
             refused = error
         found = outcome(run, self.attempt, ending, refused, has_checkpoint=any(self.attempt.run.path.glob("attempt-*/checkpoints/step-*")))

@@ -34,7 +34,7 @@ ARROWS = (
     Arrow("T2", (S.QUEUED, S.RETRY_WAIT), S.STARTING, "A runner claims it with its devices; epoch and attempt go up by one."),
     Arrow("T3", (S.STARTING,), S.RUNNING, "The supervisor has written who it is, so the training can be found again."),
     Arrow("T4", (S.STARTING, S.RUNNING), S.PAUSING, "The person pauses it, or stops it to keep what there is; the worker is asked to save and end."),
-    Arrow("T5", (S.PAUSING, S.RUNNING), S.PAUSED, "Nothing of the worker lives and its devices are free; from running only when the disk is full."),
+    Arrow("T5", (S.PAUSING, S.STARTING, S.RUNNING), S.PAUSED, "Nothing of the worker lives and its devices are free; unasked only when the disk is full."),
     Arrow("T6", (S.QUEUED, S.RETRY_WAIT), S.PAUSED, "The person pauses it before it has a device."),
     Arrow("T7", (S.PAUSED,), S.QUEUED, "The person resumes it; it goes on from its last complete checkpoint."),
     Arrow("T8", (S.QUEUED, S.RETRY_WAIT, S.PAUSED), S.CANCELLED, "The person cancels it while nothing of it lives."),
