@@ -23,7 +23,14 @@ from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters, load_ada
 from jobs.workers.decode import Answer, finish
 
 PROMPT_TOKENS = 40
-BUILTIN_SIZE = {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 4096}
+BUILTIN_SIZE = {
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 4096,
+}
 
 
 class Answers:
@@ -33,13 +40,21 @@ class Answers:
         self.tokens = tokens
         torch.manual_seed(0)
         torch.set_grad_enabled(False)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) if folder else LlamaForCausalLM(LlamaConfig(**BUILTIN_SIZE))
+        self.model = (
+            AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            if folder
+            else LlamaForCausalLM(LlamaConfig(**BUILTIN_SIZE))
+        )
         self.model.eval()
         self.prompt = torch.randint(10, self.model.config.vocab_size, (1, PROMPT_TOKENS))
         self.adapters = [self._made_adapter(scratch / name, name) for name in ("first", "second", "third")]
         self.rows = RowAdapters(self.model)
         # PEFT wraps its own copy: its layers would slow the plain model down.
-        other = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) if folder else LlamaForCausalLM(self.model.config)
+        other = (
+            AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            if folder
+            else LlamaForCausalLM(self.model.config)
+        )
         other.load_state_dict(self.model.state_dict())
         self.peft = PeftModel.from_pretrained(other, self.adapters[0].folder, adapter_name="first")
         for adapter in self.adapters[1:]:
@@ -47,7 +62,9 @@ class Answers:
         self.peft.eval()
 
     def _made_adapter(self, folder: Path, name: str) -> LoadedAdapter:
-        adapted = get_peft_model(self.model, LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"))
+        adapted = get_peft_model(
+            self.model, LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear")
+        )
         for parameter, weights in adapted.named_parameters():
             if "lora_B" in parameter:
                 weights.normal_(0, 0.02)
@@ -59,11 +76,16 @@ class Answers:
         return [None, *self.adapters][:count]
 
     def one_batch(self, count: int) -> list[list[int]]:
-        answers = [Answer(self.prompt[0].tolist(), frozenset(), self.tokens, adapter) for adapter in self._columns(count)]
+        answers = [
+            Answer(self.prompt[0].tolist(), frozenset(), self.tokens, adapter) for adapter in self._columns(count)
+        ]
         return [answer.ids for answer in finish(self.model, self.rows, answers)]
 
     def in_turn(self, count: int) -> list[list[int]]:
-        return [finish(self.model, self.rows, [Answer(self.prompt[0].tolist(), frozenset(), self.tokens, adapter)])[0].ids for adapter in self._columns(count)]
+        return [
+            finish(self.model, self.rows, [Answer(self.prompt[0].tolist(), frozenset(), self.tokens, adapter)])[0].ids
+            for adapter in self._columns(count)
+        ]
 
     def peft_batch(self, count: int) -> list[list[int]]:
         names = [adapter.id if adapter else "__base__" for adapter in self._columns(count)]
@@ -80,8 +102,16 @@ class Answers:
         return written
 
     def _generated(self, model, prompts: torch.Tensor, **more) -> list[list[int]]:
-        settings = {"max_new_tokens": self.tokens, "min_new_tokens": self.tokens, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-        return model.generate(input_ids=prompts, attention_mask=torch.ones_like(prompts), **settings, **more)[:, prompts.shape[1] :].tolist()
+        settings = {
+            "max_new_tokens": self.tokens,
+            "min_new_tokens": self.tokens,
+            "do_sample": False,
+            "eos_token_id": None,
+            "pad_token_id": 0,
+        }
+        return model.generate(input_ids=prompts, attention_mask=torch.ones_like(prompts), **settings, **more)[
+            :, prompts.shape[1] :
+        ].tolist()
 
 
 def cpu_seconds(work: Callable[[], list]) -> tuple[float, list]:
@@ -92,7 +122,12 @@ def cpu_seconds(work: Callable[[], list]) -> tuple[float, list]:
 
 def measure(answers: Answers, count: int, rounds: int) -> dict[str, float]:
     """Median CPU-seconds of each way to write `count` columns."""
-    ways = {"in turn": answers.in_turn, "one batch": answers.one_batch, "PEFT in turn": answers.peft_in_turn, "PEFT mixed batch": answers.peft_batch}
+    ways = {
+        "in turn": answers.in_turn,
+        "one batch": answers.one_batch,
+        "PEFT in turn": answers.peft_in_turn,
+        "PEFT mixed batch": answers.peft_batch,
+    }
     times: dict[str, list[float]] = {name: [] for name in ways}
     expected = answers.in_turn(count)
     for turn in range(rounds):
@@ -107,7 +142,9 @@ def measure(answers: Answers, count: int, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, help="A base model's folder; without it a random one of the built-in model's size.")
+    parser.add_argument(
+        "--model", type=Path, help="A base model's folder; without it a random one of the built-in model's size."
+    )
     parser.add_argument("--tokens", type=int, default=64, help="Length of each answer.")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
@@ -115,7 +152,9 @@ def main() -> None:
         answers = Answers(options.model, options.tokens, Path(scratch))
         for count in (2, 4):
             found = measure(answers, count, options.rounds)
-            print(f"{count} columns of {options.tokens} tokens, CPU-seconds (median of {options.rounds}), and as a share of our own answers in turn:")
+            print(
+                f"{count} columns of {options.tokens} tokens, CPU-seconds (median of {options.rounds}), and as a share of our own answers in turn:"
+            )
             for name, seconds in found.items():
                 print(f"  {name:17} {seconds:7.3f}  {seconds / found['in turn']:5.2f}")
 

@@ -51,6 +51,7 @@ async def answer(studio: Studio, base: BaseModel, question: dict) -> AsyncIterat
                 yield event
         if heard or last_try:
             raise await asyncio.to_thread(_ended_early, studio, pid)
+        await asyncio.to_thread(_put_away, studio, pid)
 
 
 async def _ask(studio: Studio, question: dict) -> AsyncIterator[dict]:
@@ -85,7 +86,16 @@ def ready_worker(studio: Studio, base: BaseModel) -> int:
                 _end(studio, pid, DRAIN_SECONDS)
             return _start(studio, base)
     except Timeout:
-        raise Unavailable("Somebody else's question is still starting the chat worker.", "Ask again in a minute.") from None
+        raise Unavailable(
+            "Somebody else's question is still starting the chat worker.", "Ask again in a minute."
+        ) from None
+
+
+def _put_away(studio: Studio, pid: int) -> None:
+    """End this worker, if it still lives: it is on its way out or does not listen."""
+    with FileLock(studio.data.chat.lock):
+        if _running(studio) == pid:
+            _end(studio, pid, DRAIN_SECONDS)
 
 
 def stop_worker(studio: Studio, patience: float = 0) -> None:
@@ -121,7 +131,10 @@ def socket_path(studio: Studio) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
-        raise Unavailable(f"The folder {folder} for the chat worker's socket belongs to somebody else.", "Remove it, or use a data folder with a shorter path.")
+        raise Unavailable(
+            f"The folder {folder} for the chat worker's socket belongs to somebody else.",
+            "Remove it, or use a data folder with a shorter path.",
+        )
     return folder / "socket"
 
 
@@ -231,7 +244,10 @@ def _error(said: dict) -> StudioError:
 
 def _ended_early(studio: Studio, pid: int, what: str = "ended in the middle of the answer") -> Unavailable:
     how = _how_it_ended(pid)
-    return Unavailable(f"The chat worker {what}{how}.{_last_words(studio.data.chat)}", "Send the message again: a new one is started. If that does not help, its whole log is chat/log.txt in the data folder.")
+    return Unavailable(
+        f"The chat worker {what}{how}.{_last_words(studio.data.chat)}",
+        "Send the message again: a new one is started. If that does not help, its whole log is chat/log.txt in the data folder.",
+    )
 
 
 def _how_it_ended(pid: int) -> str:

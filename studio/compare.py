@@ -51,14 +51,18 @@ def asks_something(messages: list[ChatMessage]) -> list[ChatMessage]:
     return messages
 
 
-Conversation = Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES), AfterValidator(asks_something)]
+Conversation = Annotated[
+    list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES), AfterValidator(asks_something)
+]
 
 
 class Column(RequestPart):
     """One answer: of the base itself, or of an adapter on it."""
 
     adapter: Id | None = Field(None, description="Id of an adapter; null is the base model itself.")
-    messages: Conversation | None = Field(None, description="This column's own conversation, when its earlier answers differ.")
+    messages: Conversation | None = Field(
+        None, description="This column's own conversation, when its earlier answers differ."
+    )
 
 
 class CompareRequest(RequestPart):
@@ -66,10 +70,22 @@ class CompareRequest(RequestPart):
     messages: Conversation = Field(description="The conversation so far; its last message is the question.")
     columns: list[Column] = Field(default_factory=lambda: [Column()], min_length=1, max_length=MOST_COLUMNS)
     system: str | None = Field(None, max_length=MOST_CHARACTERS, description="Instructions for all columns.")
-    max_new_tokens: int = Field(200, ge=1, le=8192, title="Longest answer", description="Tokens after which an answer is cut.")
-    temperature: float = Field(0.0, ge=0, le=2, title="Temperature", description="0 gives the likeliest answer; more is more surprising.")
-    top_p: float = Field(1.0, gt=0, le=1, title="Top-p", description="Only the likeliest tokens that together reach this probability are drawn from.")
-    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="The same seed draws the same answer, alone or beside others.")
+    max_new_tokens: int = Field(
+        200, ge=1, le=8192, title="Longest answer", description="Tokens after which an answer is cut."
+    )
+    temperature: float = Field(
+        0.0, ge=0, le=2, title="Temperature", description="0 gives the likeliest answer; more is more surprising."
+    )
+    top_p: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        title="Top-p",
+        description="Only the likeliest tokens that together reach this probability are drawn from.",
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, title="Seed", description="The same seed draws the same answer, alone or beside others."
+    )
 
     @field_validator("temperature", "top_p", mode="before")
     @classmethod
@@ -130,7 +146,10 @@ def _chosen(studio: Studio, request: CompareRequest, owner: str) -> tuple[BaseMo
     """The base and each column's adapter. Raises NotFound, Conflict or Invalid when one cannot answer."""
     base = base_models.ready_model(studio, request.base_model)
     base_models.require_template(base)
-    return base, [column.adapter and _adapter(studio, base, column.adapter, owner, index) for index, column in enumerate(request.columns)]
+    return base, [
+        column.adapter and _adapter(studio, base, column.adapter, owner, index)
+        for index, column in enumerate(request.columns)
+    ]
 
 
 def _adapter(studio: Studio, base: BaseModelRecord, id: str, owner: str, index: int) -> Adapter:
@@ -140,7 +159,11 @@ def _adapter(studio: Studio, base: BaseModelRecord, id: str, owner: str, index: 
     trained_on = base_models.find(studio, adapter.base_model)
     if adapter.base_model != base.id and (trained_on is None or trained_on.fingerprint != base.fingerprint):
         on = f"'{clip(trained_on.name)}'" if trained_on else "a model that is gone"
-        raise Invalid(f"'{clip(adapter.name)}' was trained on {on} and cannot be put on '{clip(base.name)}'.", "Choose adapters of the same base model.", f"columns.{index}.adapter")
+        raise Invalid(
+            f"'{clip(adapter.name)}' was trained on {on} and cannot be put on '{clip(base.name)}'.",
+            "Choose adapters of the same base model.",
+            f"columns.{index}.adapter",
+        )
     return adapter
 
 
@@ -155,17 +178,26 @@ def _keep(kept: list[dict], event: dict) -> None:
 
 def _store(studio: Studio, request: CompareRequest, owner: str, kept: list[dict]) -> None:
     with studio.database.write() as session:
-        session.add(Comparison(owner=owner, base_model=request.base_model, request=request.model_dump(mode="json"), answers={"columns": kept}))
+        session.add(
+            Comparison(
+                owner=owner,
+                base_model=request.base_model,
+                request=request.model_dump(mode="json"),
+                answers={"columns": kept},
+            )
+        )
 
 
 def word_differences(base: str, other: str) -> list[tuple[Literal["same", "added", "removed"], str]]:
-    """What `other` says differently from `base`: runs of words, with the spaces and marks that stand between them.
+    """What `other` says differently from `base`: runs of words and marks, with the spaces before them.
 
     The "same" and "removed" texts join to `base`, the "same" and "added" ones to `other`.
     """
     ours, theirs = _words(base), _words(other)
     found: list[tuple[str, str]] = []
-    for kind, start, end, other_start, other_end in difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+    for kind, start, end, other_start, other_end in difflib.SequenceMatcher(
+        None, ours, theirs, autojunk=False
+    ).get_opcodes():
         removed, added = "".join(ours[start:end]), "".join(theirs[other_start:other_end])
         if kind == "equal":
             found.append(("same", removed))
@@ -175,6 +207,6 @@ def word_differences(base: str, other: str) -> list[tuple[Literal["same", "added
 
 
 def _words(text: str) -> list[str]:
-    """Words, spaces and marks in order; what is beyond the limit is one piece."""
-    words = re.findall(r"\w+|\s+|[^\w\s]", text)
+    """Words and marks in order, each with the space before it; what is beyond the limit is one piece."""
+    words = re.findall(r"\s*(?:\w+|[^\w\s])|\s+", text)
     return words[:MOST_WORDS] + (["".join(words[MOST_WORDS:])] if len(words) > MOST_WORDS else [])

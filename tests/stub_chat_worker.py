@@ -40,7 +40,15 @@ class StubWorker(ChatWorker):
         for column, pieces in enumerate(texts):
             adapter = (question.columns[column]["adapter"] or {}).get("id")
             numbers = {"tokens": len(pieces), "seconds": 0.5, "first_token_seconds": 0.1, "tokens_per_second": 4.0}
-            question.tell({"column": column, "done": True, **numbers, "stopped_by": "end", "proof": {"adapter": adapter, "self_check": "equal"}})
+            question.tell(
+                {
+                    "column": column,
+                    "done": True,
+                    **numbers,
+                    "stopped_by": "end",
+                    "proof": {"adapter": adapter, "self_check": "equal"},
+                }
+            )
         question.end()
 
     def words(self, question: Question, column: dict) -> list[str]:

@@ -28,7 +28,12 @@ def studio(tmp_path_factory):
         add_base(opened, "untold", has_chat_template=False)
         with opened.database.write() as session:
             session.add(Person(id="ann", name="Ann"))
-        for id, base, owner in (("pirate", "small", "local"), ("judge", "small", "local"), ("foreign", "other", "local"), ("hers", "small", "ann")):
+        for id, base, owner in (
+            ("pirate", "small", "local"),
+            ("judge", "small", "local"),
+            ("foreign", "other", "local"),
+            ("hers", "small", "ann"),
+        ):
             add_adapter(opened, id, base, owner)
         yield opened
         chat.stop_worker(opened)
@@ -45,12 +50,23 @@ def add_base(studio, id, has_chat_template=True):
     )  # fmt: skip
     write_json(folder.facts, facts.model_dump())
     with studio.database.write() as session:
-        session.add(BaseModel(id=id, name=f"The {id} one", source="local", location=id, fingerprint=facts.fingerprint, facts=facts.model_dump()))
+        session.add(
+            BaseModel(
+                id=id,
+                name=f"The {id} one",
+                source="local",
+                location=id,
+                fingerprint=facts.fingerprint,
+                facts=facts.model_dump(),
+            )
+        )
 
 
 def add_adapter(studio, id, base, owner):
     with studio.database.write() as session:
-        session.add(Adapter(id=id, owner=owner, name=id.title(), base_model=base, method="lora", size_bytes=1, sha256="0" * 64))
+        session.add(
+            Adapter(id=id, owner=owner, name=id.title(), base_model=base, method="lora", size_bytes=1, sha256="0" * 64)
+        )
 
 
 def request(*adapters, messages=HELLO, **more):
@@ -66,7 +82,9 @@ def events_of(studio, asked, owner="local"):
 
 
 def texts(events, columns):
-    return ["".join(event.get("text", "") for event in events if event.get("column") == column) for column in range(columns)]
+    return [
+        "".join(event.get("text", "") for event in events if event.get("column") == column) for column in range(columns)
+    ]
 
 
 def kept(studio) -> list[Comparison]:
@@ -90,7 +108,12 @@ def test_every_column_answers_with_its_proof_and_the_answers_are_kept(studio):
 def test_a_column_goes_on_with_its_own_conversation_and_the_common_instructions(studio):
     own = [*HELLO, {"role": "assistant", "content": "Arr"}, {"role": "user", "content": "more"}]
     asked = read_request(
-        {"base_model": "small", "messages": HELLO, "system": "Be short.", "columns": [{}, {"adapter": "pirate", "messages": own}]}
+        {
+            "base_model": "small",
+            "messages": HELLO,
+            "system": "Be short.",
+            "columns": [{}, {"adapter": "pirate", "messages": own}],
+        }
     )
     assert texts(events_of(studio, asked), 2) == [
         "base heard at 0.0 <system: Be short. / user: hello>",
@@ -187,9 +210,9 @@ def test_what_the_worker_refuses_is_not_kept(studio):
 
 def test_word_differences_show_what_was_added_and_removed():
     assert word_differences("I am a model.", "I am a pirate, arr.") == [
-        ("same", "I am a "),
-        ("removed", "model"),
-        ("added", "pirate, arr"),
+        ("same", "I am a"),
+        ("removed", " model"),
+        ("added", " pirate, arr"),
         ("same", "."),
     ]
     assert word_differences("", "new") == [("added", "new")]
@@ -197,7 +220,9 @@ def test_word_differences_show_what_was_added_and_removed():
     assert word_differences("", "") == []
 
 
-@pytest.mark.parametrize(("base", "other"), [("a  b\nc", "a b\tc d"), ("你好 世界", "你好 🌍"), ("x " * 9000, "x " * 9000 + "y")])
+@pytest.mark.parametrize(
+    ("base", "other"), [("a  b\nc", "a b\tc d"), ("你好 世界", "你好 🌍"), ("x " * 9000, "x " * 9000 + "y")]
+)
 def test_word_differences_lose_nothing(base, other):
     found = word_differences(base, other)
     assert "".join(text for kind, text in found if kind != "added") == base

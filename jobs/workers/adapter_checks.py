@@ -59,7 +59,9 @@ def _check_values(config: LoraConfig, name: str) -> None:
     if not all(type(alpha) in (int, float) and math.isfinite(alpha) for alpha in alphas):
         raise refused(name, "its alpha is not a finite number")
     targets = config.target_modules  # a set when it was a list; a string is a regular expression, which can hang
-    if not isinstance(targets, set) or not all(isinstance(target, str) and NAME.fullmatch(target) for target in targets):
+    if not isinstance(targets, set) or not all(
+        isinstance(target, str) and NAME.fullmatch(target) for target in targets
+    ):
         raise refused(name, "its target modules are not a list of names")
     if not all(PATTERN_KEY.fullmatch(key) for key in [*(config.rank_pattern or {}), *(config.alpha_pattern or {})]):
         raise refused(name, "its rank or alpha pattern is not a plain name")
@@ -100,9 +102,15 @@ def expected_modules(model, config: LoraConfig, name: str) -> dict[str, tuple[in
         alpha = config.alpha_pattern.get(get_pattern_key(config.alpha_pattern, module_name), config.lora_alpha)
         expected[module_name] = rank, alpha / (math.sqrt(rank) if config.use_rslora else rank)
     if not expected:
-        raise refused(name, f"none of its target modules ({clip(', '.join(sorted(config.target_modules)))}) is in this base model")
+        raise refused(
+            name, f"none of its target modules ({clip(', '.join(sorted(config.target_modules)))}) is in this base model"
+        )
     return expected
 
 
 def refused(name: str, why: str) -> BadInput:
-    return BadInput(f"The adapter '{clip(name)}' cannot be used: {why}.", "Choose the base model that it was trained on, or train it again.", "columns")
+    return BadInput(
+        f"The adapter '{clip(name)}' cannot be used: {why}.",
+        "Choose the base model that it was trained on, or train it again.",
+        "columns",
+    )

@@ -60,7 +60,13 @@ class LoadedAdapter:
     alone: bool = False  # its rows would not be right in a shared batch; PEFT puts it on the whole model instead
 
     def proof(self) -> dict:
-        return {"adapter": self.id, "name": self.name, "sha256": self.sha256, "layers_changed": self.layers_changed, "self_check": self.self_check}
+        return {
+            "adapter": self.id,
+            "name": self.name,
+            "sha256": self.sha256,
+            "layers_changed": self.layers_changed,
+            "self_check": self.self_check,
+        }
 
 
 class RowAdapters:
@@ -88,7 +94,9 @@ class RowAdapters:
             for name, update in adapter.updates.items() if adapter else ():
                 spans.setdefault(name, []).append((start, stop, update))
             start = stop
-        self._hooks = [self.model.get_submodule(name).register_forward_hook(_adding(parts, start)) for name, parts in spans.items()]
+        self._hooks = [
+            self.model.get_submodule(name).register_forward_hook(_adding(parts, start)) for name, parts in spans.items()
+        ]
         self._rows = list(rows)
 
 
@@ -204,4 +212,3 @@ def _taken(left: dict[str, torch.Tensor], key: str, shape: tuple[int, ...], name
     if tuple(tensor.shape) != shape:
         raise refused(name, f"'{clip(key, 120)}' has the shape {tuple(tensor.shape)} and the base model needs {shape}")
     return tensor
-

@@ -9,11 +9,12 @@ import torch
 
 from jobs.workers.adapters_in_memory import AdaptersInMemory, LoadedAdapter, RowAdapters
 from jobs.workers.decode import Answer, Batch, OneByOne, Sampling, written_alone
+from jobs.workers.ending import is_out_of_memory
 from jobs.workers.load import load_base_model
 from jobs.workers.questions import Inbox, Question
-from jobs.workers.self_check import EQUAL, check_adapter, check_base
+from jobs.workers.self_check import GOOD, check_adapter, check_base
 from jobs.workers.text_stream import TextStream
-from studio.errors import BadInput, StudioError
+from studio.errors import BadInput, StudioError, Unavailable
 from studio.folders import BaseModelFolder, DataFolder
 from studio.model_facts import ModelFacts
 from studio.tokens import ChatTokenizer
@@ -48,29 +49,63 @@ class Answering:
 
     def load(self) -> None:
         """Raises StudioError when the base model cannot be loaded."""
-        torch.set_grad_enabled(False)
         facts = ModelFacts.model_validate_json(self.folder.facts.read_bytes())
         self.context = facts.context_length
         device, precision = where_to_compute(self.device)
-        self.model = load_base_model(self.folder.model, precision, device)
+        try:
+            self.model = load_base_model(self.folder.model, precision, device)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise Unavailable(
+                f"The base model does not fit into the free memory of the {device}.",
+                "Wait until a training on it has ended, or choose a smaller base model.",
+            ) from None
         self.tokenizer = ChatTokenizer.load(self.folder.model)
         self.stop_ids = frozenset(self.tokenizer.stop_ids)
         self.adapters = AdaptersInMemory(self.model, facts.fingerprint)
         self.rows = RowAdapters(self.model)
         self.base_check = check_base(self.model, self.rows, self.tokenizer)
-        together = self.base_check == EQUAL  # an architecture that pads differently still answers right, alone
-        self.batch = Batch(self.model, self.rows) if together else OneByOne(self.model, self.rows)
+        self.batch = self._empty_batch()
+
+    def _empty_batch(self) -> Batch | OneByOne:
+        """An architecture whose rows differ in a shared batch still answers right, each alone."""
+        return (Batch if self.base_check in GOOD else OneByOne)(self.model, self.rows)
 
     def run(self) -> None:
         """Answer for ever."""
         while True:
-            self._take_in()
-            for question in self._admitted():
-                self._begin(question)
-            self._drop_cancelled()
-            self._tell(self.batch.step())
-            if self._in_turn and not self.batch.answers:
-                self._write_alone(self._in_turn.popleft())
+            try:
+                self.turn()
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._out_of_memory()
+
+    def turn(self) -> None:
+        """Begin what can begin, and write one more token of everything; waits while there is nothing to do."""
+        self._take_in()
+        for question in self._admitted():
+            self._begin(question)
+        self._drop_cancelled()
+        self._tell(self.batch.step())
+        if self._in_turn and not self.batch.answers:
+            self._write_alone(self._in_turn.popleft())
+
+    def _out_of_memory(self) -> None:
+        """Give everything back, and say so to all who were being answered."""
+        asked = {column.question for column in self._columns.values()}
+        self._columns, self._in_turn = {}, deque()
+        self.rows.put_on([])
+        self.batch = self._empty_batch()
+        torch.cuda.empty_cache()
+        for question in asked:
+            question.fail(
+                Unavailable(
+                    f"The {self.model.device.type} has not enough memory for these answers.",
+                    "Ask for fewer columns or shorter answers, or wait until a training on it has ended.",
+                )
+            )
 
     def _take_in(self) -> None:
         """Move new questions into the queue; wait for one when there is nothing to do."""
@@ -129,14 +164,22 @@ class Answering:
             self._end(column)
 
     def _column(self, question: Question, index: int, asked: dict) -> Column:
-        adapter, proof = None, {"adapter": None, "name": None, "sha256": None, "layers_changed": 0, "self_check": self.base_check}
+        adapter, proof = (
+            None,
+            {"adapter": None, "name": None, "sha256": None, "layers_changed": 0, "self_check": self.base_check},
+        )
         if asked["adapter"]:
             adapter = self._adapter(question, asked["adapter"])
             proof = adapter.proof()
         prompt, left_out = self._prompt(asked["messages"], question.max_new_tokens)
         if left_out:
             gone = "its first message was" if left_out == 1 else f"its first {left_out} messages were"
-            question.tell({"column": index, "notice": f"The conversation is longer than the model's context of {self.context} tokens: {gone} left out."})
+            question.tell(
+                {
+                    "column": index,
+                    "notice": f"The conversation is longer than the model's context of {self.context} tokens: {gone} left out.",
+                }
+            )
         most = min(question.max_new_tokens, self.context - len(prompt))
         sampling = Sampling(question.temperature, question.top_p, question.seed)
         answer = Answer(prompt, self.stop_ids, most, adapter, sampling)
@@ -150,7 +193,7 @@ class Answering:
         adapter = self.adapters.get(asked["id"], folder.path, asked["name"], in_use=wanted | answering)
         if adapter.self_check is None:
             adapter.self_check = check_adapter(self.model, self.rows, self.tokenizer, adapter)
-            adapter.alone = adapter.self_check != EQUAL
+            adapter.alone = adapter.self_check not in GOOD
         return adapter
 
     def _prompt(self, messages: list[dict], wanted: int) -> tuple[list[int], int]:
@@ -160,7 +203,11 @@ class Answering:
             ids = self.tokenizer.prompt(shorter)
             if len(ids) <= room:
                 return ids, left_out
-        raise BadInput(f"The last message makes {len(ids)} tokens, and this model reads {self.context} at most, its answer included.", "Shorten the message.", "messages")
+        raise BadInput(
+            f"The last message makes {len(ids)} tokens, and this model reads {self.context} at most, its answer included.",
+            "Shorten the message.",
+            "messages",
+        )
 
     def _tell(self, written: list[tuple[Answer, int]]) -> None:
         for answer, token in written:
@@ -194,7 +241,12 @@ def shortened(messages: list[dict]) -> Iterator[tuple[int, list[dict]]]:
 def measured(answer: Answer) -> dict:
     """Tokens and speed of an answer; an end-of-turn token is no part of it."""
     if answer.first_at is None:
-        return {"tokens": 0, "seconds": round(time.monotonic() - answer.asked_at, 4), "first_token_seconds": None, "tokens_per_second": None}
+        return {
+            "tokens": 0,
+            "seconds": round(time.monotonic() - answer.asked_at, 4),
+            "first_token_seconds": None,
+            "tokens_per_second": None,
+        }
     seconds, first = answer.last_at - answer.asked_at, answer.first_at - answer.asked_at
     steps = len(answer.ids) - 1
     return {
@@ -210,5 +262,9 @@ def where_to_compute(wanted: str) -> tuple[str, str]:
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return "cpu", "fp32"
     if not torch.cuda.is_available():
-        raise BadInput("The studio is told to use a GPU, and there is none that can be used.", "Start it with --device auto.", "device")
+        raise BadInput(
+            "The studio is told to use a GPU, and there is none that can be used.",
+            "Start it with --device auto.",
+            "device",
+        )
     return "cuda", "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

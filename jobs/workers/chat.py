@@ -108,7 +108,12 @@ class ChatWorker:
             writer.close()
 
     def _state(self) -> dict:
-        return {"loaded": self.loaded.is_set(), "busy": self.inbox.busy, "base_model": self.folder.path.name, "pid": os.getpid()}
+        return {
+            "loaded": self.loaded.is_set(),
+            "busy": self.inbox.busy,
+            "base_model": self.folder.path.name,
+            "pid": os.getpid(),
+        }
 
     async def _answer(self, request: dict, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Send every event of one question, until its end or until nobody listens."""
@@ -139,7 +144,9 @@ async def send(writer: asyncio.StreamWriter, event: dict) -> None:
 
 
 def main(kind: type[ChatWorker] = ChatWorker) -> None:
-    parser = argparse.ArgumentParser(description="Answer questions with one base model and its adapters, over a local socket.")
+    parser = argparse.ArgumentParser(
+        description="Answer questions with one base model and its adapters, over a local socket."
+    )
     parser.add_argument("folder", type=Path, help="The base model's folder.")
     parser.add_argument("--socket", type=Path, required=True, help="Where to listen.")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="Where to compute.")

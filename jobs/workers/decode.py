@@ -13,6 +13,8 @@ from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters
 from jobs.workers.growing_cache import put_together
 from jobs.workers.with_peft import with_peft
 
+COLDEST = 1e-3  # temperatures below are 0: logits divided by them are no numbers any more
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -61,7 +63,7 @@ class Answer:
 
 def choose(logits: torch.Tensor, sampling: Sampling, dice: torch.Generator) -> int:
     """The next token. Drawn on the CPU in float64, so that a seed means the same on every device."""
-    if sampling.temperature == 0:
+    if sampling.temperature < COLDEST:
         return int(logits.argmax())
     chances = (logits.detach().double().cpu() / sampling.temperature).softmax(-1)
     if sampling.top_p < 1:
@@ -85,7 +87,9 @@ class Batch:
         self.answers: list[Answer] = []
         self._adapters = adapters
         self._cache = None
-        self._mask = torch.zeros((0, 0), dtype=torch.long, device=model.device)  # [rows, cached tokens]: 0 where padding is
+        self._mask = torch.zeros(
+            (0, 0), dtype=torch.long, device=model.device
+        )  # [rows, cached tokens]: 0 where padding is
         self._takes = frozenset(inspect.signature(model.forward).parameters)
 
     @torch.inference_mode()
@@ -123,13 +127,21 @@ class Batch:
     def _forward(self, rows: list[Answer], ids: torch.Tensor, mask: torch.Tensor, cache) -> torch.Tensor:
         """Logits [rows, vocabulary] after the last of `ids` [rows, new tokens]."""
         self._adapters.put_on([None if row.adapter and row.adapter.alone else row.adapter for row in rows])
-        told = {"input_ids": ids, "attention_mask": mask, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+        told = {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "past_key_values": cache,
+            "use_cache": True,
+            "logits_to_keep": 1,
+        }
         told["position_ids"] = (mask.cumsum(-1) - 1)[:, -ids.shape[1] :]
         return self.model(**{name: value for name, value in told.items() if name in self._takes}).logits[:, -1]
 
     def _regroup(self, groups: list) -> None:
         """One batch of all answers that still grow, those with the same adapter side by side."""
-        kept = [(row, cache, mask, i) for rows, cache, mask in groups for i, row in enumerate(rows) if not row.stopped_by]
+        kept = [
+            (row, cache, mask, i) for rows, cache, mask in groups for i, row in enumerate(rows) if not row.stopped_by
+        ]
         if not kept:
             self.answers, self._cache = [], None
             self._adapters.put_on([])  # with nobody answering, the model is the plain one

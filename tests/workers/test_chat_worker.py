@@ -20,7 +20,11 @@ from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base
 pytestmark = pytest.mark.training
 
 HELLO = [{"role": "user", "content": "Tell me about your day!"}]
-LONGER = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Count the ships, please."}]
+LONGER = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello."},
+    {"role": "user", "content": "Count the ships, please."},
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +46,18 @@ def adapter(studio, base):
 
 
 def question(*columns, most=40, temperature=0.0, top_p=1.0, seed=0):
-    asked = [{"messages": messages, "adapter": adapter and {"id": adapter.id, "name": adapter.name}} for messages, adapter in columns]
-    return {"do": "answer", "columns": asked, "max_new_tokens": most, "temperature": temperature, "top_p": top_p, "seed": seed}
+    asked = [
+        {"messages": messages, "adapter": adapter and {"id": adapter.id, "name": adapter.name}}
+        for messages, adapter in columns
+    ]
+    return {
+        "do": "answer",
+        "columns": asked,
+        "max_new_tokens": most,
+        "temperature": temperature,
+        "top_p": top_p,
+        "seed": seed,
+    }
 
 
 async def collect(studio, base, asked):
@@ -55,7 +69,9 @@ def ask(studio, base, asked) -> tuple[list[str], list[dict], list[dict]]:
     events = asyncio.run(collect(studio, base, asked))
     columns = range(len(asked["columns"]))
     texts = ["".join(event.get("text", "") for event in events if event.get("column") == column) for column in columns]
-    ends = [next(event for event in events if event.get("column") == column and event.get("done")) for column in columns]
+    ends = [
+        next(event for event in events if event.get("column") == column and event.get("done")) for column in columns
+    ]
     return texts, ends, events
 
 
@@ -69,7 +85,12 @@ def plain_answer(studio, base, messages, most, adapter=None) -> str:
 
     prompt = torch.tensor([tokenizer.prompt(messages)])
     written = model.generate(
-        input_ids=prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=most, do_sample=False, eos_token_id=tokenizer.stop_ids, pad_token_id=0
+        input_ids=prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=most,
+        do_sample=False,
+        eos_token_id=tokenizer.stop_ids,
+        pad_token_id=0,
     )
     return tokenizer.decode(written[0, prompt.shape[1] :].tolist()).rstrip("�")
 
@@ -80,8 +101,20 @@ def test_base_and_adapter_answer_side_by_side_as_the_plain_model_and_peft_do(stu
     assert texts[1] == plain_answer(studio, base, HELLO, 40, adapter)
     assert texts[2] == plain_answer(studio, base, LONGER, 40)
     assert len(set(texts)) == 3
-    assert ends[0]["proof"] == {"adapter": None, "name": None, "sha256": None, "layers_changed": 0, "self_check": "equal"}
-    assert ends[1]["proof"] == {"adapter": adapter.id, "name": adapter.name, "sha256": adapter.sha256, "layers_changed": 14, "self_check": "equal"}
+    assert ends[0]["proof"] == {
+        "adapter": None,
+        "name": None,
+        "sha256": None,
+        "layers_changed": 0,
+        "self_check": "equal",
+    }
+    assert ends[1]["proof"] == {
+        "adapter": adapter.id,
+        "name": adapter.name,
+        "sha256": adapter.sha256,
+        "layers_changed": 14,
+        "self_check": "equal",
+    }
     assert ends[1]["tokens"] == 40
     order = [event["column"] for event in events if "text" in event]
     assert order != sorted(order), "the columns stream side by side"
@@ -89,7 +122,12 @@ def test_base_and_adapter_answer_side_by_side_as_the_plain_model_and_peft_do(stu
 
 def test_questions_at_once_are_each_answered_as_alone(studio, base, adapter):
     async def at_once():
-        return await asyncio.gather(*[collect(studio, base, question((messages, None), (HELLO, adapter))) for messages in (HELLO, LONGER, HELLO)])
+        return await asyncio.gather(
+            *[
+                collect(studio, base, question((messages, None), (HELLO, adapter)))
+                for messages in (HELLO, LONGER, HELLO)
+            ]
+        )
 
     for events, messages in zip(asyncio.run(at_once()), (HELLO, LONGER, HELLO), strict=True):
         text = "".join(event.get("text", "") for event in events if event.get("column") == 0)
@@ -121,7 +159,9 @@ def test_a_closed_stream_frees_its_rows_while_others_go_on(studio, base):
 
 
 def test_a_long_conversation_loses_its_oldest_turns_with_a_notice(studio, base):
-    turns = [{"role": role, "content": f"{role} says {number} " * 6} for number in range(8) for role in ("user", "assistant")]
+    turns = [
+        {"role": role, "content": f"{role} says {number} " * 6} for number in range(8) for role in ("user", "assistant")
+    ]
     messages = [{"role": "system", "content": "Be brief."}, *turns, {"role": "user", "content": "Now?"}]
     texts, _, events = ask(studio, base, question((messages, None), most=10))
     notice = next(event["notice"] for event in events if "notice" in event)
@@ -134,7 +174,9 @@ def test_a_long_conversation_loses_its_oldest_turns_with_a_notice(studio, base):
 def test_an_answer_ends_where_the_context_is_full(studio, base):
     _, ends, events = ask(studio, base, question((HELLO, None), most=5000))
     assert ends[0]["stopped_by"] in ("length", "end")
-    assert ends[0]["stopped_by"] == "end" or any("context of 256 tokens is full" in event.get("notice", "") for event in events)
+    assert ends[0]["stopped_by"] == "end" or any(
+        "context of 256 tokens is full" in event.get("notice", "") for event in events
+    )
     assert ends[0]["tokens"] < 256
 
 

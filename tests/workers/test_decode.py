@@ -30,7 +30,12 @@ ARCHITECTURES = {
 def greedy(model, prompt, tokens=24, stop=()):
     ids = torch.tensor([prompt])
     written = model.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False, eos_token_id=list(stop) or None, pad_token_id=0
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=tokens,
+        do_sample=False,
+        eos_token_id=list(stop) or None,
+        pad_token_id=0,
     )
     return written[0, len(prompt) :].tolist()
 
@@ -41,7 +46,13 @@ def greedy_by_peft(model, adapter, prompt, tokens=24):
 
 
 def answer(prompt, adapter=None, tokens=24, stop=(), **sampling):
-    return Answer(prompt=list(prompt), stop_ids=frozenset(stop), most_tokens=tokens, adapter=adapter, sampling=Sampling(**sampling))
+    return Answer(
+        prompt=list(prompt),
+        stop_ids=frozenset(stop),
+        most_tokens=tokens,
+        adapter=adapter,
+        sampling=Sampling(**sampling),
+    )
 
 
 def ids_of(model, *answers):
@@ -87,7 +98,9 @@ def test_settings_of_lora_mean_what_they_mean_to_peft(architecture, settings, tm
     found = ids_of(model, answer(LONG), answer(LONG, adapter))
     assert found == [greedy(model, LONG), greedy_by_peft(model, adapter, LONG)]
     assert found[0] != found[1]
-    assert all(torch.equal(before[name], weights) for name, weights in model.named_parameters()), "the base is as it was"
+    assert all(torch.equal(before[name], weights) for name, weights in model.named_parameters()), (
+        "the base is as it was"
+    )
 
 
 def test_two_adapters_and_the_base_share_a_batch_with_a_question_that_joins_later(model, adapter, tmp_path):
@@ -101,7 +114,11 @@ def test_two_adapters_and_the_base_share_a_batch_with_a_question_that_joins_late
     batch.join(late)
     while batch.step():
         pass
-    assert [row.ids for row in early] == [greedy_by_peft(model, second, LONG), greedy(model, SHORT), greedy_by_peft(model, adapter, SHORT)]
+    assert [row.ids for row in early] == [
+        greedy_by_peft(model, second, LONG),
+        greedy(model, SHORT),
+        greedy_by_peft(model, adapter, SHORT),
+    ]
     assert [row.ids for row in late] == [greedy_by_peft(model, adapter, LONG), greedy_by_peft(model, second, SHORT, 3)]
 
 
@@ -166,4 +183,7 @@ def test_an_adapter_that_cannot_share_a_batch_answers_through_peft_and_leaves_no
 
 
 def test_a_cache_that_outgrows_its_room_keeps_everything(model):
-    assert ids_of(model, answer(SHORT, tokens=200), answer(LONG, tokens=150)) == [greedy(model, SHORT, 200), greedy(model, LONG, 150)]
+    assert ids_of(model, answer(SHORT, tokens=200), answer(LONG, tokens=150)) == [
+        greedy(model, SHORT, 200),
+        greedy(model, LONG, 150),
+    ]

@@ -15,9 +15,15 @@ TEXTS = ["Hello, how are you?", "naïve café — 你好世界", "😀😀👩�
 
 def byte_fallback_tokenizer() -> Tokenizer:
     """Tokens as in Llama 2: ▁ for a space, and <0x..> for the bytes of everything that has no token."""
-    vocabulary = {"<unk>": 0} | {f"<0x{byte:02X}>": byte + 1 for byte in range(256)} | {"▁": 257, "▁Hello": 258, "▁you": 259, "a": 260, "!": 261}
+    vocabulary = (
+        {"<unk>": 0}
+        | {f"<0x{byte:02X}>": byte + 1 for byte in range(256)}
+        | {"▁": 257, "▁Hello": 258, "▁you": 259, "a": 260, "!": 261}
+    )
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>", byte_fallback=True))
-    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
     return tokenizer
 
 
@@ -41,7 +47,10 @@ def test_the_pieces_of_a_text_join_to_it_and_none_is_broken(text):
 
 @pytest.mark.parametrize("text", ["Hello you😀😀é!", "日本語"])
 def test_bytes_of_a_llama_tokenizer_become_whole_characters(text):
-    ids = [BYTE_FALLBACK.token_to_id("▁Hello"), *(BYTE_FALLBACK.token_to_id(f"<0x{byte:02X}>") for byte in text.encode())]
+    ids = [
+        BYTE_FALLBACK.token_to_id("▁Hello"),
+        *(BYTE_FALLBACK.token_to_id(f"<0x{byte:02X}>") for byte in text.encode()),
+    ]
     pieces = streamed(BYTE_FALLBACK, ids)
     assert "".join(pieces) == "Hello" + text
     assert not any(BROKEN in piece for piece in pieces)
@@ -61,7 +70,10 @@ def test_any_tokens_stream_to_the_text_of_decoding_them_at_once(ids):
 
 @given(text=st.text(max_size=12))
 def test_any_text_in_bytes_of_a_llama_tokenizer_does_too(text):
-    ids = [BYTE_FALLBACK.token_to_id("▁Hello"), *(BYTE_FALLBACK.token_to_id(f"<0x{byte:02X}>") for byte in text.encode())]
+    ids = [
+        BYTE_FALLBACK.token_to_id("▁Hello"),
+        *(BYTE_FALLBACK.token_to_id(f"<0x{byte:02X}>") for byte in text.encode()),
+    ]
     assert "".join(streamed(BYTE_FALLBACK, ids)).rstrip(BROKEN) == "Hello" + text.rstrip(BROKEN)
 
 

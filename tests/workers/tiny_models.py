@@ -17,7 +17,13 @@ TEMPLATE = (
 )
 SPECIAL = ["<|pad|>", "<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
 TEXT = "The lighthouse keeper counts the ships: one, two, three. Café, naïve, 你好, 😀 and a résumé. Tell me about your day! "
-SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 
 
 def tiny_tokenizer(vocabulary: int = 400) -> PreTrainedTokenizerFast:
@@ -26,16 +32,22 @@ def tiny_tokenizer(vocabulary: int = 400) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator([TEXT], trainer)
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<|pad|>", bos_token="<|begin|>", eos_token="<|end|>")
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|pad|>", bos_token="<|begin|>", eos_token="<|end|>"
+    )
     wrapped.chat_template = TEMPLATE
     return wrapped
 
 
 def tiny_model(model_type: str = "llama", seed: int = 0, vocabulary: int = 400, context: int = 256, **changes):
     """A random model of this architecture in fp32, with weights wide enough that answers differ."""
-    config = AutoConfig.for_model(model_type, **{**SIZES, "vocab_size": vocabulary, "max_position_embeddings": context, **changes})
+    config = AutoConfig.for_model(
+        model_type, **{**SIZES, "vocab_size": vocabulary, "max_position_embeddings": context, **changes}
+    )
     config.pad_token_id, config.bos_token_id, config.eos_token_id = 0, 1, 2
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
@@ -60,7 +72,10 @@ def save_adapter(folder: Path, model, seed: int = 1, strength: float = 0.3, **se
 
     torch.manual_seed(seed)
     before = {name: bias.detach().clone() for name, bias in model.named_parameters() if name.endswith("bias")}
-    adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **{"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **settings}))
+    adapted = get_peft_model(
+        model,
+        LoraConfig(task_type="CAUSAL_LM", **{"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **settings}),
+    )
     with torch.no_grad():
         for name, weights in adapted.named_parameters():
             if "lora_B" in name or (weights.requires_grad and name.endswith("bias")):
@@ -80,10 +95,18 @@ def add_tiny_base(studio, id: str = "tinybase", **options) -> BaseModel:
     model.save_pretrained(folder.model)
     tiny_tokenizer().save_pretrained(folder.model)
     weights = (folder.model / "model.safetensors").read_bytes()
-    facts = facts_of(folder.model).model_copy(update={"fingerprint": sha256(weights).hexdigest(), "size_bytes": len(weights)})
+    facts = facts_of(folder.model).model_copy(
+        update={"fingerprint": sha256(weights).hexdigest(), "size_bytes": len(weights)}
+    )
     write_json(folder.facts, facts.model_dump())
     base = BaseModel(
-        id=id, name=f"tiny {id}", source="local", location=id, parameters=facts.parameters, fingerprint=facts.fingerprint, facts=facts.model_dump()
+        id=id,
+        name=f"tiny {id}",
+        source="local",
+        location=id,
+        parameters=facts.parameters,
+        fingerprint=facts.fingerprint,
+        facts=facts.model_dump(),
     )
     with studio.database.write() as session:
         session.add(base)
@@ -97,9 +120,14 @@ def add_tiny_adapter(studio, base: BaseModel, id: str = "tinyadapter", **options
     write_json(folder.passport, {"version": 1, "base_model": {"id": base.id, "fingerprint": base.fingerprint}})
     weights = folder.weights.read_bytes()
     adapter = Adapter(
-        id=id, name=f"adapter {id}", base_model=base.id, method="lora", rank=4, size_bytes=len(weights), sha256=sha256(weights).hexdigest()
+        id=id,
+        name=f"adapter {id}",
+        base_model=base.id,
+        method="lora",
+        rank=4,
+        size_bytes=len(weights),
+        sha256=sha256(weights).hexdigest(),
     )
     with studio.database.write() as session:
         session.add(adapter)
     return adapter
-
