@@ -1,4 +1,4 @@
-"""Pages: what is drawn is escaped, every setting has its input, every page stands on the shell, and our own files are served."""
+"""Pages: what is drawn is escaped, every page stands on the shell, and our own files are served."""
 
 import logging
 import re
@@ -12,14 +12,20 @@ from starlette.testclient import TestClient
 
 from studio import datasets, pages
 from studio.dataset_report import Finding, Report, TokenStats
-from studio.errors import BadInput, Invalid, StudioError
-from studio.methods import METHODS
-from studio.pages import data_detail_view, data_upload, data_view, form, head, home_view, models_view, parts, train_form, words
+from studio.errors import BadInput, StudioError
+from studio.pages import (
+    data_detail_view,
+    data_upload,
+    data_view,
+    head,
+    home_view,
+    models_view,
+    parts,
+    words,
+)
 from studio.pages.errors import plainly
 from studio.pages.events import action
-from studio.pages.recipes import RECIPES
 from studio.pages.web import mount
-from studio.plan import Resources, TrainingPlan, TrainingSettings, read_plan
 from studio.records import ModelState, Status
 from studio.settings import StudioSettings
 from studio.studio import Studio
@@ -31,10 +37,9 @@ HOSTILE = {
     "template": "${alert(1)} {{7*7}}",
     "script": "</script><script>alert(1)</script>",
     "direction": "\u202egnp.exe",
-    "quotes": "O'Neil & \"sons\"",
+    "quotes": 'O\'Neil & "sons"',
 }
 hostile = pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
-PLAN = {"base_model": "m", "dataset": "d"}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +94,16 @@ def everything_drawn(name: str) -> dict[str, str]:
     """Every drawing function with somebody's text wherever it takes one."""
     found = Finding(row=1, line=2, field=name, kind="x", problem=name, fix=name)
     conversation = {"messages": [{"role": "user", "content": name}, {"role": "assistant", "content": name}]}
-    report = Report(file_name=name, container="json", columns=[name], unused_columns=[name], findings=[found], findings_total=1, rows_bad=1, examples=[conversation])
+    report = Report(
+        file_name=name,
+        container="json",
+        columns=[name],
+        unused_columns=[name],
+        findings=[found],
+        findings_total=1,
+        rows_bad=1,
+        examples=[conversation],
+    )
     row = datasets.PreviewRow(1, False, 4, 2, 0, [Piece(name, False, False, 2), Piece(name, True, False, 2)])
     failed = shown_model(state=ModelState.FAILED, name=name, location=name, problem=name, fix=name, source="hub")
     return {
@@ -101,10 +115,20 @@ def everything_drawn(name: str) -> dict[str, str]:
         "action": action(name, "remove", name, confirm=name, label=name),
         "progress": parts.progress(0.5, name),
         "stat": parts.stat(name, name, name),
-        "home": home_view.live_cards([shown_run(name=name)], {}) + home_view.attention([shown_run(name=name, problem=name, fix=name)], 1, False),
+        "home": home_view.live_cards([shown_run(name=name)], {})
+        + home_view.attention([shown_run(name=name, problem=name, fix=name)], 1, False),
         "recent runs": home_view.recent([shown_run(name=name, base_model_name=name, dataset_name=name)]),
-        "model": models_view.cards([shown_model(name=name, licence=name, dtype=name, target_modules=[name], template=name, location=name), failed], {}, {}),
-        "downloading model": models_view.cards([shown_model(name=name, location=name, state=ModelState.DOWNLOADING)], {}, {}),
+        "model": models_view.cards(
+            [
+                shown_model(name=name, licence=name, dtype=name, target_modules=[name], template=name, location=name),
+                failed,
+            ],
+            {},
+            {},
+        ),
+        "downloading model": models_view.cards(
+            [shown_model(name=name, location=name, state=ModelState.DOWNLOADING)], {}, {}
+        ),
         "data sets": data_view.listed([shown_data(name=name, file_name=name, format_title=name)], {}),
         "checks": data_view.recognised(report) + data_view.checks(report) + data_view.busy(name),
         "data set": data_detail_view.about(shown_data(name=name, file_name=name), report, name),
@@ -163,92 +187,12 @@ def test_no_event_of_a_page_is_a_public_api_and_none_covers_the_page(demo):
 
 def test_inputs_can_be_used_before_any_event_names_them(demo):
     kinds = (gr.Textbox, gr.Number, gr.Slider, gr.Dropdown, gr.Radio, gr.Checkbox, gr.CheckboxGroup, gr.File)
-    stuck = [block for block in demo.blocks.values() if isinstance(block, kinds) and block.visible and block.interactive is not True]
+    stuck = [
+        block
+        for block in demo.blocks.values()
+        if isinstance(block, kinds) and block.visible and block.interactive is not True
+    ]
     assert [getattr(block, "label", block) for block in stuck] == []
-
-
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_every_setting_of_a_method_is_on_its_form(method):
-    with gr.Blocks():
-        assert set(form.inputs_for(method.settings)) == set(method.settings.model_fields) - {"name"}
-
-
-@pytest.mark.parametrize("declared", [TrainingSettings, Resources], ids=["training", "resources"])
-def test_every_setting_with_a_choice_is_on_the_form(declared):
-    one_value = {"quantization"}  # this version offers a single one
-    with gr.Blocks():
-        assert set(form.inputs_for(declared)) == set(declared.model_fields) - one_value
-
-
-def test_an_input_says_what_the_setting_says():
-    with gr.Blocks():
-        rank = form.inputs_for(METHODS["lora"].settings)["rank"]
-    declared = METHODS["lora"].settings.model_fields["rank"]
-    assert (rank.label, rank.info, rank.value) == (declared.title, declared.description, declared.default)
-
-
-@pytest.mark.parametrize("declared", [TrainingSettings, Resources, *(method.settings for method in METHODS.values())])
-def test_an_untouched_form_is_the_defaults(declared):
-    targets = ["q_proj", "v_proj"]
-    for setting in form.settings_of(declared).values():
-        there_and_back = form.from_input(setting, form.to_input(setting, setting.default, targets), targets)
-        assert there_and_back == setting.default, setting.name
-
-
-def test_numbers_may_be_written_as_people_write_them():
-    rate = form.settings_of(TrainingSettings)["learning_rate"]
-    assert form.from_input(rate, " 2e-4 ") == 2e-4
-    assert form.from_input(rate, "") == "auto"
-    assert form.from_input(rate, "AUTO") == "auto"
-
-
-def test_what_is_no_number_is_told_by_the_settings_title():
-    with pytest.raises(Invalid, match="Learning rate cannot be 'fast'") as caught:
-        form.from_input(form.settings_of(TrainingSettings)["learning_rate"], "fast", part="training")
-    assert caught.value.field == "training.learning_rate"
-
-
-def test_all_layers_chosen_one_by_one_mean_all_linear_layers():
-    targets = form.settings_of(METHODS["lora"].settings)["targets"]
-    assert form.from_input(targets, ["v_proj", "q_proj"], ["q_proj", "v_proj"]) == "all-linear"
-    assert form.from_input(targets, ["q_proj"], ["q_proj", "v_proj"]) == ["q_proj"]
-    assert form.from_input(targets, [], []) == []
-
-
-@pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.title for recipe in RECIPES])
-def test_a_recipe_is_a_plan_and_is_known_again(recipe):
-    plan = read_plan(PLAN | train_form.recipe_values(recipe, "lora"))
-    assert train_form.recipe_of(plan) == recipe.title
-
-
-def test_a_changed_recipe_is_ones_own():
-    assert train_form.recipe_of(read_plan(PLAN | {"method": {"name": "lora", "rank": 17}})) is None
-
-
-def test_a_form_filled_from_a_plan_gives_the_same_plan():
-    wanted = read_plan(
-        PLAN
-        | {
-            "name": "Mine", "method": {"name": "lora", "rank": 300, "alpha": 0.5, "targets": ["v_proj"], "layers": "0-3,8", "rslora": True}, "tags": ["one", "two"], "notes": "Why",
-            "training": {"epochs": 2.5, "learning_rate": 1e-5, "gradient_checkpointing": True, "sample_prompts": ["Hello?"], "early_stopping": 2}, "resources": {"priority": -3},
-        }
-    )  # fmt: skip
-    targets = ["q_proj", "v_proj"]
-    with gr.Blocks():
-        made = train_form.layout()
-    updates = made.updates(wanted.model_dump(mode="json"), targets)
-    given = (wanted.base_model, wanted.dataset, "lora", wanted.name, *[update["value"] for update in updates])
-    assert read_plan(made.values(given, targets)) == wanted
-    rank = updates[list(made.components).index(("lora", "rank"))]
-    assert rank["maximum"] == 300  # beyond what the slider offers by itself
-
-
-def test_the_form_counts_what_was_changed_in_the_folded_part():
-    with gr.Blocks():
-        made = train_form.layout()
-    plan = TrainingPlan.model_validate(PLAN | {"method": {"name": "lora", "rank": 4, "rslora": True}, "training": {"seed": 5}, "notes": "x"})
-    assert made.changed(plan) == 3  # rslora, seed and notes; rank is not folded
-    assert made.changed(read_plan(PLAN)) == 0
 
 
 def test_an_error_of_ours_is_shown_as_written():
@@ -304,7 +248,16 @@ def test_a_file_with_bad_rows_is_taken_only_when_the_person_says_so(studio, tmp_
 
 def test_rows_that_no_model_can_read_to_their_end_are_told_before_training():
     stats = TokenStats(
-        rows=3, heldout_rows=0, total_tokens=24, trained_tokens=9, shortest=4, median=8, p95=12, longest=12, histogram=[(4, 1), (8, 1), (12, 1)], lengths=[4, 8, 12]
+        rows=3,
+        heldout_rows=0,
+        total_tokens=24,
+        trained_tokens=9,
+        shortest=4,
+        median=8,
+        p95=12,
+        longest=12,
+        histogram=[(4, 1), (8, 1), (12, 1)],
+        lengths=[4, 8, 12],
     )
     drawn = data_detail_view.lengths(stats, context_length=8)
     assert "1 row longer than the 8 tokens" in drawn

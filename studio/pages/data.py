@@ -43,10 +43,18 @@ def draw_head(studio: Studio, id: str, model: str | None) -> str:
     try:
         dataset = datasets.get_dataset(studio, id)
     except NotFound:
-        missing = parts.empty("data", "There is no such data set", "It may have been deleted.", parts.button("All data", "/data"))
+        missing = parts.empty(
+            "data", "There is no such data set", "It may have been deleted.", parts.button("All data", "/data")
+        )
         return head_html("Data", crumb_html=crumb) + missing
-    train = parts.button("Train on this", f"/train?data={dataset.id}" + (f"&model={model}" if model and model.isalnum() else ""), primary=True)
-    return head_html(dataset.name, f"{words.plural(dataset.rows, 'row')}, added {words.ago(dataset.created_at)}.", train, crumb)
+    train = parts.button(
+        "Train on this",
+        f"/train?data={dataset.id}" + (f"&model={model}" if model and model.isalnum() else ""),
+        primary=True,
+    )
+    return head_html(
+        dataset.name, f"{words.plural(dataset.rows, 'row')}, added {words.ago(dataset.created_at)}.", train, crumb
+    )
 
 
 PAGE = Page(title="Data", path="data", build=build, icon="data", order=30)

@@ -1,5 +1,7 @@
 """One data set: how long its rows are, and exactly which tokens of each the trainer will train on, for a chosen base model."""
 
+from dataclasses import dataclass
+
 import gradio as gr
 
 from studio import base_models, datasets
@@ -13,50 +15,60 @@ from studio.pages.events import QUICK, SLOW, action, clickable, clicked, on_load
 from studio.records import BaseModel, ModelState
 from studio.studio import Studio
 
-REMEMBER = "(model) => { const to = new URL(location); to.searchParams.set('model', model || ''); history.replaceState(null, '', to); }"
+# Keeps the chosen base in the address.
+REMEMBER = """(place, model) => {
+  const to = new URL(location);
+  to.searchParams.set('model', model || '');
+  history.replaceState(null, '', to);
+  return [place, model];
+}"""
 
 
-def section(studio: Studio) -> gr.Column:
+@dataclass
+class Detail:
+    """The parts of one data set's page."""
+
+    column: gr.Column
+    facts: gr.HTML
+    model: gr.Dropdown
+    previous: gr.Button
+    place: gr.Number
+    following: gr.Button
+    row: gr.HTML
+    lengths: gr.HTML
+    name: gr.Textbox
+    rename: gr.Button
+    delete: gr.HTML
+
+
+def section(studio: Studio) -> None:
     """The data set that the address names; hidden while it names none."""
-    with gr.Column(visible=False) as column:
-        facts = plain()
-        with gr.Column(elem_classes=["ls-sec"]):
-            plain('<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the adapter. Drawn by the function that the trainer calls.</p>' + view.LEGEND)
-            model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
-            with gr.Row(elem_classes=["ls-pager"]):
-                previous = gr.Button("Previous", elem_classes=["ls-fit"])
-                place = gr.Number(1, label="Row", show_label=False, precision=0, minimum=1, interactive=True, min_width=90)
-                following = gr.Button("Next", elem_classes=["ls-fit"])
-            row = plain()
-        with gr.Column(elem_classes=["ls-sec"]):
-            plain('<h2 class="ls-h2">How long the rows are</h2><p class="ls-sub">In tokens of this base model, its template included.</p>')
-            lengths = plain()
-        with gr.Accordion("Rename or delete", open=False, elem_classes=["ls-fold"]):
-            with gr.Row(elem_classes=["ls-end"]):
-                name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
-                rename = gr.Button("Rename", elem_classes=["ls-fit"])
-            delete = clickable()
+    on = layout()
 
     def open_it(request: gr.Request):
         dataset = asked_for(studio, request)
         if dataset is None:
-            return gr.update(visible=False), "", gr.update(), 1, "", "", "", ""
+            return gr.update(visible=False), "", gr.update(), 1, "", "", ""
         usable = usable_models(studio)
         chosen = preferred(usable, request.query_params.get("model"))
         drawn = view.about(datasets.shown(dataset), datasets.report_of(studio, dataset.id), description_of(dataset))
         options = gr.update(choices=[(one.name, one.id) for one in usable], value=chosen)
-        return gr.update(visible=True), drawn, options, 1, dataset.name, deletion(dataset), *both(chosen, 1, request)
+        row = draw_row(studio, request, chosen, 1)
+        return gr.update(visible=True), drawn, options, 1, dataset.name, deletion(dataset), row
 
-    def both(model_id: str | None, place: int | None, request: gr.Request) -> tuple[str, str]:
-        return draw_row(studio, request, model_id, place), draw_lengths(studio, request, model_id)
+    def measure(model_id: str | None, request: gr.Request) -> str:
+        return draw_lengths(studio, request, model_id)
+
+    def turn(place: int | None, model_id: str | None, request: gr.Request) -> str:
+        return draw_row(studio, request, model_id, place)
 
     def move(step: int):
         def moved(place: int | None, model_id: str | None, request: gr.Request):
             dataset = asked_for(studio, request)
-            to = min(max(1, (place or 1) + step), dataset.rows if dataset else 1)
+            to = min(max(1, int(place or 1) + step), dataset.rows if dataset else 1)
             return to, draw_row(studio, request, model_id, to)
 
-        return moved
+        return plainly(moved)
 
     def give_name(words: str, request: gr.Request) -> None:
         datasets.rename_dataset(studio, request.query_params.get("id", ""), words)
@@ -64,15 +76,48 @@ def section(studio: Studio) -> gr.Column:
     def remove(event: gr.EventData) -> None:
         datasets.delete_dataset(studio, clicked(event)[1])
 
-    on_load(open_it, [column, facts, model, place, name, delete, row, lengths])
-    gr.on([model.input], plainly(both), [model, place], [row, lengths], **SLOW)
-    model.input(None, model, None, js=REMEMBER, api_visibility="private")
-    previous.click(plainly(move(-1)), [place, model], [place, row], **QUICK)
-    following.click(plainly(move(1)), [place, model], [place, row], **QUICK)
-    gr.on([place.input, place.submit], plainly(move(0)), [place, model], [place, row], trigger_mode="always_last", **QUICK)
-    rename.click(plainly(give_name), name, None, **QUICK).success(None, js="() => location.reload()", api_visibility="private")
-    delete.click(plainly(remove), None, None, **QUICK).success(None, js="() => location.assign('/data')", api_visibility="private")
-    return column
+    # Counting the tokens of a large data set takes a while the first time: everything else is there before it
+    opened = on_load(open_it, [on.column, on.facts, on.model, on.place, on.name, on.delete, on.row])
+    opened.then(measure, on.model, on.lengths, **SLOW)
+    chosen = on.model.input(plainly(turn), [on.place, on.model], on.row, js=REMEMBER, **QUICK)
+    chosen.then(measure, on.model, on.lengths, **SLOW)
+    on.previous.click(move(-1), [on.place, on.model], [on.place, on.row], **QUICK)
+    on.following.click(move(1), [on.place, on.model], [on.place, on.row], **QUICK)
+    on.place.input(plainly(turn), [on.place, on.model], on.row, trigger_mode="always_last", **QUICK)
+    renamed = on.rename.click(plainly(give_name), on.name, None, **QUICK)
+    renamed.success(None, js="() => location.reload()", api_visibility="private")
+    gone = on.delete.click(plainly(remove), None, None, **QUICK)
+    gone.success(None, js="() => location.assign('/data')", api_visibility="private")
+
+
+def layout() -> Detail:
+    with gr.Column(visible=False) as column:
+        facts = plain()
+        with gr.Column(elem_classes=["ls-sec"]):
+            plain(
+                '<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the '
+                f"adapter. Drawn by the function that the trainer calls.</p>{view.LEGEND}"
+            )
+            model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
+            with gr.Row(elem_classes=["ls-pager"]):
+                previous = gr.Button("Previous", elem_classes=["ls-fit"])
+                place = gr.Number(
+                    1, label="Row", show_label=False, precision=0, minimum=1, interactive=True, min_width=90
+                )
+                following = gr.Button("Next", elem_classes=["ls-fit"])
+            row = plain()
+        with gr.Column(elem_classes=["ls-sec"]):
+            plain(
+                '<h2 class="ls-h2">How long the rows are</h2>'
+                '<p class="ls-sub">In tokens of this base model, its template included.</p>'
+            )
+            lengths = plain('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
+        with gr.Accordion("Rename or delete", open=False, elem_classes=["ls-fold"]):
+            with gr.Row(elem_classes=["ls-end"]):
+                name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
+                rename = gr.Button("Rename", elem_classes=["ls-fit"])
+            delete = clickable()
+    return Detail(column, facts, model, previous, place, following, row, lengths, name, rename, delete)
 
 
 def asked_for(studio: Studio, request: gr.Request):
@@ -86,7 +131,9 @@ def asked_for(studio: Studio, request: gr.Request):
 def deletion(dataset) -> str:
     if dataset.source == "builtin":
         return '<p class="ls-sub">It comes with the studio and stays.</p>'
-    return action("Delete this data set", "delete", dataset.id, confirm=f"Delete '{dataset.name}'? Its rows are gone then.")
+    return action(
+        "Delete this data set", "delete", dataset.id, confirm=f"Delete '{dataset.name}'? Its rows are gone then."
+    )
 
 
 def description_of(dataset) -> str:
@@ -137,4 +184,9 @@ def draw_lengths(studio: Studio, request: gr.Request, model_id: str | None) -> s
 
 
 def no_model() -> str:
-    return parts.banner("info", "No base model is ready.", "Add one on the Models page; then this shows its tokens.", parts.button("Models", "/models", small=True))
+    return parts.banner(
+        "info",
+        "No base model is ready.",
+        "Add one on the Models page; then this shows its tokens.",
+        parts.button("Models", "/models", small=True),
+    )

@@ -17,8 +17,16 @@ SHOWN_SPACES = str.maketrans({"\t": "→\t"})
 def about(dataset: Shown, report: Report, description: str) -> str:
     """Counts and what was found when it was read."""
     figures = (
-        parts.stat("Rows", words.count(dataset["rows"]), f"{words.count(dataset['dropped_rows'])} left out" if dataset["dropped_rows"] else ""),
-        parts.stat("Held out by the data", words.count(dataset["heldout_rows"]), "" if dataset["heldout_rows"] else "a share is taken when training"),
+        parts.stat(
+            "Rows",
+            words.count(dataset["rows"]),
+            f"{words.count(dataset['dropped_rows'])} left out" if dataset["dropped_rows"] else "",
+        ),
+        parts.stat(
+            "Held out by the data",
+            words.count(dataset["heldout_rows"]),
+            "" if dataset["heldout_rows"] else "a share is taken when training",
+        ),
         parts.stat("Questions answered", words.count(report.turns)),
         parts.stat("Size", words.size(dataset["size_bytes"]), dataset["format_title"]),
     )
@@ -37,7 +45,9 @@ def lengths(stats: TokenStats, context_length: int | None) -> str:
     for upper, count in stats.histogram[first:]:
         over = ' class="over"' if context_length and lower >= context_length else ""
         height = max(100 * count / most, 2 if count else 0)
-        bars.append(f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, "row")}"></i>')
+        bars.append(
+            f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, "row")}"></i>'
+        )
         lower = upper
     figures = (
         parts.stat("Shortest", words.count(stats.shortest)),
@@ -61,7 +71,11 @@ def _too_long(stats: TokenStats, context_length: int | None) -> str:
         return ""
     share = sum(length > context_length for length in stats.lengths) / len(stats.lengths)
     rows = words.plural(max(1, round(share * stats.rows)), "row")
-    return parts.banner("warn", f"{rows} longer than the {words.count(context_length)} tokens that this model can read.", "What is beyond is cut off when training; shorten it or choose another base.")
+    return parts.banner(
+        "warn",
+        f"{rows} longer than the {words.count(context_length)} tokens that this model can read.",
+        "What is beyond is cut off when training; shorten it or choose another base.",
+    )
 
 
 def token_row(row: Any, place: int, rows: int) -> str:
@@ -72,7 +86,9 @@ def token_row(row: Any, place: int, rows: int) -> str:
         chips += parts.chip(f"{words.count(row.cut_tokens)} cut off", "warn")
     if row.heldout:
         chips += parts.chip("Held out: measured on, not trained", "idle")
-    where = f"Row {words.count(place)} of {words.count(rows)}" + (f", row {words.count(row.row)} in the file" if row.row != place else "")
+    where = f"Row {words.count(place)} of {words.count(rows)}" + (
+        f", row {words.count(row.row)} in the file" if row.row != place else ""
+    )
     return (
         f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
         f'<div class="ls-tok ls-gap" tabindex="0" role="region" aria-label="{escape(where)}">{tokens(row.pieces)}</div>'
@@ -93,6 +109,4 @@ def tokens(pieces: list[Piece]) -> str:
     return "".join(drawn)
 
 
-LEGEND = (
-    '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'
-)
+LEGEND = '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'

@@ -49,7 +49,19 @@ class Upload:
     @property
     def shown(self) -> list:
         """What an inspection changes."""
-        return [self.incoming, self.file_name, self.kind, self.chosen, self.format, *self.mapping.values(), self.found, self.checks, self.name, self.drop, self.take]
+        return [
+            self.incoming,
+            self.file_name,
+            self.kind,
+            self.chosen,
+            self.format,
+            *self.mapping.values(),
+            self.found,
+            self.checks,
+            self.name,
+            self.drop,
+            self.take,
+        ]
 
 
 def section(studio: Studio) -> None:
@@ -72,14 +84,28 @@ def section(studio: Studio) -> None:
     def take(id: str, file_name: str, format: str | None, *rest):
         *columns, name, drop = rest
         path = incoming_file(studio, id)
-        made = datasets.add_upload(studio, path, file_name, name, format, mapping_of(format, columns), "drop" if drop else "refuse")
+        made = datasets.add_upload(
+            studio, path, file_name, name, format, mapping_of(format, columns), "drop" if drop else "refuse"
+        )
         forget(studio, id)
         return f"/data?id={made.id}"
 
-    arrived = upload.file.upload(lambda path: (view.busy(Path(path).name), gr.update(visible=False)), upload.file, [upload.kind, upload.found], **QUICK)
+    arrived = upload.file.upload(
+        lambda path: (view.busy(Path(path).name), gr.update(visible=False)),
+        upload.file,
+        [upload.kind, upload.found],
+        **QUICK,
+    )
     arrived.then(plainly(receive), [upload.file, upload.incoming], outputs, **SLOW)
     upload.file.clear(clear, upload.incoming, outputs, **QUICK)
-    gr.on([upload.format.input, *(column.input for column in upload.mapping.values())], plainly(again), upload.choices, outputs, trigger_mode="always_last", **SLOW)
+    gr.on(
+        [upload.format.input, *(column.input for column in upload.mapping.values())],
+        plainly(again),
+        upload.choices,
+        outputs,
+        trigger_mode="always_last",
+        **SLOW,
+    )
     upload.drop.input(lambda drop: gr.update(interactive=drop), upload.drop, upload.take, **QUICK)
     taken = upload.take.click(plainly(take), [*upload.choices, upload.name, upload.drop], upload.goes_to, **SLOW)
     taken.success(None, upload.goes_to, None, js=GO, api_visibility="private")
@@ -89,14 +115,26 @@ def layout(studio: Studio) -> Upload:
     with gr.Row(equal_height=True, elem_classes=["ls-pair"]):
         with gr.Column(elem_classes=["ls-sec"]):
             limit = words.memory(studio.settings.max_upload_mb << 20)
-            plain(f'<h2 class="ls-h2">Bring your examples</h2><p class="ls-sub">JSON, JSON Lines, CSV or Parquet, up to {limit}. It stays on this machine.</p>')
+            plain(
+                f'<h2 class="ls-h2">Bring your examples</h2><p class="ls-sub">JSON, JSON Lines, CSV or Parquet, up to {limit}. It stays on this machine.</p>'
+            )
             file = gr.File(label="Data file", elem_classes=["ls-drop"], height=190, interactive=True)
         with gr.Column(elem_classes=["ls-sec"]):
             kind = plain(view.formats())
             with gr.Column(visible=False, elem_classes=["ls-inner"]) as chosen:
-                format = gr.Dropdown([(form.title, form.name) for form in FORMATS.values()], label="Format", info="Change it if it was taken for the wrong one.", interactive=True)
+                format = gr.Dropdown(
+                    [(form.title, form.name) for form in FORMATS.values()],
+                    label="Format",
+                    info="Change it if it was taken for the wrong one.",
+                    interactive=True,
+                )
                 with gr.Row(elem_classes=["ls-mapping"]):
-                    mapping = {part: gr.Dropdown([], label=part.capitalize(), info=about, visible=False, min_width=150, interactive=True) for part, about in PARTS.items()}
+                    mapping = {
+                        part: gr.Dropdown(
+                            [], label=part.capitalize(), info=about, visible=False, min_width=150, interactive=True
+                        )
+                        for part, about in PARTS.items()
+                    }
     with gr.Column(visible=False, elem_classes=["ls-sec"]) as found:
         checks = plain()
         drop = gr.Checkbox(False, label="Leave out the bad rows", visible=False, interactive=True)
@@ -152,7 +190,12 @@ def inspect(studio: Studio, id: str, file_name: str, format: str | None = None, 
 
 def understood(id: str, file_name: str, report: Report, format: str | None, mapping: dict[str, str] | None) -> list:
     own = format == COLUMNS or report.needs_mapping
-    columns = [gr.update(choices=[OPTIONAL, *report.columns], value=(mapping or report.mapping).get(part, OPTIONAL), visible=own) for part in PARTS]
+    columns = [
+        gr.update(
+            choices=[OPTIONAL, *report.columns], value=(mapping or report.mapping).get(part, OPTIONAL), visible=own
+        )
+        for part in PARTS
+    ]
     kind = '<h2 class="ls-h2">What it was taken for</h2>' + view.recognised(report)
     if report.needs_mapping:
         kind += f'<div class="ls-gap">{parts.banner("warn", "No format has these columns.", "Say below which column holds what.")}</div>'
@@ -165,7 +208,11 @@ def understood(id: str, file_name: str, report: Report, format: str | None, mapp
 
 def dropping(report: Report):
     bad = words.plural(report.rows_bad, "row")
-    return gr.update(visible=bool(report.rows_bad and report.rows_ready), value=False, label=f"Leave out the {bad} that cannot be used")
+    return gr.update(
+        visible=bool(report.rows_bad and report.rows_ready),
+        value=False,
+        label=f"Leave out the {bad} that cannot be used",
+    )
 
 
 def taking(report: Report):
@@ -175,15 +222,39 @@ def taking(report: Report):
     if report.rows_bad:
         good = "the one good row" if report.rows_ready == 1 else f"the {words.count(report.rows_ready)} good rows"
         return gr.update(value=f"Use {good}", interactive=False)
-    return gr.update(value=f"Use {'this row' if report.rows_ready == 1 else f'these {words.count(report.rows_ready)} rows'}", interactive=True)
+    return gr.update(
+        value=f"Use {'this row' if report.rows_ready == 1 else f'these {words.count(report.rows_ready)} rows'}",
+        interactive=True,
+    )
 
 
 def refused(id: str, file_name: str, error: StudioError, format: str | None) -> list:
-    kind = f'<h2 class="ls-h2">This file cannot be used</h2><p class="ls-sub">{parts.text(file_name)}</p>' + f'<div class="ls-gap">{parts.error_banner(error)}</div>'
+    kind = (
+        f'<h2 class="ls-h2">This file cannot be used</h2><p class="ls-sub">{parts.text(file_name)}</p>'
+        + f'<div class="ls-gap">{parts.error_banner(error)}</div>'
+    )
     # a person who chose the wrong format can choose another one
-    return [id, file_name, kind, gr.update(visible=format is not None), gr.update(), *[gr.update() for _ in PARTS], gr.update(visible=False), *[gr.update()] * 4]
+    return [
+        id,
+        file_name,
+        kind,
+        gr.update(visible=format is not None),
+        gr.update(),
+        *[gr.update() for _ in PARTS],
+        gr.update(visible=False),
+        *[gr.update()] * 4,
+    ]
 
 
 def nothing() -> list:
     """As before a file was brought."""
-    return ["", "", view.formats(), gr.update(visible=False), gr.update(), *[gr.update(visible=False) for _ in PARTS], gr.update(visible=False), *[gr.update()] * 4]
+    return [
+        "",
+        "",
+        view.formats(),
+        gr.update(visible=False),
+        gr.update(),
+        *[gr.update(visible=False) for _ in PARTS],
+        gr.update(visible=False),
+        *[gr.update()] * 4,
+    ]

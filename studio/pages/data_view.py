@@ -29,7 +29,9 @@ def listed(datasets: list[Shown], descriptions: dict[str, str]) -> str:
 def _row(dataset: Shown, description: str) -> tuple[str, ...]:
     about = description or f"{dataset['file_name']}, added {dataset['created_at'][:10]}"
     built_in = " " + parts.tag("comes with the studio") if dataset["source"] == "builtin" else ""
-    held_out = f'<div class="ls-sub">{words.count(dataset["heldout_rows"])} held out</div>' if dataset["heldout_rows"] else ""
+    held_out = (
+        f'<div class="ls-sub">{words.count(dataset["heldout_rows"])} held out</div>' if dataset["heldout_rows"] else ""
+    )
     return (
         f'<a href="/data?id={dataset["id"]}">{parts.text(dataset["name"])}</a>{built_in}<div class="ls-sub">{parts.text(about)}</div>',
         f'<span class="ls-num">{words.plural(dataset["rows"], "row")}</span>{held_out}',
@@ -41,7 +43,9 @@ def _row(dataset: Shown, description: str) -> tuple[str, ...]:
 
 def formats() -> str:
     """What may be brought, before a file is there."""
-    items = "".join(f"<li><b>{escape(form.title)}</b><code>{escape(form.example)}</code></li>" for form in FORMATS.values())
+    items = "".join(
+        f"<li><b>{escape(form.title)}</b><code>{escape(form.example)}</code></li>" for form in FORMATS.values()
+    )
     return (
         '<h2 class="ls-h2">What a row may look like</h2><p class="ls-sub">As JSON, JSON Lines, CSV or Parquet. It is recognised by its content.</p>'
         f'<ul class="ls-formats">{items}</ul>'
@@ -54,7 +58,11 @@ def busy(file_name: str) -> str:
 
 def recognised(report: Report) -> str:
     """What the file is taken for."""
-    kind = parts.chip(report.format_title, "ok") if report.format_title and not report.needs_mapping else parts.chip("Not recognised", "warn")
+    kind = (
+        parts.chip(report.format_title, "ok")
+        if report.format_title and not report.needs_mapping
+        else parts.chip("Not recognised", "warn")
+    )
     details = [report.file_name, words.plural(report.rows_total, "row"), words.size(report.upload_bytes)]
     if report.encoding and report.encoding != "utf-8":
         details.append(report.encoding)
@@ -90,7 +98,11 @@ def findings(report: Report) -> str:
     if not report.findings:
         return '<p class="ls-sub ls-gap">Every row can be used.</p>'
     table = parts.table(
-        ("Where", "Finding", "What to do"), [_finding(found) for found in report.findings], "Findings", "phone ls-findings", ("", "wrap", "wrap ls-muted")
+        ("Where", "Finding", "What to do"),
+        [_finding(found) for found in report.findings],
+        "Findings",
+        "phone ls-findings",
+        ("", "wrap", "wrap ls-muted"),
     )
     rest = report.findings_total - len(report.findings)
     more = f'<p class="ls-sub ls-gap">And {words.count(rest)} more.</p>' if rest > 0 else ""
@@ -99,7 +111,11 @@ def findings(report: Report) -> str:
 
 def _finding(found: Finding) -> tuple[str, ...]:
     chip = parts.chip("Cannot be used", "bad") if found.severity == "bad" else parts.chip("Look at it", "warn")
-    return f'<span class="ls-num">{escape(found.where)}</span>', f"{chip} {parts.text(found.problem)}", parts.text(found.fix)
+    return (
+        f'<span class="ls-num">{escape(found.where)}</span>',
+        f"{chip} {parts.text(found.problem)}",
+        parts.text(found.fix),
+    )
 
 
 def examples(report: Report) -> str:
@@ -111,7 +127,8 @@ def examples(report: Report) -> str:
 
 def conversation(messages: list[dict[str, str]]) -> str:
     said = "".join(
-        f'<div class="ls-said {escape(message["role"])}"><span>{escape(message["role"])}</span>{parts.text(_cut(message["content"]))}</div>' for message in messages
+        f'<div class="ls-said {escape(message["role"])}"><span>{escape(message["role"])}</span>{parts.text(_cut(message["content"]))}</div>'
+        for message in messages
     )
     return f'<div class="ls-conversation">{said}</div>'
 

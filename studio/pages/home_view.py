@@ -78,7 +78,12 @@ def steps(counts: Counts, large: bool = False) -> str:
     own = f", {counts.own_datasets} of your own" if counts.own_datasets else ""
     each = (
         ("Choose a base model", f"{words.count(counts.models)} on this machine", "/models", counts.models > 0),
-        ("Add your examples", f"{words.plural(counts.datasets, 'data set')} here{own}", "/data", counts.own_datasets > 0),
+        (
+            "Add your examples",
+            f"{words.plural(counts.datasets, 'data set')} here{own}",
+            "/data",
+            counts.own_datasets > 0,
+        ),
         ("Train an adapter", _trained(counts), "/train", counts.trained > 0),
         ("Compare with the base", "Same question, side by side", "/compare", False),
     )
@@ -88,7 +93,11 @@ def steps(counts: Counts, large: bool = False) -> str:
         for number, (title, note, href, done) in enumerate(each, 1)
     )
     begin = f'<div class="ls-row ls-begin">{_begin(counts)}</div>' if large else ""
-    return parts.card(f'<ol class="ls-steps{" large" * large}">{listed}</ol>{begin}', "From idea to adapter", "Four steps; each keeps its place if you leave.")
+    return parts.card(
+        f'<ol class="ls-steps{" large" * large}">{listed}</ol>{begin}',
+        "From idea to adapter",
+        "Four steps; each keeps its place if you leave.",
+    )
 
 
 def _trained(counts: Counts) -> str:
@@ -98,7 +107,9 @@ def _trained(counts: Counts) -> str:
 def _begin(counts: Counts) -> str:
     if not counts.models:
         return parts.button("Choose a base model", "/models", primary=True)
-    return parts.button("Train your first adapter", "/train", primary=True) + parts.button("Add your own examples", "/data")
+    return parts.button("Train your first adapter", "/train", primary=True) + parts.button(
+        "Add your own examples", "/data"
+    )
 
 
 def headline(live: int, waiting: int, failed: int) -> str:
@@ -111,4 +122,3 @@ def headline(live: int, waiting: int, failed: int) -> str:
     if failed:
         said.append("One needs your attention." if failed == 1 else f"{words.count(failed)} need your attention.")
     return " ".join(said) or "Teach a model something of your own, and see the difference."
-

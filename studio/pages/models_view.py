@@ -19,7 +19,9 @@ SOURCES = {"builtin": "Comes with the studio", "local": "A folder on this machin
 def cards(models: list[Shown], fits: dict[str, str], adapters: dict[str, int]) -> str:
     """All models. `fits` says for each id whether a LoRA training with the defaults fits this device."""
     if not models:
-        return parts.empty("model", "No base model yet", "Add one below: a folder on this machine, or a name on the Hugging Face Hub.")
+        return parts.empty(
+            "model", "No base model yet", "Add one below: a folder on this machine, or a name on the Hugging Face Hub."
+        )
     return parts.grid((card(model, fits.get(model["id"]), adapters.get(model["id"], 0)) for model in models), 3)
 
 
@@ -51,7 +53,12 @@ def _use(model: Shown, fit: str | None) -> str:
     chat = parts.button("Chat", f"/compare?model={model['id']}", small=True, label=f"Chat with {model['name']}")
     if fit == "no":
         return f'<span class="ls-sub">Needs a larger device</span>{chat}'
-    return parts.button("Train", f"/train?model={model['id']}", primary=True, small=True, label=f"Train on {model['name']}") + chat
+    return (
+        parts.button(
+            "Train", f"/train?model={model['id']}", primary=True, small=True, label=f"Train on {model['name']}"
+        )
+        + chat
+    )
 
 
 def _has_template(model: Shown) -> bool:
@@ -81,7 +88,9 @@ def _details(model: Shown) -> str:
         ("Fingerprint", (model["fingerprint"] or "")[:12]),
     ]
     if model.get("location") and model["source"] != "builtin":
-        pairs.insert(5, ("Name there", model["location"] + (f" at {model['revision'][:12]}" if model.get("revision") else "")))
+        pairs.insert(
+            5, ("Name there", model["location"] + (f" at {model['revision'][:12]}" if model.get("revision") else ""))
+        )
     return f'<details class="ls-more"><summary>All facts</summary>{parts.facts(pairs)}</details>'
 
 

@@ -18,7 +18,12 @@ class Recipe:
 
 
 RECIPES = [
-    Recipe("Quick look", "Rank 8, at most 40 steps. Does the data teach what I mean?", {"rank": 8, "alpha": 16}, {"max_steps": 40}),
+    Recipe(
+        "Quick look",
+        "Rank 8, at most 40 steps. Does the data teach what I mean?",
+        {"rank": 8, "alpha": 16},
+        {"max_steps": 40},
+    ),
     Recipe("Balanced", "Rank 16, all linear layers, as many passes as the data needs."),
     Recipe(
         "Thorough",

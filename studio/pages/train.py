@@ -1,6 +1,7 @@
 """Train: choose a model, data and a recipe, see what it will cost, and start."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -31,7 +32,16 @@ REMEMBER = """(model, data) => {
 }"""
 
 
-def build(studio: Studio) -> None:
+@dataclass
+class Side:
+    """The right column: what the plan will cost, and the start."""
+
+    cost: gr.HTML
+    start: gr.Button
+    queue: gr.HTML
+
+
+def layout() -> tuple[train_form.PlanForm, Side]:
     head("New training run", "Sensible defaults for everything. Change only what you care about.")
     with gr.Row(elem_classes=["ls-split"]):
         with gr.Column(scale=5, min_width=320):
@@ -39,12 +49,18 @@ def build(studio: Studio) -> None:
         with gr.Column(scale=2, min_width=300, elem_classes=["ls-sticky"]):
             cost = plain(view.waiting(), min_height=120)
             with gr.Column(elem_classes=["ls-sec"]):
-                form.name = gr.Textbox(label="Name", max_lines=1, max_length=100, placeholder="after the data and the base", interactive=True)
+                named = "after the data and the base"
+                form.name = gr.Textbox(label="Name", max_lines=1, max_length=100, placeholder=named, interactive=True)
             start = gr.Button("Choose a model and data", variant="primary", size="lg", interactive=False)
             queue = plain()
+    return form, Side(cost, start, queue)
+
+
+def build(studio: Studio) -> None:
+    form, side = layout()
     visit = gr.Textbox(visible=False)  # a number of this visit: pressing Start twice makes one run
     goes_to = gr.Textbox(visible=False)
-    shown = [cost, start, form.folded, form.recipe, form.model, form.data]
+    shown = [side.cost, side.start, form.folded, form.recipe, form.model, form.data]
 
     def open_it(request: gr.Request):
         return opened(studio, form, request.query_params)
@@ -57,7 +73,8 @@ def build(studio: Studio) -> None:
 
     def follow(recipe: str, *given):
         values = train_form.recipe_values(next(one for one in RECIPES if one.title == recipe), given[2])
-        return form.updates(values, targets_of(studio, given[0]))
+        updates = dict(zip(form.components, form.updates(values, targets_of(studio, given[0])), strict=True))
+        return [gr.skip() if key in form.beside_recipes else update for key, update in updates.items()]
 
     def begin(visit: str, request: gr.Request, *given):
         plan = read_plan(form.values(given, targets_of(studio, given[0])))
@@ -65,17 +82,21 @@ def build(studio: Studio) -> None:
         run = runs.queue_run(studio, plan, idempotency_key=key, parent=parent_of(studio, request))
         return f"/run?id={run.id}"
 
-    opening = on_load(open_it, [form.model, form.data, form.name, *form.components.values(), visit, queue])
+    opening = on_load(open_it, [form.model, form.data, form.name, *form.components.values(), visit, side.queue])
     opening.then(refresh, form.inputs, shown, **SLOW)
     choices = [form.model.input, form.data.input]
     busy = gr.on([form.model.input], new_model, form.inputs, [form.model, *form.components.values()], **QUICK)
-    busy.then(view.counting, None, cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
-    form.data.input(view.counting, None, cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
+    busy.then(view.counting, None, side.cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
+    form.data.input(view.counting, None, side.cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
     gr.on(choices, None, [form.model, form.data], None, js=REMEMBER, api_visibility="private")
-    form.recipe.input(follow, [form.recipe, *form.inputs], list(form.components.values()), **QUICK).then(refresh, form.inputs, shown, **QUICK)
+    form.recipe.input(follow, [form.recipe, *form.inputs], list(form.components.values()), **QUICK).then(
+        refresh, form.inputs, shown, **QUICK
+    )
     others = [typed(one) for one in (form.method, form.name, *form.components.values())]
     gr.on(others, refresh, form.inputs, shown, trigger_mode="always_last", **QUICK)
-    start.click(plainly(begin), [visit, *form.inputs], goes_to, **SLOW).success(None, goes_to, None, js=GO, api_visibility="private")
+    side.start.click(plainly(begin), [visit, *form.inputs], goes_to, **SLOW).success(
+        None, goes_to, None, js=GO, api_visibility="private"
+    )
 
 
 def typed(component: gr.components.Component) -> Any:

@@ -18,7 +18,14 @@ Key = tuple[str, str]  # ("training", "epochs"); a method's settings go by its n
 TABS = {
     "Optimiser": ("schedule", "warmup_ratio", "weight_decay", "max_grad_norm", "max_steps", "seed"),
     "Memory": ("precision", "gradient_checkpointing", "micro_batch", "packing"),
-    "Evaluation": ("validation", "evaluate_every", "early_stopping", "checkpoint_every", "keep_checkpoints", "sample_prompts"),
+    "Evaluation": (
+        "validation",
+        "evaluate_every",
+        "early_stopping",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "sample_prompts",
+    ),
 }
 LAST_TAB = "Queue and notes"
 OF_THE_PLAN = ("tags", "notes")
@@ -42,10 +49,22 @@ class PlanForm:
     def inputs(self) -> list[gr.components.Component]:
         return [self.model, self.data, self.method, self.name, *self.components.values()]
 
+    @property
+    def beside_recipes(self) -> set[Key]:
+        """What a recipe says nothing about, and so leaves alone: tags, notes, devices, pinned prompts."""
+        return {key for key in self.components if key[0] in ("plan", "resources") or key[1] == "sample_prompts"}
+
     def values(self, given: tuple, targets: list[str]) -> dict[str, Any]:
         """The plan that the inputs describe, unchecked. `targets` are the model's target modules. Raises Invalid for what is no number."""
         model, data, method, name, *rest = given
-        plan: dict[str, Any] = {"base_model": model or "", "dataset": data or "", "name": name or "", "method": {"name": method}, "training": {}, "resources": {}}
+        plan: dict[str, Any] = {
+            "base_model": model or "",
+            "dataset": data or "",
+            "name": name or "",
+            "method": {"name": method},
+            "training": {},
+            "resources": {},
+        }
         for (part, field_name), value in zip(self.components, rest, strict=True):
             setting = self.settings[part, field_name]
             if part == "plan":
@@ -76,7 +95,11 @@ class PlanForm:
     def changed(self, plan: TrainingPlan) -> int:
         """How many of the folded settings differ from their defaults."""
         parts = {"training": plan.training, "resources": plan.resources, "plan": plan, plan.method.name: plan.method}
-        folded = [(parts[part], setting) for (part, _), setting in self.settings.items() if part in parts and (setting.advanced or part == "plan")]
+        folded = [
+            (parts[part], setting)
+            for (part, _), setting in self.settings.items()
+            if part in parts and (setting.advanced or part == "plan")
+        ]
         return sum(getattr(values, setting.name) != setting.default for values, setting in folded)
 
 
@@ -90,7 +113,9 @@ def recipe_of(plan: TrainingPlan) -> str | None:
     known = type(plan.method).model_fields
     for recipe in RECIPES:
         method = type(plan.method)(**{name: value for name, value in recipe.method.items() if name in known})
-        if method == plan.method and TrainingSettings(**recipe.training) == plan.training.model_copy(update={"sample_prompts": []}):
+        if method == plan.method and TrainingSettings(**recipe.training) == plan.training.model_copy(
+            update={"sample_prompts": []}
+        ):
             return recipe.title
     return None
 
@@ -104,11 +129,22 @@ def layout() -> PlanForm:
         take(made, part, declared, OF_THE_PLAN if part == "plan" else None)
     for method in METHODS.values():
         with gr.Column(elem_classes=["ls-sec"]):
-            plain(f'<h2 class="ls-h2">{method.title}</h2><p class="ls-sub">The base stays frozen; only the adapter beside it is trained.</p>')
+            plain(
+                f'<h2 class="ls-h2">{method.title}</h2><p class="ls-sub">The base stays frozen; only the adapter beside it is trained.</p>'
+            )
             place(made, [key for key in made.settings if key[0] == method.name and not made.settings[key].advanced])
     with gr.Column(elem_classes=["ls-sec"]):
-        plain('<h2 class="ls-h2">Training</h2><p class="ls-sub">What is left empty is chosen for the model, the data and the device; the reasons stand beside the numbers.</p>')
-        place(made, [("training", name) for part, name in made.settings if part == "training" and not made.settings[part, name].advanced])
+        plain(
+            '<h2 class="ls-h2">Training</h2><p class="ls-sub">What is left empty is chosen for the model, the data and the device; the reasons stand beside the numbers.</p>'
+        )
+        place(
+            made,
+            [
+                ("training", name)
+                for part, name in made.settings
+                if part == "training" and not made.settings[part, name].advanced
+            ],
+        )
     with gr.Accordion("Advanced settings", open=False, elem_classes=["ls-fold"]) as made.folded:
         fold(made)
     made.components = {key: made.components[key] for key in made.settings}
@@ -123,9 +159,18 @@ def model_and_data() -> PlanForm:
             data = gr.Dropdown([], label="Training data", info=" ", interactive=True)
     names = [(method.title, name) for name, method in METHODS.items()]
     with gr.Column(elem_classes=["ls-sec"]):
-        plain('<h2 class="ls-h2">Recipe</h2><p class="ls-sub">A starting point. Anything you change below turns it into your own.</p>')
+        plain(
+            '<h2 class="ls-h2">Recipe</h2><p class="ls-sub">A starting point. Anything you change below turns it into your own.</p>'
+        )
         method = gr.Radio(names, value=names[0][1], label="Method", visible=len(names) > 1, interactive=True)
-        recipe = gr.Radio([(one.label, one.title) for one in RECIPES], value=BALANCED.title, label="Recipe", show_label=False, elem_classes=["ls-cards"], interactive=True)
+        recipe = gr.Radio(
+            [(one.label, one.title) for one in RECIPES],
+            value=BALANCED.title,
+            label="Recipe",
+            show_label=False,
+            elem_classes=["ls-cards"],
+            interactive=True,
+        )
     return PlanForm(model, data, method, recipe)
 
 
@@ -150,7 +195,9 @@ def place(made: PlanForm, keys: list[Key]) -> None:
 def fold(made: PlanForm) -> None:
     """The settings that most people leave alone, under tabs."""
     open_ones = [key for key, setting in made.settings.items() if setting.advanced or key[0] == "plan"]
-    under: dict[str, list[Key]] = {tab: [("training", name) for name in names if ("training", name) in open_ones] for tab, names in TABS.items()}
+    under: dict[str, list[Key]] = {
+        tab: [("training", name) for name in names if ("training", name) in open_ones] for tab, names in TABS.items()
+    }
     for method in METHODS.values():
         under[method.title] = [key for key in open_ones if key[0] == method.name]
     placed = {key for keys in under.values() for key in keys}

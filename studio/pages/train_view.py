@@ -30,11 +30,15 @@ def panel(inner_html: str) -> str:
 
 
 def waiting() -> str:
-    return panel('<p class="ls-sub">Choose a base model and data to see memory, steps and time before anything starts.</p>')
+    return panel(
+        '<p class="ls-sub">Choose a base model and data to see memory, steps and time before anything starts.</p>'
+    )
 
 
 def counting() -> str:
-    return panel('<p class="ls-sub" aria-busy="true">Counting the tokens of this data…</p><div class="ls-skeleton" style="height:220px;margin-top:12px"></div>')
+    return panel(
+        '<p class="ls-sub" aria-busy="true">Counting the tokens of this data…</p><div class="ls-skeleton" style="height:220px;margin-top:12px"></div>'
+    )
 
 
 def wrong(error: StudioError) -> str:
@@ -54,9 +58,13 @@ def memory_bar(estimate: Estimate) -> str:
     """Memory by part, on a bar as long as the device's memory (or as the plan's, when that is longer)."""
     whole = max(estimate.device_bytes, estimate.total_bytes, 1)
     named = {**dict.fromkeys(MEMORY_PARTS), **estimate.memory}  # in our order; parts that we do not know come last
-    known = [(*MEMORY_PARTS.get(part, (part.capitalize(), "var(--ls-edge)")), size) for part, size in named.items() if size]
+    known = [
+        (*MEMORY_PARTS.get(part, (part.capitalize(), "var(--ls-edge)")), size) for part, size in named.items() if size
+    ]
     bars = "".join(f'<i style="width:{100 * size / whole:.2f}%;background:{colour}"></i>' for _, colour, size in known)
-    keys = "".join(f'<span style="--c:{colour}">{escape(name)} {words.memory(size)}</span>' for name, colour, size in known)
+    keys = "".join(
+        f'<span style="--c:{colour}">{escape(name)} {words.memory(size)}</span>' for name, colour, size in known
+    )
     label = f"{words.memory(estimate.total_bytes)} of {words.memory(estimate.device_bytes)}"
     return f'<div class="ls-stack" role="img" aria-label="{label}">{bars}</div><div class="ls-key">{keys}</div>'
 
@@ -96,7 +104,10 @@ def reasons(estimate: Estimate) -> str:
     if not estimate.reasons:
         return ""
     titles = {name: info.title or name for name, info in TrainingSettings.model_fields.items()}
-    said = "".join(f"<li><b>{escape(titles.get(name, name.replace('_', ' ').capitalize()))}</b> {escape(line)}</li>" for name, line in estimate.reasons.items())
+    said = "".join(
+        f"<li><b>{escape(titles.get(name, name.replace('_', ' ').capitalize()))}</b> {escape(line)}</li>"
+        for name, line in estimate.reasons.items()
+    )
     return f'<details class="ls-more ls-gap"><summary>Why these numbers</summary><ul class="ls-reasons">{said}</ul></details>'
 
 
@@ -108,7 +119,9 @@ def about_model(facts: ModelFacts) -> str:
 
 def about_data(rows: int, stats: TokenStats | None) -> str:
     """One line under the choice of the data."""
-    return f"{words.plural(rows, 'row')}" + (f", half of them up to {words.count(stats.median)} tokens" if stats else "")
+    return f"{words.plural(rows, 'row')}" + (
+        f", half of them up to {words.count(stats.median)} tokens" if stats else ""
+    )
 
 
 def start_words(problem: StudioError | None, estimate: Estimate | None) -> tuple[str, bool]:
@@ -126,7 +139,13 @@ def start_words(problem: StudioError | None, estimate: Estimate | None) -> tuple
 def setting_title(field: str | None) -> str | None:
     """ "method.rank" → "Rank", as the form calls it."""
     part, _, name = (field or "").partition(".")
-    declared: list[Any] = [TrainingSettings] if part == "training" else [method.settings for method in METHODS.values()] if part == "method" else [TrainingPlan]
+    declared: list[Any] = (
+        [TrainingSettings]
+        if part == "training"
+        else [method.settings for method in METHODS.values()]
+        if part == "method"
+        else [TrainingPlan]
+    )
     for one in declared:
         info = one.model_fields.get(name.partition(".")[0] or part)
         if info is not None and info.title:
