@@ -18,12 +18,17 @@ from studio.folders import AdapterFolder, read_json
 UNDERSTOOD = {
     "r", "target_modules", "lora_alpha", "bias", "use_rslora", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
 }  # fmt: skip
-# ... and those that only matter while training, or say where it comes from.
+# ... and those that only matter while training, or say where it comes from. All others must be off.
 WITHOUT_EFFECT = {
     "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode", "lora_dropout",
-    "fan_in_fan_out", "init_lora_weights", "megatron_core", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "velora_config",
-    "qalora_group_size", "runtime_config", "ensure_weight_tying",
+    "fan_in_fan_out", "init_lora_weights",
 }  # fmt: skip
+PLAIN_STARTS = (
+    True,
+    False,
+    "gaussian",
+    "orthogonal",
+)  # others (PiSSA, OLoRA) also change the base when they are loaded
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 PATTERN_KEY = re.compile(r"\^?[A-Za-z0-9_.]+\$?")  # PEFT reads these as regular expressions: only harmless ones
 
@@ -36,15 +41,31 @@ def read_config(folder: AdapterFolder, name: str) -> LoraConfig:
         raise refused(name, f"adapter_config.json is not valid JSON ({clip(error)})") from None
     if not isinstance(values, dict):
         raise refused(name, "it has no adapter_config.json")
+    _check_use(values, name)
+    try:
+        config = LoraConfig(**{key: values[key] for key in UNDERSTOOD & values.keys()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise refused(name, f"PEFT does not take its settings ({clip(error)})") from None
+    _check_values(config, name)
+    return config
+
+
+def _check_use(values: dict, name: str) -> None:
+    """Whether these are the settings of a plain LoRA for chat, which leaves the base as it is."""
     if values.get("peft_type") != "LORA":
         raise refused(name, f"its method is {clip(values.get('peft_type'))}, and LoRA is what can be compared")
+    if values.get("task_type") not in ("CAUSAL_LM", None):
+        raise refused(name, f"it is made for {clip(values['task_type'])} and not for chat")
     defaults = {field.name: _default(field) for field in dataclasses.fields(LoraConfig)}
     for key in values.keys() - UNDERSTOOD - WITHOUT_EFFECT:
         if values[key] not in (None, False, [], {}, defaults.get(key)):
             raise refused(name, f"its setting '{clip(key)}' is not one that can be compared")
-    config = LoraConfig(**{key: values[key] for key in UNDERSTOOD & values.keys()})
-    _check_values(config, name)
-    return config
+    start = values.get("init_lora_weights", True)
+    if start not in PLAIN_STARTS:
+        raise refused(name, f"it changes the base model itself ({clip(start)}) and was not converted when it was saved")
+    dropout = values.get("lora_dropout", 0)
+    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+        raise refused(name, "its dropout is not a number from 0 to 1")
 
 
 def _default(field: dataclasses.Field) -> Any:
@@ -52,8 +73,15 @@ def _default(field: dataclasses.Field) -> Any:
 
 
 def _check_values(config: LoraConfig, name: str) -> None:
-    ranks = [config.r, *(config.rank_pattern or {}).values()]
-    alphas = [config.lora_alpha, *(config.alpha_pattern or {}).values()]
+    layers = config.layers_to_transform
+    if layers is not None and not all(
+        type(layer) is int for layer in (layers if isinstance(layers, list) else [layers])
+    ):
+        raise refused(name, "its layers are not whole numbers")
+    if not all(isinstance(pattern, dict) for pattern in (config.rank_pattern, config.alpha_pattern)):
+        raise refused(name, "its rank or alpha pattern is not an object")
+    ranks = [config.r, *config.rank_pattern.values()]
+    alphas = [config.lora_alpha, *config.alpha_pattern.values()]
     if not all(type(rank) is int and rank > 0 for rank in ranks):
         raise refused(name, "its rank is not a whole number above 0")
     if not all(type(alpha) in (int, float) and math.isfinite(alpha) for alpha in alphas):
@@ -63,10 +91,10 @@ def _check_values(config: LoraConfig, name: str) -> None:
         isinstance(target, str) and NAME.fullmatch(target) for target in targets
     ):
         raise refused(name, "its target modules are not a list of names")
-    if not all(PATTERN_KEY.fullmatch(key) for key in [*(config.rank_pattern or {}), *(config.alpha_pattern or {})]):
+    if not all(PATTERN_KEY.fullmatch(key) for key in [*config.rank_pattern, *config.alpha_pattern]):
         raise refused(name, "its rank or alpha pattern is not a plain name")
-    layers = [config.layers_pattern] if isinstance(config.layers_pattern, str) else config.layers_pattern or []
-    if not all(isinstance(pattern, str) and NAME.fullmatch(pattern) for pattern in layers):
+    patterns = [config.layers_pattern] if isinstance(config.layers_pattern, str) else config.layers_pattern or []
+    if not all(isinstance(pattern, str) and NAME.fullmatch(pattern) for pattern in patterns):
         raise refused(name, "its layers pattern is not a plain name")
 
 
