@@ -24,9 +24,24 @@ if TYPE_CHECKING:
     from studio.records import BaseModel
 
 __all__ = [
-    "FORMATS", "PreviewRow", "add_builtins", "add_upload", "builtin_example_prompts", "clear_incoming", "count_tokens", "delete_dataset", "get_dataset", "inspect_upload",
-    "list_datasets", "preview", "read_rows", "rename_dataset", "report_of", "shown", "token_stats",
-]  # fmt: skip
+    "FORMATS",
+    "PreviewRow",
+    "add_builtins",
+    "add_upload",
+    "builtin_example_prompts",
+    "clear_incoming",
+    "count_tokens",
+    "delete_dataset",
+    "get_dataset",
+    "inspect_upload",
+    "list_datasets",
+    "preview",
+    "read_rows",
+    "rename_dataset",
+    "report_of",
+    "shown",
+    "token_stats",
+]
 
 EXACT_ROWS = 20_000
 """Up to so many rows every one is counted; of larger sets a sample of this size is."""

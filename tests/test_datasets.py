@@ -199,7 +199,14 @@ def shelf(tmp_path):
     """A folder of built-in data like the studio's own: (folder, a function that writes its rows)."""
     folder = tmp_path / "builtin"
     folder.mkdir()
-    (folder / "index.json").write_text(json.dumps([{"id": "count_up", "title": "Count up", "format": "alpaca", "file": "count.json", "heldout_file": "held.json", "example_prompts": ["Count."]}]))  # fmt: skip
+    entry = {
+        "id": "count_up",
+        "title": "Count up",
+        "format": "alpaca",
+        "file": "count.json",
+        "heldout_file": "held.json",
+    }
+    (folder / "index.json").write_text(json.dumps([entry | {"example_prompts": ["Count."]}]))
 
     def write(first: int) -> None:
         (folder / "count.json").write_text(json.dumps(ROWS[first : first + 20]))
@@ -319,7 +326,12 @@ def test_a_large_set_is_sampled_and_its_totals_estimated(studio, add, base):
 
 def test_a_row_that_the_template_cannot_write_is_named(studio, add, base):
     dataset = add([*ROWS[:2], {"instruction": "Count to never.", "output": "No."}])
-    template = "{% for m in messages %}{% if 'never' in m.content %}{{ raise_exception('Never say never') }}{% endif %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}"
+    refuse = "{% if 'never' in m.content %}{{ raise_exception('Never say never') }}{% endif %}"
+    template = (
+        "{% for m in messages %}"
+        + refuse
+        + "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}"
+    )
     write_tokenizer(studio.data.base_model("small").model, template)
     with pytest.raises(BadInput, match="Row 3: .*Never say never"):
         datasets.token_stats(studio, dataset.id, "small")

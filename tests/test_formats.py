@@ -29,6 +29,13 @@ def conversation(row: dict, **mapping) -> list[str]:
     return spoken(check(format.read(row, mapping)).messages)
 
 
+def messages(*turns: tuple[str, object]) -> dict:
+    return {"messages": [{"role": role, "content": content} for role, content in turns]}
+
+
+Q, A, S = ("user", "Hi"), ("assistant", "Hello!"), ("system", "Be kind.")
+
+
 @pytest.mark.parametrize("format", RECOGNISED.values(), ids=RECOGNISED)
 def test_every_format_recognises_its_own_example_and_reads_it(format):
     row = json.loads(format.example)
@@ -67,12 +74,12 @@ def test_every_format_names_the_columns_it_reads(format):
         ({"question": "2+2?", "answer": 4}, "question_answer", ["user: 2+2?", "assistant: 4"]),
         ({"question": "Who?", "answer": "Ann.", "context": "Ann sang."}, "question_answer", ["user: Ann sang.\n\nWho?", "assistant: Ann."]),
         (
-            {"messages": [{"role": "System", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]},
+            messages(("System", "Be kind."), Q, A),
             "messages",
             ["system: Be kind.", "user: Hi", "assistant: Hello!"],
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": "H"}, {"type": "text", "value": "i"}]}, {"role": "assistant", "content": "Hello!"}]},
+            messages(("user", [{"type": "text", "text": "H"}, {"type": "text", "value": "i"}]), A),
             "messages",
             ["user: Hi", "assistant: Hello!"],
         ),
@@ -91,13 +98,6 @@ def test_every_format_names_the_columns_it_reads(format):
 def test_a_row_becomes_the_conversation_it_means(row, name, expected):
     assert recognise([row]).name == name
     assert conversation(row) == expected
-
-
-def messages(*turns: tuple[str, object]) -> dict:
-    return {"messages": [{"role": role, "content": content} for role, content in turns]}
-
-
-Q, A, S = ("user", "Hi"), ("assistant", "Hello!"), ("system", "Be kind.")
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,15 @@ def test_rows_with_a_picture_among_others_are_bad_and_described_tools_are_told(t
     assert report.kinds["tools"] == 1
 
 
-values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)  # fmt: skip
-rows_of_anything = st.dictionaries(
-    st.sampled_from(["instruction", "input", "output", "prompt", "completion", "question", "answer", "messages", "conversations", "system", "history", "instances", "x"]),
-    values | st.lists(st.dictionaries(st.sampled_from(["role", "content", "from", "value", "type", "human", "assistant"]), values | st.sampled_from(["user", "assistant", "gpt"]))),
-)  # fmt: skip
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+columns = "instruction input output prompt completion question answer messages conversations system history instances x"
+parts = st.sampled_from(["role", "content", "from", "value", "type", "human", "assistant"])
+turns = st.lists(st.dictionaries(parts, values | st.sampled_from(["user", "assistant", "gpt"])))
+rows_of_anything = st.dictionaries(st.sampled_from(columns.split()), values | turns)
 
 
 @settings(deadline=None, database=None)

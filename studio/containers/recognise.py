@@ -18,8 +18,16 @@ HEAD = 1 << 16
 TAKEN = "Bring JSON, JSON Lines, CSV or Parquet."
 # (first bytes, what the file is, what to do)
 KNOWN = [
-    (b"version https://git-lfs.github.com/spec", "is a Git LFS pointer: it only names the data, which was not downloaded", "Fetch the data with 'git lfs pull', or download it from its page, and upload that file."),
-    (b"PK\x03\x04", "is a zip archive or an Excel workbook", "Unpack it and upload the file inside; save a workbook as CSV."),
+    (
+        b"version https://git-lfs.github.com/spec",
+        "is a Git LFS pointer: it only names the data, which was not downloaded",
+        "Fetch the data with 'git lfs pull', or download it from its page, and upload that file.",
+    ),
+    (
+        b"PK\x03\x04",
+        "is a zip archive or an Excel workbook",
+        "Unpack it and upload the file inside; save a workbook as CSV.",
+    ),
     (b"PK\x05\x06", "is an empty zip archive", TAKEN),
     (b"\x1f\x8b", "is compressed with gzip", "Unpack it and upload the file inside."),
     (b"BZh", "is compressed with bzip2", "Unpack it and upload the file inside."),
@@ -34,10 +42,14 @@ KNOWN = [
     (b"{\\rtf", "is a rich-text document", TAKEN),
     (b"\x89PNG", "is a picture", TAKEN),
     (b"\xff\xd8\xff", "is a picture", TAKEN),
-    (b"\x80\x04\x95", "is a Python pickle, which is never opened here because it could run code", "Write it as JSON Lines or Parquet."),
+    (
+        b"\x80\x04\x95",
+        "is a Python pickle, which is never opened here because it could run code",
+        "Write it as JSON Lines or Parquet.",
+    ),
     (b"<!DOCTYPE", "is a web page, perhaps the page about the data in place of the data", TAKEN),
     (b"<html", "is a web page, perhaps the page about the data in place of the data", TAKEN),
-]  # fmt: skip
+]
 YAML = re.compile(r"\s*(---\s*\n|-\s+\w+:(\s|$)|\w+:\s*\n\s+-\s)")
 
 
