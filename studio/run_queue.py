@@ -128,10 +128,13 @@ def note(studio: Studio, run: Run, text: str) -> None:
 
 
 def settle(studio: Studio, run: Run, to: Status, text: str, adapter: Adapter | None = None, **values: Any) -> Run:
-    """T5, T10, T11, T13, T14: nothing of the run's process tree lives. A trained adapter's row appears in the same transaction."""
+    """T5, T10, T11, T13, T14: nothing of the run's process tree lives. A trained adapter's row appears in the same transaction.
+
+    Raises Stale when a person has wanted something else of it since `run` was read: what follows from its end may differ then.
+    """
     with studio.database.write() as session:
         if adapter is not None:
             session.merge(adapter)
         ended = {} if to in (Status.PAUSED, Status.RETRY_WAIT) else {"ended_at": utc_now()}
         over = dict.fromkeys(("runner", "lease_until", "pid", "pid_start", "boot_id", "seconds_left"))
-        return move(session, run.id, run.epoch, LIVE, to, RUNNER, text, **{**values, **ended, **over})
+        return move(session, run.id, run.epoch, (run.state,), to, RUNNER, text, **{**values, **ended, **over})
