@@ -14,7 +14,7 @@ from jinja2.visitor import NodeTransformer
 
 from studio.errors import BadInput, clip
 
-MOST_ROUNDS = 200_000  # loop rounds and macro calls of one rendering; real templates need a few for each message
+MOST_ROUNDS = 100_000  # loop rounds and macro calls of one rendering; real templates need a few for each message
 MOST_CHARACTERS = 16_000_000  # of one rendered conversation; rows are at most 1 MB
 
 Message = dict[str, Any]
@@ -42,6 +42,10 @@ def offered(name: str, end_token: str) -> str:
 
 class TemplateLimit(jinja2.TemplateError):
     """The template runs too long or writes too much."""
+
+
+class UnusableTemplate(BadInput):
+    """Whatever the conversation, this template cannot be rendered within the limits."""
 
 
 class _Rendering(threading.local):
@@ -198,8 +202,13 @@ class ChatTemplate:
                     raise TemplateLimit(f"it writes more than {MOST_CHARACTERS:,} characters")
                 parts.append(part)
         except TemplateLimit as error:
-            raise BadInput(
+            raise UnusableTemplate(
                 f"The chat template cannot be used: {error}.",
+                "Correct chat_template.jinja beside the model, or choose another base model.",
+            ) from None
+        except MemoryError:
+            raise UnusableTemplate(
+                "The chat template cannot be used: it takes more memory than there is.",
                 "Correct chat_template.jinja beside the model, or choose another base model.",
             ) from None
         except Exception as error:  # somebody else's code: whatever it raises is about this conversation
@@ -215,15 +224,17 @@ class ChatTemplate:
     def _refuses_system(self) -> bool:
         """Some templates (Gemma 2, early Mistral) raise for a system message; the field then puts it before the first question."""
         turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        return self.accepts(turns) and not self.accepts([{"role": "system", "content": "c"}, *turns])
+
+    def accepts(self, messages: list[Message]) -> bool:
+        """Whether the template writes this conversation at all. Raises UnusableTemplate when it writes none."""
         try:
-            self._render(turns)
+            self._render(messages)
+        except UnusableTemplate:
+            raise
         except BadInput:
             return False
-        try:
-            self._render([{"role": "system", "content": "c"}, *turns])
-        except BadInput:
-            return True
-        return False
+        return True
 
 
 def system_in_first_user_turn(messages: list[Message]) -> list[Message]:

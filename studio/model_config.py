@@ -82,8 +82,9 @@ def check_architecture(config: dict[str, Any]) -> str:
     kind = config.get("model_type")
     named = config.get("architectures")
     named = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-    if config.get("quantization_config") is not None or config.get("compression_config") is not None:
-        method = (config.get("quantization_config") or {}).get("quant_method", "unknown method")
+    quantised = config.get("quantization_config") or config.get("compression_config")
+    if quantised is not None:
+        method = quantised.get("quant_method", "unknown method") if isinstance(quantised, dict) else quantised
         raise BadInput(
             f"The weights are quantised ({clip(method, 40)}), and adapters are trained on weights in full here.",
             "Bring the model as it was before quantisation.",

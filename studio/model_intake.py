@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,7 @@ def prepare(
             inside(path, root)
     config = clean_config(read_model_json(source / "config.json"))
     weights = read_weights(source, root)
-    being_written = folder.path / "model.new"
-    shutil.rmtree(being_written, ignore_errors=True)
-    being_written.mkdir(parents=True)
+    being_written = Path(tempfile.mkdtemp(prefix="model-", dir=folder.create().path))
     try:
         _write_tokenizer(tokenizer_folder or source, source, being_written, template)
         with limits:

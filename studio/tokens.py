@@ -176,8 +176,8 @@ class ChatTokenizer:
                 after = self.chat.render(conversation).rpartition(QUOTES[0])[2].lstrip()
             except BadInput:
                 continue
-            found = _alternatives(self.added).match(after)
-            return self.added[found[0]][0] if found else None
+            written = max((text for text in self.added if after.startswith(text)), key=len, default=None)
+            return None if written is None else self.added[written][0]
         return None
 
     # Control tokens inside a message are text: whoever writes "<|im_end|>" must not end the turn.

@@ -31,7 +31,7 @@ def main(folder: BaseModelFolder) -> int:
     limit(request["memory_mb"] + (CONVERSION_MB if convert else 0), request["cpu_seconds"])
     try:
         with converted(source, folder) if convert else nullcontext(source) as tokenizer:
-            prepare(source, folder, Path(request["root"]), request["template"], tokenizer, template_limits())
+            prepare(source, folder, Path(request["root"]), request["template"], tokenizer, template_limits(folder))
     except StudioError as error:
         write_json(folder.refusal, {"status": error.status, **error.as_dict()})
         return REFUSED
@@ -58,21 +58,28 @@ def limit(memory_mb: int, cpu_seconds: int) -> None:
 
 
 @contextmanager
-def template_limits() -> Iterator[None]:
-    """Inside, a template has five seconds of computing."""
+def template_limits(folder: BaseModelFolder) -> Iterator[None]:
+    """Inside, a template has five seconds of computing; then the system ends this process, wherever it is.
 
-    def over(number, frame):
-        raise BadInput(
-            f"The chat template does not end within {TEMPLATE_SECONDS} seconds.",
-            "Correct it, or choose the plain template for this model.",
-        )
-
-    signal.signal(signal.SIGVTALRM, over)
-    signal.setitimer(signal.ITIMER_VIRTUAL, TEMPLATE_SECONDS)
+    The verdict is written before, because afterwards nobody is left to write it.
+    """
+    problem = f"The chat template does not end within {TEMPLATE_SECONDS} seconds."
+    write_json(
+        folder.refusal,
+        {
+            "status": 400,
+            "problem": problem,
+            "fix": "Correct it, or choose the plain template for this model.",
+            "field": None,
+        },
+    )
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, TEMPLATE_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        folder.refusal.unlink()
 
 
 @contextmanager
