@@ -63,7 +63,9 @@ def start(folder: Path, port: int = 0, **environment: str) -> Running:
             break
         time.sleep(0.1)
     end(folder, process)
-    raise AssertionError(f"The studio did not start. It said:\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
+    raise AssertionError(
+        f"The studio did not start. It said:\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}"
+    )
 
 
 def end(folder: Path, process: subprocess.Popen) -> None:

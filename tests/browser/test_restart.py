@@ -1,0 +1,35 @@
+"""The web process dies in the middle of a training: the training goes on, and the page of a new process finds it."""
+
+import httpx
+
+from tests.browser.conftest import wait_until
+from tests.browser.running import end, start
+
+TRAIN_SECONDS = 420
+
+
+def test_a_run_outlives_the_web_process_and_is_found_again(tmp_path, open_page):
+    folder = tmp_path / "data"
+    first = start(folder)
+    try:
+        plan = {
+            "name": "survivor",
+            "base_model": "builtin",
+            "dataset": "pirate",
+            "training": {"max_steps": 14, "batch_size": 8},
+        }
+        run = httpx.post(f"{first.address}/api/v1/runs", json=plan, timeout=60).json()["id"]
+        page = open_page(f"{first.address}/run?id={run}")
+        wait_until(page, "() => document.querySelectorAll('.ls-chart polyline').length > 0", seconds=TRAIN_SECONDS)
+        page.goto("about:blank")
+        first.kill()
+
+        second = start(folder)
+        page.goto(f"{second.address}/run?id={run}")
+        page.get_by_text("The adapter is ready.").wait_for(timeout=TRAIN_SECONDS * 1000)
+        told = httpx.get(f"{second.address}/api/v1/runs/{run}", timeout=60).json()
+        assert (told["state"], told["attempt"], told["step"]) == ("succeeded", 1, 14)
+    finally:
+        for studio in (first, locals().get("second")):
+            if studio:
+                end(folder, studio.process)
