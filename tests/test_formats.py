@@ -259,7 +259,7 @@ turns = st.lists(st.dictionaries(parts, values | st.sampled_from(["user", "assis
 rows_of_anything = st.dictionaries(st.sampled_from(columns.split()), values | turns)
 
 
-@settings(deadline=None, database=None)
+@settings(deadline=None, database=None, max_examples=50)
 @given(rows_of_anything)
 def test_whatever_a_row_holds_each_format_gives_an_ordered_conversation_or_a_fault(row):
     for format in FORMATS.values():
@@ -272,7 +272,7 @@ def test_whatever_a_row_holds_each_format_gives_an_ordered_conversation_or_a_fau
         assert all(isinstance(message["content"], str) for message in found.messages)
 
 
-@settings(deadline=None, database=None)
+@settings(deadline=None, database=None, max_examples=50)
 @given(values)
 def test_strict_json_reads_back_what_json_writes(value):
     text = json.dumps(value)
