@@ -10,7 +10,7 @@ Shown = dict[str, Any]
 
 def live_card(run: Shown, speed: float | None) -> str:
     """A run that holds a device. `speed` is in tokens per second."""
-    name = f'<a class="ls-name ls-link" href="/run?id={run["id"]}">{parts.text(run["name"])}</a>'
+    name = f'<a class="ls-name" href="/run?id={run["id"]}">{parts.text(run["name"])}</a>'
     at = f"step {words.count(run['step'])} of {words.count(run['steps'])}" if run["steps"] else "getting ready"
     figures = (
         parts.stat("Loss", words.loss(run["loss"])),

@@ -102,17 +102,19 @@ def table(
 ) -> str:
     """A table of finished cells. `cell_classes` gives each column a class, such as "wrap" or "ls-right"."""
     styles = [f' class="{name}"' if name else "" for name in (*cell_classes, *[""] * len(headings))]
-    head = "".join(
-        f'<th scope="col"{style}>{escape(words)}</th>' for words, style in zip(headings, styles, strict=False)
-    )
-    body = "".join(
-        "<tr>" + "".join(f"<td{style}>{cell}</td>" for cell, style in zip(row, styles, strict=False)) + "</tr>"
-        for row in rows_html
-    )
+    titles = (escape(words) or '<span class="ls-hidden">Actions</span>' for words in headings)
+    head = _cells("th", 'role="columnheader" scope="col"', titles, styles)
+    body = "".join(_cells("td", 'role="cell"', row, styles) for row in rows_html)
+    # The roles are said because a phone's style draws rows as cards, and browsers take them for no table then
     return (
-        f'<div class="ls-tw" tabindex="0" role="region" aria-label="{escape(label)}"><table class="ls-t {classes}">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="ls-tw" tabindex="0" role="region" aria-label="{escape(label)}"><table class="ls-t {classes}" role="table">'
+        f'<thead role="rowgroup">{head}</thead><tbody role="rowgroup">{body}</tbody></table></div>'
     )
+
+
+def _cells(kind: str, attributes: str, cells_html: Iterable[str], styles: Sequence[str]) -> str:
+    drawn = (f"<{kind} {attributes}{style}>{cell}</{kind}>" for cell, style in zip(cells_html, styles, strict=False))
+    return f'<tr role="row">{"".join(drawn)}</tr>'
 
 
 def progress(done: float, label: str) -> str:
