@@ -49,7 +49,7 @@ def failures(studio: Studio, limit: int = 2) -> list[Run]:
 def open_runs(studio: Studio) -> tuple[int, int]:
     """(runs that hold a device, runs that wait for one)."""
     with studio.database.read() as session:
-        counted = dict(session.execute(select(Run.state, func.count()).group_by(Run.state)).tuples().all())
+        counted = dict(session.execute(select(Run.state, func.count()).group_by(Run.state)).all())
     return sum(counted.get(state, 0) for state in LIVE), counted.get(Status.QUEUED, 0) + counted.get(
         Status.RETRY_WAIT, 0
     )
@@ -58,6 +58,4 @@ def open_runs(studio: Studio) -> tuple[int, int]:
 def adapters_by_model(studio: Studio) -> dict[str, int]:
     """How many adapters there are for each base model."""
     with studio.database.read() as session:
-        return dict(
-            session.execute(select(Adapter.base_model, func.count()).group_by(Adapter.base_model)).tuples().all()
-        )
+        return dict(session.execute(select(Adapter.base_model, func.count()).group_by(Adapter.base_model)).all())
