@@ -9,17 +9,27 @@ import signal
 import time
 
 from jobs.workers.chat import ChatWorker, main
-from jobs.workers.questions import Question
+from jobs.workers.questions import Inbox, Question
 from studio.errors import BadInput
+from studio.folders import BaseModelFolder
 
 
-class StubWorker(ChatWorker):
-    def _compute(self) -> None:
-        (self.folder.path / "starts").open("a").write(f"{os.getpid()}\n")
+class Repeating:
+    """Stands in for the model."""
+
+    def __init__(self, folder: BaseModelFolder, inbox: Inbox):
+        self.folder, self.inbox = folder, inbox
+
+    def load(self) -> None:
+        with (self.folder.path / "starts").open("a") as starts:
+            starts.write(f"{os.getpid()}\n")
         if (self.folder.path / "broken").exists():
             print("Traceback: the weights are broken", flush=True)
             os._exit(3)
-        self.loaded.set()
+        if (self.folder.path / "unknown").exists():
+            raise BadInput("This base model is of an unknown kind.", "Choose another one.")
+
+    def run(self) -> None:
         while True:
             self.write_answers(self.inbox.take(wait=True))
 
@@ -61,6 +71,11 @@ class StubWorker(ChatWorker):
             question.tell({"column": 0, "text": "tick "})
             time.sleep(0.01)
         (self.folder.path / "cancelled").touch()
+
+
+class StubWorker(ChatWorker):
+    def answering(self) -> Repeating:
+        return Repeating(self.folder, self.inbox)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,15 @@ def test_a_worker_that_cannot_start_says_its_last_words(studio):
         ask(studio, base, "hello")
 
 
+def test_a_base_model_that_cannot_be_loaded_says_why_to_everybody_who_asks(studio):
+    base = base_model(studio)
+    (studio.data.base_model("tiny").path / "unknown").touch()
+    for _ in range(2):
+        with pytest.raises(BadInput, match="of an unknown kind. Choose another one."):
+            ask(studio, base, "hello")
+    assert len(starts(studio, base)) == 1
+
+
 def test_what_the_worker_refuses_arrives_as_its_error(studio):
     with pytest.raises(BadInput) as refused:
         ask(studio, base_model(studio), "refuse")
@@ -173,7 +182,7 @@ def test_closing_the_stream_cancels_the_answer(studio):
 
 
 def test_it_ends_by_itself_when_nobody_asks_for_long(tmp_path):
-    studio = Studio.open(StudioSettings(data_folder=tmp_path / "data", device="cpu", chat_idle_seconds=1))
+    studio = Studio.open(StudioSettings(data_folder=tmp_path / "data", device="cpu", chat_idle_seconds=3))
     base = base_model(studio)
     ask(studio, base, "hello")
     assert eventually(lambda: chat.worker_state(studio)["state"] == "absent")

@@ -59,9 +59,7 @@ class ChatWorker:
     def _compute(self) -> None:
         """A bug here ends the process: its traceback is in the log, and the next question starts a new worker."""
         try:
-            from jobs.workers.answering import Answering  # imports torch
-
-            answering = Answering(self.folder, self.device, self.inbox)
+            answering = self.answering()
             answering.load()
             self.loaded.set()
             answering.run()
@@ -74,6 +72,12 @@ class ChatWorker:
             log.exception("The chat worker ends: this is a bug.")
             logging.shutdown()
             os._exit(1)
+
+    def answering(self):
+        """What loads the model and answers the inbox; made in the thread that will do so."""
+        from jobs.workers.answering import Answering  # imports torch
+
+        return Answering(self.folder, self.device, self.inbox)
 
     async def _until_not_needed(self) -> None:
         """Until it is told to stop, idle for long, or the base model's files are others than those in memory."""

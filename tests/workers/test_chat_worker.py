@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 from peft import PeftModel
@@ -134,6 +135,25 @@ def test_questions_at_once_are_each_answered_as_alone(studio, base, adapter):
         assert text == plain_answer(studio, base, messages, 40)
 
 
+def test_more_questions_than_fit_into_one_batch_wait_for_their_turn(studio, base, adapter):
+    asked = question((HELLO, None), (HELLO, adapter), (LONGER, None), (LONGER, adapter), most=12)
+
+    async def crowd():
+        return await asyncio.gather(*[collect(studio, base, asked) for _ in range(6)])
+
+    all_events = asyncio.run(crowd())
+    texts = {
+        tuple(
+            "".join(event.get("text", "") for event in events if event.get("column") == column) for column in range(4)
+        )
+        for events in all_events
+    }
+    assert texts == {
+        tuple(plain_answer(studio, base, messages, 12, who) for messages in (HELLO, LONGER) for who in (None, adapter))
+    }
+    assert any("waits for its turn" in event.get("notice", "") for events in all_events for event in events)
+
+
 def test_a_seed_draws_the_same_answer_again_and_another_seed_another(studio, base, adapter):
     drawn = {"temperature": 1.0, "top_p": 0.95}
     first, _, _ = ask(studio, base, question((HELLO, None), (HELLO, adapter), **drawn, seed=4))
@@ -201,20 +221,15 @@ def test_an_adapter_that_is_gone_broken_or_of_another_base_is_refused_and_the_wo
 
 
 def test_a_killed_worker_is_a_message_and_the_next_question_is_answered_by_a_new_one(studio, base):
+    pid = chat.ready_worker(studio, base)
+
     async def kill_in_mid_answer():
         async for event in chat.answer(studio, base, question((HELLO, None), most=230)):
             if event.get("text"):
-                os.kill(chat.worker_state(studio)["pid"], signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
-    before = chat.ready_worker(studio, base)
     with pytest.raises(Unavailable, match="in the middle of the answer"):
         asyncio.run(kill_in_mid_answer())
     assert ask(studio, base, question((HELLO, None)))[0][0] == plain_answer(studio, base, HELLO, 40)
-    assert chat.worker_state(studio)["pid"] != before
-
-
-def test_a_base_model_that_cannot_be_loaded_says_why(studio, base):
-    broken = add_tiny_base(studio, "brokenbase")
-    write_json(studio.data.base_model("brokenbase").model / "config.json", {"model_type": "abacus"})
-    with pytest.raises(BadInput, match="cannot load this base model"):
-        ask(studio, broken, question((HELLO, None)))
+    assert chat.worker_state(studio)["pid"] != pid

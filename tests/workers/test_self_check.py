@@ -11,7 +11,8 @@ from jobs.workers.answering import Answering
 from jobs.workers.decode import Answer, OneByOne, finish
 from jobs.workers.questions import Inbox, Question
 from jobs.workers.self_check import EQUAL, EQUAL_BUT_ROUNDING, GOOD, TOKENS, check_adapter, check_base, compared
-from studio.folders import BaseModelFolder
+from studio.errors import BadInput
+from studio.folders import BaseModelFolder, write_json
 from studio.tokens import ChatTokenizer
 from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base, save_adapter, tiny_model, tiny_tokenizer
 
@@ -128,6 +129,13 @@ def answering(studio):
     made = Answering(BaseModelFolder(studio.data.base_model(base.id).path), "cpu", Inbox())
     made.load()
     return made
+
+
+def test_a_base_model_that_transformers_does_not_know_is_refused(studio):
+    folder = BaseModelFolder(studio.data.base_model(add_tiny_base(studio).id).path)
+    write_json(folder.model / "config.json", {"model_type": "abacus"})
+    with pytest.raises(BadInput, match="cannot load this base model"):
+        Answering(folder, "cpu", Inbox()).load()
 
 
 def test_what_cannot_share_a_batch_is_answered_in_turn_with_the_same_words(answering, studio):
