@@ -317,7 +317,8 @@ def shown(model: BaseModel) -> dict:
     return {
         "id": model.id, "name": model.name, "source": model.source, "location": model.location, "revision": model.revision,
         "state": model.state.value, "progress": progress(model), "bytes_done": model.bytes_done, "bytes_total": model.bytes_total,
-        **known, "parameters": model.parameters, "target_modules": facts.target_modules if facts else [], "size_bytes": facts.size_bytes if facts else model.bytes_total,
+        **known, "parameters": model.parameters, "target_modules": facts.target_modules if facts else [],
+        "size_bytes": facts.size_bytes if facts else model.bytes_total,
         "fingerprint": model.fingerprint, "problem": model.problem, "fix": model.fix, "created_at": model.created_at.isoformat(),
     }  # fmt: skip
 

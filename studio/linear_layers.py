@@ -41,8 +41,8 @@ def linear_layers(shapes: Shapes, model_type: str) -> list[LinearLayer]:
     for name, shape in shapes.items():
         module, _, kind = name.rpartition(".")
         target = module.rpartition(".")[2]
-        if kind != "weight" or len(shape) != 2 or target in EMBEDDINGS or target in HEADS:
-            continue
+        if kind != "weight" or len(shape) != 2 or target in EMBEDDINGS or target in HEADS or target.endswith("_norm"):
+            continue  # (Cohere's norms of queries and keys have two dimensions)
         outputs, inputs = reversed(shape) if model_type in TRANSPOSED else shape
         bias = shapes.get(f"{module}.bias", (0,))[0]
         found.append(

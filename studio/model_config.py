@@ -16,7 +16,9 @@ MOST_BYTES = 4 << 20  # of any JSON file beside the weights but the tokenizer's 
 # Everything that the supported architectures read of their config. Names of code, of attention kernels and of
 # pipelines (auto_map, _attn_implementation, custom_pipelines, trust_remote_code) are not here and never pass.
 NUMBERS = names(
-    "attention_dropout attn_logit_softcapping attn_pdrop bos_token_id chunk_size_feed_forward classifier_dropout decoder_start_token_id dropout "
+    "attention_dropout attention_multiplier attn_logit_softcapping attn_pdrop bos_token_id chunk_size_feed_forward classifier_dropout decoder_start_token_id dropout "
+    "embed_dropout embedding_dropout embedding_multiplier logit_scale logits_scaling no_rope_layer_interval norm_epsilon num_heads num_layers "
+    "resid_dropout residual_dropout residual_multiplier window_size "
     "embd_pdrop eos_token_id ffn_dim final_logit_softcapping head_dim hidden_dropout hidden_size init_std initializer_range intermediate_size "
     "layer_norm_eps layer_norm_epsilon layerdrop max_position_embeddings max_window_layers n_ctx n_embd n_head n_inner n_layer n_positions "
     "num_attention_heads num_hidden_layers num_key_value_heads original_max_position_embeddings pad_token_id partial_rotary_factor pretraining_tp "
@@ -26,15 +28,16 @@ NUMBERS = names(
 SWITCHES = names(
     "add_cross_attention attention_bias do_layer_norm_before enable_bias is_decoder layer_norm_elementwise_affine mlp_bias qk_layernorm "
     "_remove_final_layer_norm reorder_and_upcast_attn scale_attn_by_inverse_layer_idx scale_attn_weights tie_word_embeddings "
-    "use_bidirectional_attention use_cache use_parallel_residual use_sliding_window"
+    "use_bias use_bidirectional_attention use_cache use_parallel_residual use_qk_norm use_qkv_bias use_sliding_window"
 )
 WORDS = names("activation_function dtype hidden_act hidden_activation model_type torch_dtype transformers_version")
+PATTERNS = ("attention_layers", "attention_types", "no_rope_layers")  # which layer attends how
 ROPE = ("rope_parameters", "rope_scaling")
 
 # How the families name the same number
-LAYERS = ("num_hidden_layers", "n_layer")
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers")
 HIDDEN = ("hidden_size", "n_embd")
-HEAD_COUNT = ("num_attention_heads", "n_head")
+HEAD_COUNT = ("num_attention_heads", "n_head", "num_heads")
 INNER = ("intermediate_size", "ffn_dim", "n_inner")
 CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx")
 
@@ -48,13 +51,30 @@ ARCHITECTURES: dict[str, tuple[str, str, str]] = {
     "gemma": ("GemmaForCausalLM", "model", GATED),
     "gemma2": ("Gemma2ForCausalLM", "model", GATED),
     "gemma3_text": ("Gemma3ForCausalLM", "model", GATED),
+    "cohere": ("CohereForCausalLM", "model", GATED),
+    "granite": ("GraniteForCausalLM", "model", GATED),
+    "olmo2": ("Olmo2ForCausalLM", "model", GATED),
+    "smollm3": ("SmolLM3ForCausalLM", "model", GATED),
+    "stablelm": ("StableLmForCausalLM", "model", GATED),
+    "starcoder2": ("Starcoder2ForCausalLM", "model", "q_proj k_proj v_proj o_proj c_fc c_proj"),
     "phi": ("PhiForCausalLM", "model", "q_proj k_proj v_proj dense fc1 fc2"),
     "phi3": ("Phi3ForCausalLM", "model", "qkv_proj o_proj gate_up_proj down_proj"),
     "gpt2": ("GPT2LMHeadModel", "transformer", "c_attn c_proj c_fc"),
+    "gpt_neo": ("GPTNeoForCausalLM", "transformer", "q_proj k_proj v_proj out_proj c_fc c_proj"),
     "gpt_neox": ("GPTNeoXForCausalLM", "gpt_neox", "query_key_value dense dense_h_to_4h dense_4h_to_h"),
     "opt": ("OPTForCausalLM", "model", "q_proj k_proj v_proj out_proj fc1 fc2"),
 }
-TIED_UNLESS_SAID = ("gemma", "gemma2", "gemma3_text", "gpt2", "opt")  # transformers' default for the output head
+TIED_UNLESS_SAID = (
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neo",
+    "opt",
+    "cohere",
+    "smollm3",
+    "starcoder2",
+)  # transformers' default for the output head
 
 
 def read_model_json(path: Path) -> dict[str, Any]:
@@ -125,6 +145,8 @@ def clean_config(config: dict[str, Any]) -> dict[str, Any]:
             fits = value is None or (isinstance(value, str) and len(value) <= 60)
         elif name == "layer_types":
             fits = isinstance(value, list) and all(kind in ("full_attention", "sliding_attention") for kind in value)
+        elif name in PATTERNS:
+            fits = value is None or _is_pattern(value)
         elif name in ROPE:
             fits = value is None or _is_rope(value)
         else:
@@ -151,6 +173,13 @@ def number(config: dict[str, Any], names: tuple[str, ...], default: int | None =
 
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_pattern(value: Any, depth: int = 0) -> bool:
+    """Lists of whole numbers and of the words "global" and "local", at most three deep."""
+    if isinstance(value, list):
+        return depth < 3 and all(_is_pattern(entry, depth + 1) for entry in value)
+    return depth > 0 and (value in ("global", "local") or (isinstance(value, int) and not isinstance(value, bool)))
 
 
 def _is_rope(value: Any, depth: int = 0) -> bool:

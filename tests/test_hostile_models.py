@@ -86,7 +86,7 @@ CASES = {
     "a layer lacks a weight": (weights(without="layers.1.mlp.up_proj"), r"Layer 1 has no mlp\.up_proj\.weight"),
     "all layers lack a weight": (weights(without="up_proj"), "hold no up_proj layers"),
     "no embedding": (weights(without="embed_tokens"), "hold 0 token embeddings"),
-    "a layer of another shape": (one_shape("model.layers.1.mlp.up_proj.weight", (32, 48)), r"mlp\.up_proj\.weight is 32 × 48 in layer 1 and 48 × 32 in layer 0"),
+    "a layer of another shape": (one_shape("model.layers.1.mlp.up_proj.weight", (32, 48)), "is 32 × 48 in layer 1 and 48 × 32 in layer 0"),
     "no head": (change(tie_word_embeddings=False), "no output head"),
     "whole numbers": (weights("I8"), "stored as I8"),
     "weights are cut off": (lambda folder: os.truncate(folder / "model.safetensors", 5000), "cut off"),

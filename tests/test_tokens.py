@@ -1,6 +1,7 @@
 """What is trained, token for token: answers and the token that ends them, and nothing else."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -383,3 +384,13 @@ def test_a_base_whose_end_token_was_never_trained_ends_its_answers_with_the_one_
     plain = ChatTokenizer.load(shared_data / "models" / "stories260K")
     tokenizer = ChatTokenizer(plain.tokenizer, plain.named, offered("plain", plain.preferred_end), plain.ends)
     assert trained_texts(tokenizer, tokenizer.encode(TWO_TURNS)) == [" I am fine.<s>", " One, two!<s>"]
+
+
+def test_the_builtin_model_learns_its_answers_and_how_they_end():
+    tokenizer = ChatTokenizer.load(Path(__file__).parents[1] / "studio" / "builtin" / "model")
+    encoded, prompt = tokenizer.encode(TWO_TURNS), tokenizer.prompt(TWO_TURNS[:3])
+    assert len(trained_texts(tokenizer, encoded)) == 2
+    assert encoded.ids[: len(prompt)] == prompt
+    assert tokenizer.eos_id in tokenizer.stop_ids
+    last = max(place for place, trained in enumerate(encoded.trained) if trained)
+    assert encoded.ids[last] == tokenizer.stop_ids[0]

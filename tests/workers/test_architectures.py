@@ -20,6 +20,22 @@ SMALL = {
     "head_dim": 8,
 }
 OWN = {
+    "gpt_neo": {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_layers": 4,
+        "num_heads": 4,
+        "attention_types": [[["global", "local"], 2]],
+    },
+    "granite": {
+        **SMALL,
+        "logits_scaling": 4.0,
+        "embedding_multiplier": 2.0,
+        "residual_multiplier": 0.5,
+        "attention_multiplier": 0.2,
+    },
+    "cohere": {**SMALL, "use_qk_norm": True},
+    "smollm3": {**SMALL, "no_rope_layers": [1, 0, 1]},
     "gpt2": {"n_embd": 32, "n_inner": 48, "n_layer": 3, "n_head": 4, "n_positions": 128},
     "gpt_neox": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4},
     "opt": {
