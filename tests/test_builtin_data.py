@@ -113,3 +113,13 @@ def test_the_generator_needs_nothing_but_python():
 
     code = "import sys, jobs.workers.builtin_datasets; assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=builtin_datasets.FOLDER.parents[2])
+
+
+def test_what_is_asked_to_be_copied_is_copied():
+    from jobs.workers.pretrain_world import copying
+    from jobs.workers.pretrain_world.wording import Voice
+
+    voice = Voice("copy")
+    for _ in range(500):
+        (asked, answered), = copying.copied(voice, ["apple", "io", "=", "Tom"])
+        assert asked.split(": ", 1)[1].strip() == answered

@@ -18,7 +18,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from jobs.workers import pretrain_corpora
-from jobs.workers.pretrain_text import Conversation, stream
+from jobs.workers.pretrain_text import Conversation, as_messages, stream
+from jobs.workers.pretrain_world import copying
 
 CONTEXT_TOKENS = 512
 VOCABULARY = 4096
@@ -26,7 +27,7 @@ STEP_TOKENS = 4096
 MICRO_BATCH_TOKENS = 2048  # activations of one piece stay near the CPU's caches
 CHUNK_TOKENS = 120 * STEP_TOKENS  # text is written, cut by length and forgotten in chunks
 MUON_LEARNING_RATE, ADAMW_LEARNING_RATE = 4e-3, 3e-3
-SHARES = {"own": 0.80, "chitchat": 0.11, "coffee": 0.03, "stories": 0.06}  # of the tokens
+SHARES = {"own": 0.77, "copying": 0.08, "chitchat": 0.10, "coffee": 0.02, "stories": 0.03}  # of the tokens
 
 # ---- text: our own stream, with the public corpora mixed in by tokens
 
@@ -43,9 +44,16 @@ def shuffled_for_ever(conversations: list[Conversation], seed: int) -> Iterator[
         yield from rng.sample(conversations, len(conversations))
 
 
-def sources(corpora: Path, seed: int) -> dict[str, Iterator[Conversation]]:
+def written_words(tokenizer: PreTrainedTokenizerFast) -> list[str]:
+    """The tokens that are whole words or pieces of them, as text."""
+    texts = (tokenizer.decode([token]).strip() for token in range(len(ROLE_TOKENS) + 2, len(tokenizer)))
+    return sorted({text for text in texts if text.isprintable() and text and "\ufffd" not in text})
+
+
+def sources(corpora: Path, seed: int, tokenizer: PreTrainedTokenizerFast) -> dict[str, Iterator[Conversation]]:
     public = pretrain_corpora.read_all(corpora)
-    return {"own": stream(seed)} | {name: shuffled_for_ever(rows, seed) for name, rows in public.items()}
+    copies = (as_messages(turns) for turns in copying.stream_of(written_words(tokenizer), seed))
+    return {"own": stream(seed), "copying": copies} | {name: shuffled_for_ever(rows, seed) for name, rows in public.items()}
 
 
 def training_text(streams: dict[str, Iterator[Conversation]], tokens_of, wanted: bool = False) -> Iterator[tuple[str, list]]:
@@ -109,7 +117,7 @@ def encoder(tokenizer: PreTrainedTokenizerFast):
 
 def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
     torch.manual_seed(seed)
-    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=256, intermediate_size=704, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=8,
+    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=6, num_attention_heads=6, num_key_value_heads=6,
                          max_position_embeddings=CONTEXT_TOKENS, tie_word_embeddings=True, rms_norm_eps=1e-5, bos_token_id=None,
                          eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="eager")  # for short texts on a CPU: sdpa's backward takes 1.6 times as long
     model = LlamaForCausalLM(config)
@@ -194,8 +202,9 @@ def perplexities(model: LlamaForCausalLM, held: dict[str, list], pad: int) -> di
 HELD_OUT_PER_SOURCE = 200
 
 
-def held_out_documents(corpora: Path, tokens_of, per_source: int = HELD_OUT_PER_SOURCE) -> dict[str, list]:
-    streams, held = sources(corpora, seed=2), {name: [] for name in SHARES}
+def held_out_documents(corpora: Path, tokenizer: PreTrainedTokenizerFast, per_source: int = HELD_OUT_PER_SOURCE) -> dict[str, list]:
+    tokens_of = encoder(tokenizer)
+    streams, held = sources(corpora, 2, tokenizer), {name: [] for name in SHARES}
     for name, rows in streams.items():
         looked = (next(rows) for _ in range(per_source * 400))
         for conversation in looked:
@@ -216,12 +225,12 @@ def answer(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, messages
     return tokenizer.decode(ids[0, prompt["input_ids"].shape[1]:], skip_special_tokens=False)
 
 
-def train(model, tokenizer, corpora: Path, out: Path, minutes: float, save_minutes: float, seed: int) -> None:
+def train(model, tokenizer, corpora: Path, out: Path, minutes: float, save_minutes: float, seed: int, earlier: dict | None) -> None:
     tokens_of, pad = encoder(tokenizer), tokenizer.pad_token_id
-    held = held_out_documents(corpora, tokens_of)
-    batches = steps(training_text(sources(corpora, seed), tokens_of), pad, seed)
+    held = held_out_documents(corpora, tokenizer)
+    batches = steps(training_text(sources(corpora, seed, tokenizer), tokens_of), pad, seed)
     both, bfloat16 = optimizers(model), has_fast_bfloat16()
-    facts = {"minutes": minutes, "parameters": sum(p.numel() for p in model.parameters()), "bfloat16": bfloat16, "steps": 0, "tokens": 0, "seed": seed}
+    facts = {"minutes": minutes, "parameters": sum(p.numel() for p in model.parameters()), "bfloat16": bfloat16, "steps": 0, "tokens": 0, "seed": seed, "earlier": earlier}
     started, running = time.monotonic(), None
     next_save = min(4.0, save_minutes)
     while True:
@@ -249,7 +258,7 @@ def train(model, tokenizer, corpora: Path, out: Path, minutes: float, save_minut
             print(f"minute {elapsed:5.1f} step {facts['steps']:5d} tokens {facts['tokens'] / 1e6:6.2f}M loss {running:.3f} {facts['tokens'] / elapsed / 60:.0f}/s", flush=True)
         if elapsed >= next_save:
             next_save += save_minutes
-            report(model, tokenizer, held, facts, out)
+            report(model, tokenizer, {name: documents[:40] for name, documents in held.items()}, facts, out)  # a glance; the whole at the end
     report(model, tokenizer, held, facts, out)
 
 
@@ -281,14 +290,21 @@ def main() -> None:
     options.add_argument("--corpora", type=Path, required=True, help="folder of the public corpora")
     options.add_argument("--out", type=Path, required=True, help="folder for the model and the record of its training")
     options.add_argument("--minutes", type=float, default=90)
-    options.add_argument("--save-minutes", type=float, default=8)
+    options.add_argument("--save-minutes", type=float, default=12)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--go-on-from", type=Path, help="a model folder of an earlier run; without it a new model begins")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(chosen.corpora, chosen.seed)
-    model = new_model(tokenizer, chosen.seed)
-    train(model, tokenizer, chosen.corpora, chosen.out, chosen.minutes, chosen.save_minutes, chosen.seed)
+    earlier = None
+    if chosen.go_on_from:
+        earlier = json.loads((chosen.go_on_from.parent / "training.json").read_text())
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(chosen.go_on_from)
+        model = LlamaForCausalLM.from_pretrained(chosen.go_on_from, attn_implementation="eager")
+    else:
+        tokenizer = train_tokenizer(chosen.corpora, chosen.seed)
+        model = new_model(tokenizer, chosen.seed)
+    train(model, tokenizer, chosen.corpora, chosen.out, chosen.minutes, chosen.save_minutes, chosen.seed, earlier)
 
 
 if __name__ == "__main__":

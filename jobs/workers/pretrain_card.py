@@ -56,13 +56,13 @@ the last turns, and ends its answers by itself. It is meant to be taught somethi
 |---|---|
 | Architecture | Llama, {layers} layers, width {width}, {heads} heads, vocabulary {vocabulary} (byte-level BPE), context {context} tokens, float32, tied embeddings |
 | Chat format | `<|user|>...<|end|><|assistant|>...<|end|>`, an optional `<|system|>...<|end|>` first; `<|end|>` is the end of every turn and the eos token |
-| Trained on | {tokens:.1f} million tokens in {steps} steps, {minutes:.0f} minutes on one CPU core ({precision}) |
+| Trained on | {tokens:.1f} million tokens in {steps:,} steps, {minutes:.0f} minutes on one CPU core ({precision}) |
 
 ## Sources
 
 | Part of the tokens | Source | Licence |
 |---|---|---|
-| {own_share:.0%} | Written by this project: the generator in `jobs/workers/pretrain_text.py` and `jobs/workers/pretrain_world/` | that of this project |
+| {own_share:.0%} | Written by this project: the generator in `jobs/workers/pretrain_text.py` and `jobs/workers/pretrain_world/` (conversations, and copying of random words and symbols so that every token is of use to an adapter) | that of this project |
 {sources}
 
 Nothing else was used; the public texts are not part of this repository. From PersonalityChat only the professional
@@ -76,13 +76,13 @@ Text is written afresh in chunks, and the source that is furthest behind its sha
 length are trained side by side, so hardly a token is padding. The loss counts every token of an answer, with its
 `<|end|>`, in full and the other tokens with a weight of {prompt_weight}: the answers are what counts, but predicting
 the person's words helps to understand them. Muon trains the matrices (learning rate {muon}), AdamW the embeddings and
-norms ({adamw}); {step_tokens} tokens a step; a short warm-up, then a linear fall to zero, by the clock. Seed {seed}.
+norms ({adamw}); {step_tokens} tokens a step; a short warm-up, then a linear fall to zero, by the clock. Seed {seed}.{earlier}
 
 ## Held-out perplexity
 
 Of the answers only, on {held} conversations of each source whose first prompt was never trained on (one prompt in fifty of
 20 letters or more, by a checksum). Prompts of the generator share their patterns with those trained on, so its figure
-says how well it learned this world, not English at large.
+says how well it learned this world, not English at large; many answers are also picked at random from several good ones.
 
 | Source | Perplexity |
 |---|---|
@@ -114,17 +114,29 @@ from run to run; the text and the tokenizer are the same for the same seed.
 """
 
 
+EARLIER = """
+
+This copy was trained in two parts: {tokens:.1f} million tokens in {minutes} minutes (seed {seed}), stopped on the way down
+because symbols that never stood in an answer could not be taught by an adapter; then, with `pretrain_world/copying.py`
+added, the rest from there with a schedule of its own (`--go-on-from`). A rebuild in one part sees all of it from the start."""
+
+
+def own_name(source: str) -> str:
+    return {"own": "own generator", "copying": "own generator, copying"}.get(source) or SOURCES[source][1]
+
+
 def card(folder: Path, training: dict) -> str:
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
-    config = model.config
+    config, earlier = model.config, training.get("earlier")
+    parts = [training, earlier] if earlier else [training]
     return CARD.format(
         parameters=training["parameters"] / 1e6, layers=config.num_hidden_layers, width=config.hidden_size, heads=config.num_attention_heads,
-        vocabulary=config.vocab_size, context=config.max_position_embeddings, tokens=training["tokens"] / 1e6, steps=training["steps"],
-        minutes=training["minutes"], precision="bfloat16 arithmetic on float32 weights" if training["bfloat16"] else "float32",
-        own_share=pretrain.SHARES["own"], prompt_weight=pretrain.PROMPT_WEIGHT, muon=pretrain.MUON_LEARNING_RATE, adamw=pretrain.ADAMW_LEARNING_RATE,
+        vocabulary=config.vocab_size, context=config.max_position_embeddings, tokens=sum(part["tokens"] for part in parts) / 1e6, steps=sum(part["steps"] for part in parts),
+        minutes=sum(part["minutes"] for part in parts), earlier=EARLIER.format(**earlier | {"tokens": earlier["tokens"] / 1e6}) if earlier else "", precision="bfloat16 arithmetic on float32 weights" if training["bfloat16"] else "float32",
+        own_share=pretrain.SHARES["own"] + pretrain.SHARES["copying"], prompt_weight=pretrain.PROMPT_WEIGHT, muon=pretrain.MUON_LEARNING_RATE, adamw=pretrain.ADAMW_LEARNING_RATE,
         step_tokens=pretrain.STEP_TOKENS, seed=training["seed"], held=pretrain.HELD_OUT_PER_SOURCE,
         sources="\n".join(f"| {pretrain.SHARES[name]:.0%} | {title} | {licence} |" for name, (_, title, licence) in SOURCES.items()),
-        perplexities="\n".join(f"| {'own generator' if name == 'own' else SOURCES[name][1]} | {value:.2f} |" for name, value in training["perplexity"].items()),
+        perplexities="\n".join(f"| {own_name(name)} | {value:.2f} |" for name, value in training["perplexity"].items()),
         files=", ".join(f"`{file}`" for file, _, _ in SOURCES.values()), answers=answers_text(model, tokenizer))  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Conversations of several turns: remembering what was said, follow-up questions, and what a system message asks."""
 
-from . import chat, everyday, facts, knowledge, talk, tasks, texts, writing
+from . import chat, copying, everyday, facts, knowledge, talk, tasks, texts, writing
 from .wording import Turns, Voice, a, joined, upper_first
 
 FACTS_TOLD = {
@@ -141,7 +141,7 @@ SINGLE = [(chat.greeting, 5), (chat.how_are_you, 2), (chat.farewell, 2), (chat.t
           (tasks.count, 4), (tasks.arithmetic, 7), (tasks.bigger, 3), (tasks.listing, 7), (tasks.words_in, 7), (tasks.odd_one_out, 2), (tasks.polite, 2), (tasks.sentence, 6), (tasks.sentiment, 2), (tasks.short_answer, 3), (tasks.fill_in, 3), (tasks.as_json, 2),
           (texts.reading, 8), (texts.summary, 2), (texts.extract, 2), (texts.write_sentence, 2), (texts.poem, 1), (texts.little_story, 2), (texts.advice, 4),
           (everyday.yes_no, 3), (everyday.who_can, 1), (everyday.property_of, 4), (everyday.comparing, 4), (everyday.difference, 1), (everyday.where, 4), (everyday.when, 3), (everyday.family, 2), (everyday.about, 8), (everyday.letters, 2), (everyday.choose, 2),
-          (writing.letter, 3), (writing.tips, 3), (writing.how_to, 2), (writing.about_noun, 4), (writing.rewrite, 2), (talk.plain, 8)]
+          (writing.letter, 3), (writing.tips, 3), (writing.how_to, 2), (writing.about_noun, 4), (writing.rewrite, 2), (talk.plain, 8), (copying.statement, 5)]
 KINDS, WEIGHTS = zip(*SINGLE, strict=True)
 
 
