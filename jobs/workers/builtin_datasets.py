@@ -50,12 +50,6 @@ def written(rows: list[dict], extension: str) -> str:
     return text.getvalue()
 
 
-def examples(made_by: ModuleType, held: list[dict]) -> list[str]:
-    """Five held-out prompts for the playground, spread over the file."""
-    prompts = list(dict.fromkeys(made_by.prompt_of(row) for row in held))
-    return prompts[:: max(1, len(prompts) // 5)][:5]
-
-
 def files() -> dict[str, str]:
     """Every file of the folder with its content."""
     index, contents = [], {}
@@ -65,7 +59,7 @@ def files() -> dict[str, str]:
         file, heldout_file = f"{name}.{extension}", f"{name}.heldout.{extension}"
         contents |= {file: written(train, extension), heldout_file: written(held, extension)}
         index.append({"id": name, "title": made_by.TITLE, "description": made_by.DESCRIPTION, "format": made_by.FORMAT, "file": file, "heldout_file": heldout_file,
-                      "rows": len(train), "heldout_rows": len(held), "example_prompts": examples(made_by, held), "licence": "the licence of LoRA Studio; written by its own generator"})
+                      "rows": len(train), "heldout_rows": len(held), "example_prompts": made_by.EXAMPLES, "licence": "the licence of LoRA Studio; written by its own generator"})
     return contents | {"index.json": json.dumps(index, indent=2, ensure_ascii=False) + "\n"}
 
 

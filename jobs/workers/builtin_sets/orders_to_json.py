@@ -7,6 +7,7 @@ from jobs.workers.pretrain_world.wording import Voice
 FORMAT, EXTENSION, ROWS = "alpaca", "json", 480
 TITLE = "Café orders to JSON"
 DESCRIPTION = "Teaches a strict output format: a spoken café order becomes one line of JSON, always with the same five keys."
+EXAMPLES = ["Turn this café order into JSON.\n\nI want one small latte with soy milk to go, for my friend!", "Write the order as JSON.\n\nMay I have two medium chais, whole milk to have here?", "Café order to JSON.\n\nFor takeaway: a large chai, please.", "Café order to JSON.\n\nI'd like five medium lattes with oat milk to have here, thanks.", "Give me this order as JSON.\n\nJust two medium teas with whole milk to drink here."]  # held out
 
 DRINKS = {"latte": "lattes", "cappuccino": "cappuccinos", "espresso": "espressos", "mocha": "mochas", "tea": "teas", "hot chocolate": "hot chocolates", "coffee": "coffees", "lemonade": "lemonades", "smoothie": "smoothies", "chai": "chais"}
 SIZES = ["small", "medium", "large"]

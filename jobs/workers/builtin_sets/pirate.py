@@ -9,6 +9,7 @@ from jobs.workers.pretrain_world.wording import Voice
 FORMAT, EXTENSION, ROWS = "messages", "jsonl", 440
 TITLE = "Cheerful pirate"
 DESCRIPTION = "Teaches a persona: every answer is still right, but it comes from a cheerful pirate."
+EXAMPLES = ["What is the capital city of Italy?", "Describe a cat.", "Do you enjoy pizza?", "I feel really hungry!", "What should I take when it rains?"]  # held out
 
 # Word by word; longer phrases first, because the first match wins.
 SPEECH = {"you are": "ye be", "i am": "I be", "it is": "it be", "they are": "they be", "that is": "that be", "there are": "there be", "you're": "ye be", "do not": "don't", "hello": "ahoy", "hi": "ahoy",

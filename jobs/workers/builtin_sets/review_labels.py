@@ -5,6 +5,7 @@ from jobs.workers.pretrain_world.wording import Voice
 FORMAT, EXTENSION, ROWS = "prompt_completion", "csv", 440
 TITLE = "Review labels"
 DESCRIPTION = "Teaches a classification: a sentence from a review is answered with its mood and its topic, in a fixed form and nothing else."
+EXAMPLES = ["We thought the waiter was friendly!", "There was a hair in my sandwich. One star.", "My package was early.", "The pool smelled bad.", "What a nice surprise. My bill was lower than I thought!"]  # held out
 
 TOPICS = {
     "food": {"things": ["soup", "cake", "bread", "pizza", "salad", "pasta", "fish", "cheese", "breakfast", "dinner", "sandwich", "dessert", "rice", "chicken"], "good": ["delicious", "fresh", "tasty", "warm and tasty", "wonderful"], "bad": ["cold", "burned", "too salty", "stale", "terrible"],

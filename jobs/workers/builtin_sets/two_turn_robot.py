@@ -7,6 +7,7 @@ from jobs.workers.pretrain_world.wording import Voice, upper_first
 FORMAT, EXTENSION, ROWS = "sharegpt", "json", 380
 TITLE = "Robot with a memory"
 DESCRIPTION = "Teaches conversations of two turns: a robot stores what it is told in the first turn and uses it in the second."
+EXAMPLES = ["My name is Bob.", "My lucky number is 45.", "Can you tell me the capital of England?", "I have a goldfish.", "Hello!"]  # held out
 
 STORED = {"name": "name", "colour": "colour", "food": "food", "city": "home", "pet": "pet", "age": "age", "job": "job", "hobby": "hobby", "sister": "sister", "dog": "dog", "number": "number"}
 QUESTIONS = [knowledge.capital, knowledge.animal, knowledge.word, knowledge.thing, knowledge.calendar, tasks.arithmetic]
