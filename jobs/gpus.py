@@ -24,11 +24,18 @@ class FoundDevice:
 
 def find_devices(wanted: str = "auto") -> list[FoundDevice]:
     """The devices that runs may use. Raises Unavailable when GPUs are wanted ("cuda") and there are none."""
-    gpus = [] if wanted == "cpu" else visible(gpus_by_nvml() or gpus_by_nvidia_smi(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    gpus = (
+        []
+        if wanted == "cpu"
+        else visible(gpus_by_nvml() or gpus_by_nvidia_smi(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    )
     if gpus:
         return gpus
     if wanted == "cuda":
-        raise Unavailable("No NVIDIA GPU is found on this machine.", "Start the studio with --device auto or cpu, or look at what nvidia-smi says.")
+        raise Unavailable(
+            "No NVIDIA GPU is found on this machine.",
+            "Start the studio with --device auto or cpu, or look at what nvidia-smi says.",
+        )
     return [FoundDevice("cpu", cpu_name(), cpu(name="").memory_bytes)]
 
 
@@ -44,7 +51,13 @@ def gpus_by_nvml() -> list[tuple[str, str, int]]:
         found = []
         for number in range(pynvml.nvmlDeviceGetCount()):
             gpu = pynvml.nvmlDeviceGetHandleByIndex(number)
-            found.append((pynvml.nvmlDeviceGetUUID(gpu), pynvml.nvmlDeviceGetName(gpu), pynvml.nvmlDeviceGetMemoryInfo(gpu).total))
+            found.append(
+                (
+                    pynvml.nvmlDeviceGetUUID(gpu),
+                    pynvml.nvmlDeviceGetName(gpu),
+                    pynvml.nvmlDeviceGetMemoryInfo(gpu).total,
+                )
+            )
         return found
     except pynvml.NVMLError:
         return []
@@ -55,7 +68,9 @@ def gpus_by_nvml() -> list[tuple[str, str, int]]:
 def gpus_by_nvidia_smi() -> list[tuple[str, str, int]]:
     command = ["nvidia-smi", "--query-gpu=uuid,name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=True).stdout
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
     rows = [[cell.strip() for cell in line.split(",")] for line in answer.splitlines()]
@@ -64,12 +79,18 @@ def gpus_by_nvidia_smi() -> list[tuple[str, str, int]]:
 
 def visible(gpus: list[tuple[str, str, int]], chosen: str | None) -> list[FoundDevice]:
     """Those that CUDA_VISIBLE_DEVICES leaves: numbers or (beginnings of) uuids; like CUDA, it stops at the first unknown one."""
-    found = [FoundDevice(f"cuda:{number}", name[:100], memory, uuid) for number, (uuid, name, memory) in enumerate(gpus)]
+    found = [
+        FoundDevice(f"cuda:{number}", name[:100], memory, uuid) for number, (uuid, name, memory) in enumerate(gpus)
+    ]
     if chosen is None:
         return found
     kept: list[FoundDevice] = []
     for token in (part.strip() for part in chosen.split(",")):
-        named = [gpu for gpu in found if gpu.id == f"cuda:{token}" or (token.startswith("GPU-") and gpu.visible.startswith(token))]
+        named = [
+            gpu
+            for gpu in found
+            if gpu.id == f"cuda:{token}" or (token.startswith("GPU-") and gpu.visible.startswith(token))
+        ]
         if len(named) != 1 or named[0] in kept:
             break
         kept += named

@@ -37,7 +37,9 @@ class Outcome:
     """Columns to set along with the state."""
 
 
-def outcome(run: Run, attempt: AttemptFolder, ending: Ending, refused: StudioError | None, has_checkpoint: bool) -> Outcome:
+def outcome(
+    run: Run, attempt: AttemptFolder, ending: Ending, refused: StudioError | None, has_checkpoint: bool
+) -> Outcome:
     """`refused`: why the attempt's adapter cannot be taken; None when it can."""
     result = read_json(attempt.result, {})
     status, step = status_of(result, ending), result.get("step") or run.step
@@ -50,7 +52,11 @@ def outcome(run: Run, attempt: AttemptFolder, ending: Ending, refused: StudioErr
     if run.state is Status.PAUSING and status in (None, "cancelled"):
         return _stopped_early(step, has_checkpoint)
     if result.get("kind") == "disk_full":
-        return Outcome(Status.PAUSED, f"Paused at step {step}: the disk is full.", {**_said(result), "want": Want.PAUSE, "attempt": max(0, run.attempt - 1)})
+        return Outcome(
+            Status.PAUSED,
+            f"Paused at step {step}: the disk is full.",
+            {**_said(result), "want": Want.PAUSE, "attempt": max(0, run.attempt - 1)},
+        )
     if status == "failed" or status in KEPT:
         return _failed(attempt, ending, result, refused)
     return _cut_off(run, attempt, ending, from_outside=status == "cancelled")
@@ -81,7 +87,15 @@ def _stopped_early(step: int, has_checkpoint: bool) -> Outcome:
     """Asked to stop, and ended without an adapter."""
     if has_checkpoint:
         text = "It ended before its adapter was saved, and is paused at its last checkpoint. Resume it to go on, or cancel it."
-        return Outcome(Status.PAUSED, text, {"want": Want.PAUSE, "problem": "The worker ended before its adapter was saved.", "fix": "Resume it and stop it again, or cancel it."})
+        return Outcome(
+            Status.PAUSED,
+            text,
+            {
+                "want": Want.PAUSE,
+                "problem": "The worker ended before its adapter was saved.",
+                "fix": "Resume it and stop it again, or cancel it.",
+            },
+        )
     return Outcome(Status.CANCELLED, f"Stopped at step {step}, before there was anything to keep.")
 
 
@@ -91,8 +105,14 @@ def _failed(attempt: AttemptFolder, ending: Ending, result: dict, refused: Studi
         said = {"problem": f"The worker ended without a usable adapter. {refused.problem}", "fix": refused.fix}
     elif not said["problem"]:
         said = {
-            77: {"problem": "The training ran out of memory.", "fix": "Choose a smaller micro-batch or shorter sequences."},
-            78: {"problem": "The worker could not follow the plan.", "fix": "Look at the end of the log, change the settings and train again."},
+            77: {
+                "problem": "The training ran out of memory.",
+                "fix": "Choose a smaller micro-batch or shorter sequences.",
+            },
+            78: {
+                "problem": "The worker could not follow the plan.",
+                "fix": "Look at the end of the log, change the settings and train again.",
+            },
         }.get(ending.code, {"problem": "The training failed.", "fix": "Look at the end of the log."})
     return Outcome(Status.FAILED, _with_log(said["problem"], attempt), said)
 
@@ -101,17 +121,35 @@ def _cut_off(run: Run, attempt: AttemptFolder, ending: Ending, from_outside: boo
     """The worker ended without a word: a crash of the program fails at once, anything else may pass and is tried again."""
     end = last_lines(attempt, LOG_LINES)
     if ending.code == 127 or (not ending.lost and KILLED not in end and any(sign in end for sign in CRASHED)):
-        said = {"problem": f"The worker crashed: {_last_line(end)}", "fix": "Look at the end of the log, and report it if the settings are not to blame."}
+        said = {
+            "problem": f"The worker crashed: {_last_line(end)}",
+            "fix": "Look at the end of the log, and report it if the settings are not to blame.",
+        }
         return Outcome(Status.FAILED, _with_log(said["problem"], attempt), said)
     if ending.never_started:
-        return Outcome(Status.RETRY_WAIT, "It had not started when the runner ended; it starts again.", {"attempt": max(0, run.attempt - 1)})
+        return Outcome(
+            Status.RETRY_WAIT,
+            "It had not started when the runner ended; it starts again.",
+            {"attempt": max(0, run.attempt - 1)},
+        )
     why = _why(ending, from_outside)
     if run.attempt >= run.max_attempts:
-        said = {"problem": f"{why} It was tried {run.attempt} times.", "fix": "Choose a smaller batch or shorter sequences, or free memory on this machine, and train again."}
+        said = {
+            "problem": f"{why} It was tried {run.attempt} times.",
+            "fix": "Choose a smaller batch or shorter sequences, or free memory on this machine, and train again.",
+        }
         return Outcome(Status.FAILED, _with_log(said["problem"], attempt), said)
     seconds = min(MOST_BACKOFF_SECONDS, 2**run.attempt)
     text = f"{why} It goes on from its last checkpoint in {seconds} seconds (attempt {run.attempt + 1} of {run.max_attempts})."
-    return Outcome(Status.RETRY_WAIT, text, {"not_before": utc_now() + timedelta(seconds=seconds), "problem": why, "fix": "Nothing to do: it is tried again."})
+    return Outcome(
+        Status.RETRY_WAIT,
+        text,
+        {
+            "not_before": utc_now() + timedelta(seconds=seconds),
+            "problem": why,
+            "fix": "Nothing to do: it is tried again.",
+        },
+    )
 
 
 def _why(ending: Ending, from_outside: bool) -> str:

@@ -30,8 +30,19 @@ log = logging.getLogger("studio.runner")
 
 
 class Runner:
-    def __init__(self, studio: Studio, devices: Sequence[FoundDevice], launcher: Launcher = local.command, grace: float = GRACE_SECONDS):
-        self.studio, self.devices, self.launcher, self.grace = studio, {device.id: device for device in devices}, launcher, grace
+    def __init__(
+        self,
+        studio: Studio,
+        devices: Sequence[FoundDevice],
+        launcher: Launcher = local.command,
+        grace: float = GRACE_SECONDS,
+    ):
+        self.studio, self.devices, self.launcher, self.grace = (
+            studio,
+            {device.id: device for device in devices},
+            launcher,
+            grace,
+        )
         self.id = new_id()
         self.watches: dict[tuple[str, int], Watch] = {}  # by run and attempt
         self.beat_at = 0.0  # time.monotonic() of the last heartbeat
@@ -39,7 +50,9 @@ class Runner:
 
     def run(self, signals: Signals) -> None:
         """Until a signal comes. Trainings go on without us."""
-        run_queue.see_devices(self.studio, [(device.id, device.name, device.memory_bytes) for device in self.devices.values()])
+        run_queue.see_devices(
+            self.studio, [(device.id, device.name, device.memory_bytes) for device in self.devices.values()]
+        )
         for run in run_queue.adopt(self.studio, self.id):
             log.info("%s (%s) is found again: %s.", run.name, run.id, run.state.value)
         self.tick()
@@ -109,7 +122,14 @@ class Runner:
             log.exception("%s (%s) cannot be started.", run.name, run.id)
             del self.watches[run.id, run.attempt_epoch]
             text = f"Its process cannot be started: {error}."
-            run_queue.settle(self.studio, run, Status.FAILED, text, problem=text, fix="Free memory or processes on this machine, and train again.")
+            run_queue.settle(
+                self.studio,
+                run,
+                Status.FAILED,
+                text,
+                problem=text,
+                fix="Free memory or processes on this machine, and train again.",
+            )
 
     def look_at_downloads(self) -> None:
         downloads.tick(self.studio)
@@ -117,7 +137,9 @@ class Runner:
 
 def main(arguments: list[str] | None = None, launcher: Launcher = local.command, grace: float = GRACE_SECONDS) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs.runner", description=__doc__.partition("\n")[0])
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when the program that started this one ends")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end when the program that started this one ends"
+    )
     options = parser.parse_args(arguments)
     signals = Signals(signal.SIGINT, signal.SIGTERM, stream=sys.stdin.buffer if options.until_stdin_closes else None)
     try:
@@ -127,7 +149,9 @@ def main(arguments: list[str] | None = None, launcher: Launcher = local.command,
         with only_one(data):
             studio = Studio.open(settings)
             devices = find_devices(settings.device)
-            log.info("The runner is ready. Devices: %s.", ", ".join(f"{device.name} ({device.id})" for device in devices))
+            log.info(
+                "The runner is ready. Devices: %s.", ", ".join(f"{device.name} ({device.id})" for device in devices)
+            )
             Runner(studio, devices, launcher, grace).run(signals)
             studio.database.close()
     except StudioError as error:
@@ -143,7 +167,10 @@ def only_one(data: DataFolder) -> FileLock:
     try:
         lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
-        raise Conflict(f"Another runner works on the data folder {data.path}.", "End that one first, or choose another folder with --data-folder.") from None
+        raise Conflict(
+            f"Another runner works on the data folder {data.path}.",
+            "End that one first, or choose another folder with --data-folder.",
+        ) from None
     return lock
 
 

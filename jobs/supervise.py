@@ -36,20 +36,26 @@ def main(arguments: list[str] | None = None) -> int:
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="python -m jobs.supervise", description=__doc__.splitlines()[0])
     parser.add_argument("attempt", type=Path, help="the attempt's folder")
-    parser.add_argument("--launcher", action="store_true", help="the command only starts the workers: signals go to its children")
+    parser.add_argument(
+        "--launcher", action="store_true", help="the command only starts the workers: signals go to its children"
+    )
     parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds from a cancel to SIGKILL")
     cut = arguments.index("--")
     return parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
 
 
 class Supervisor:
-    def __init__(self, attempt: AttemptFolder, command: list[str], launcher: bool = False, grace: float = GRACE_SECONDS):
+    def __init__(
+        self, attempt: AttemptFolder, command: list[str], launcher: bool = False, grace: float = GRACE_SECONDS
+    ):
         self.attempt, self.command, self.launcher, self.grace = attempt, command, launcher, grace
         self.asked = False  # SIGTERM has come
         self.deadline: float | None = None  # time.monotonic() at which everything is killed
         self.told: set[Identity] = set()  # workers that got SIGTERM since it last came
         self.killed = False
-        self.signals = Signals(signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP)  # before anyone can know of us
+        self.signals = Signals(
+            signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP
+        )  # before anyone can know of us
 
     def run(self) -> int:
         if not write_once(self.attempt.process, described(None)):
@@ -57,7 +63,13 @@ class Supervisor:
         with LogFile(self.attempt.log) as log:
             try:
                 child = subprocess.Popen(
-                    self.command, stdin=subprocess.DEVNULL, stdout=log.pipe, stderr=log.pipe, cwd=PROJECT, start_new_session=True, restore_signals=True
+                    self.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log.pipe,
+                    stderr=log.pipe,
+                    cwd=PROJECT,
+                    start_new_session=True,
+                    restore_signals=True,
                 )
             except OSError as error:
                 log.write(f"{self.command[0]} cannot be started: {error}\n")
@@ -126,7 +138,12 @@ class Supervisor:
     def finish(self, code: int) -> int:
         write_json(
             self.attempt.exit,
-            {"code": code if code >= 0 else None, "signal": -code if code < 0 else None, "killed_by_us": self.killed, "at": time.time()},
+            {
+                "code": code if code >= 0 else None,
+                "signal": -code if code < 0 else None,
+                "killed_by_us": self.killed,
+                "at": time.time(),
+            },
         )
         return 0
 

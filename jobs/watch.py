@@ -81,7 +81,9 @@ class Watch:
         if process is None:
             if running or not give_up(self.attempt):
                 return None  # a supervisor is there, or just came: it says so at the next look
-            return Ending(never_started=True) if self.supervisor is None else Ending(lost="its supervisor could not start")
+            return (
+                Ending(never_started=True) if self.supervisor is None else Ending(lost="its supervisor could not start")
+            )
         if self.attempt.exit.exists():
             return ending_of(self.attempt)
         supervisor = identity(process)
@@ -105,7 +107,13 @@ class Watch:
                 adapter = adapters.take_in(self.studio, run, self.attempt)
         except StudioError as error:
             refused = error
-        found = outcome(run, self.attempt, ending, refused, has_checkpoint=any(self.attempt.run.path.glob("attempt-*/checkpoints/step-*")))
+        found = outcome(
+            run,
+            self.attempt,
+            ending,
+            refused,
+            has_checkpoint=any(self.attempt.run.path.glob("attempt-*/checkpoints/step-*")),
+        )
         kept = adapter if found.to is Status.SUCCEEDED else None
         run_queue.settle(self.studio, run, found.to, found.text, kept, **{**self.noted, **found.values})
         log.info("%s (%s): %s. %s", run.name, run.id, found.to.value, found.text.partition("\n")[0])

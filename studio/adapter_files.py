@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import numpy
 
 from studio.errors import BadInput
 from studio.folders import AdapterFolder, new_id
+from studio.model_files import read_header
 
-MOST_HEADER_BYTES = 100 * 2**20  # as safetensors itself allows
 CHUNK_NUMBERS = 4 * 2**20
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 BF16_EXPONENT = 0x7F80  # all its bits are set in infinities and in what is not a number
@@ -33,23 +32,17 @@ def check_adapter(folder: AdapterFolder) -> None:
 
 
 def check_weights(path: Path) -> None:
-    try:
-        _check_weights(path)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise bad(f"has a {path.name} whose header makes no sense") from None
-
-
-def _check_weights(path: Path) -> None:
-    tensors, begin = read_header(path)
+    if not path.is_file():
+        raise bad(f"has no {path.name}")
+    tensors = read_header(path)
     if not tensors:
         raise bad(f"has no tensor in {path.name}")
     data = numpy.memmap(path, dtype=numpy.uint8, mode="r")
-    for name, about in tensors.items():
-        kind = FLOATS.get(about["dtype"])
-        first, end = (begin + offset for offset in about["data_offsets"])
-        if not begin <= first <= end <= len(data):
-            raise ValueError(name)
-        if kind and not all(finite(numbers, about["dtype"]) for numbers in chunks(data, first, end, kind)):
+    for name, tensor in tensors.items():
+        kind = FLOATS.get(tensor.dtype)
+        if kind and not all(
+            finite(numbers, tensor.dtype) for numbers in chunks(data, tensor.start, tensor.start + tensor.size, kind)
+        ):
             raise bad(f"holds a number that is not finite, in {name}", "Train again with a lower learning rate.")
 
 
@@ -63,27 +56,6 @@ def finite(numbers: numpy.ndarray, dtype: str) -> bool:
     if dtype == "BF16":
         return bool(numpy.all(numbers & BF16_EXPONENT != BF16_EXPONENT))
     return bool(numpy.all(numpy.isfinite(numbers)))
-
-
-def read_header(path: Path) -> tuple[dict[str, dict], int]:
-    """(tensors by name: dtype, shape, data_offsets; where the data begin). Raises BadInput unless the file is as long as it says."""
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else MOST_HEADER_BYTES + 1
-            if length > min(MOST_HEADER_BYTES, size - 8):
-                raise bad(f"has a {path.name} that is no safetensors file or is cut off")
-            header = json.loads(file.read(length))
-    except FileNotFoundError:
-        raise bad(f"has no {path.name}") from None
-    except ValueError:
-        raise bad(f"has a {path.name} whose header cannot be read") from None
-    header.pop("__metadata__", None)
-    expected = 8 + length + max((about["data_offsets"][1] for about in header.values()), default=0)
-    if size != expected:
-        raise bad(f"has a {path.name} of {size:,} bytes where {expected:,} are expected")
-    return header, 8 + length
 
 
 def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadInput:

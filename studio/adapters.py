@@ -65,7 +65,9 @@ def list_adapters(
             query = query.where(column == value)
     for word in q.split():
         named = select(BaseModel.id).where(BaseModel.name.icontains(word, autoescape=True))
-        query = query.where(or_(Adapter.name.icontains(word, autoescape=True), Adapter.base_model.in_(named), Adapter.id == word))
+        query = query.where(
+            or_(Adapter.name.icontains(word, autoescape=True), Adapter.base_model.in_(named), Adapter.id == word)
+        )
     with studio.database.read() as session:
         return listing(session, query, limit, cursor)
 
@@ -97,7 +99,21 @@ def delete_adapter(studio: Studio, id: str) -> None:
 
 def shown(adapter: Adapter) -> dict:
     """An adapter as pages and API show it."""
-    names = ("id", "owner", "name", "base_model", "base_model_name", "run", "source", "method", "rank", "size_bytes", "sha256", "heldout_loss", "base_heldout_loss")
+    names = (
+        "id",
+        "owner",
+        "name",
+        "base_model",
+        "base_model_name",
+        "run",
+        "source",
+        "method",
+        "rank",
+        "size_bytes",
+        "sha256",
+        "heldout_loss",
+        "base_heldout_loss",
+    )
     return {**{name: getattr(adapter, name) for name in names}, "created_at": adapter.created_at.isoformat()}
 
 
@@ -120,7 +136,9 @@ def zip_chunks(studio: Studio, id: str) -> Iterator[bytes]:
     folder = studio.data.adapter(id).path
     if not folder.is_dir():
         raise NotFound("adapter", id)
-    return _zipped(slug(adapter), [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")])
+    return _zipped(
+        slug(adapter), [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    )
 
 
 class _Outbox:

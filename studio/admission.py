@@ -30,10 +30,17 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
     model = base_models.ready_model(studio, plan.base_model)
     dataset = datasets.get_dataset(studio, plan.dataset)
     if not base_models.facts_of(model).has_chat_template:
-        raise Conflict(f"{model.name} has no chat template, so there is no way to write a conversation for it.", "Choose one on its page: Models, then this model.")
+        raise Conflict(
+            f"{model.name} has no chat template, so there is no way to write a conversation for it.",
+            "Choose one on its page: Models, then this model.",
+        )
     slots = planned_device(studio).slots
     if plan.resources.gpus > slots:
-        raise Invalid(f"The plan wants {plan.resources.gpus} devices and this machine has {slots}.", f"Choose at most {slots}.", "resources.gpus")
+        raise Invalid(
+            f"The plan wants {plan.resources.gpus} devices and this machine has {slots}.",
+            f"Choose at most {slots}.",
+            "resources.gpus",
+        )
     needs = estimate(studio, plan)
     if needs.fits == "no":
         raise DoesNotFit(needs.total_bytes / GIB, needs.device_bytes / GIB)

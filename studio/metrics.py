@@ -168,7 +168,9 @@ class RunMetrics:
         return None if pace is None or step is None or steps is None else round(pace * max(0, steps - step), 1)
 
 
-def series(studio: Studio, run_id: str, names: Iterable[str], points: int = 240, since: float = 0) -> dict[str, dict[str, list[float]]]:
+def series(
+    studio: Studio, run_id: str, names: Iterable[str], points: int = 240, since: float = 0
+) -> dict[str, dict[str, list[float]]]:
     """Per name {"x": steps, "y": values}, at most `points` of them, lows and highs kept; `since`: only steps beyond it."""
     measured = RunMetrics(_folder(studio, run_id))
     curves = {}
@@ -188,7 +190,12 @@ def latest(studio: Studio, run_id: str) -> dict[str, float | None]:
         values |= attempt.last
     progress = measured.progress()
     sums = {f"total_{name}": sum(attempt.sums[name] for attempt in measured.attempts) for name in SUMMED}
-    return {**values, "smooth_loss": progress.get("loss"), **{name: progress.get(name) for name in ("base_heldout_loss", "seconds_left")}, **sums}
+    return {
+        **values,
+        "smooth_loss": progress.get("loss"),
+        **{name: progress.get(name) for name in ("base_heldout_loss", "seconds_left")},
+        **sums,
+    }
 
 
 def samples(studio: Studio, run_id: str, most: int = 1000) -> list[dict]:

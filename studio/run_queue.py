@@ -44,7 +44,9 @@ def say_goodbye(studio: Studio) -> None:
 
 def runner_seen(session: Session) -> bool:
     seen = session.scalar(select(func.max(Device.seen_at)))
-    return seen is not None and abs(utc_now() - seen) < ALIVE  # a clock that was set back must not make it look alive for ever
+    return (
+        seen is not None and abs(utc_now() - seen) < ALIVE
+    )  # a clock that was set back must not make it look alive for ever
 
 
 def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run, list[str]] | None:
@@ -57,7 +59,9 @@ def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run,
         if session.scalar(waiting(len(usable)).limit(1)) is None:
             return None  # the usual case takes no write lock
     with studio.database.write() as session:
-        free = list(session.scalars(select(Device.id).where(Device.id.in_(usable), Device.run_id.is_(None)).order_by(Device.id)))
+        free = list(
+            session.scalars(select(Device.id).where(Device.id.in_(usable), Device.run_id.is_(None)).order_by(Device.id))
+        )
         head = session.scalar(waiting(len(usable)).limit(1))
         if head is None or head.gpus > len(free):
             return None
@@ -73,7 +77,12 @@ def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run,
 
 def waiting(devices: int) -> Select:
     """Runs that may start on a machine with so many devices, in order: priority, then owners with fewest devices in use, then age."""
-    in_use = select(Run.owner, func.count().label("devices")).join(Device, Device.run_id == Run.id).group_by(Run.owner).subquery()
+    in_use = (
+        select(Run.owner, func.count().label("devices"))
+        .join(Device, Device.run_id == Run.id)
+        .group_by(Run.owner)
+        .subquery()
+    )
     due = or_(Run.not_before.is_(None), Run.not_before <= utc_now())
     return (
         select(Run)
@@ -96,7 +105,9 @@ def devices_of(studio: Studio, run_id: str) -> list[str]:
 def adopt(studio: Studio, runner: str) -> list[Run]:
     """T15: take over every live run of a runner that is no more. The caller holds the runner's lock, so no other one lives."""
     with studio.database.write() as session:
-        orphans = session.scalars(select(Run).where(Run.state.in_(LIVE), or_(Run.runner.is_(None), Run.runner != runner))).all()
+        orphans = session.scalars(
+            select(Run).where(Run.state.in_(LIVE), or_(Run.runner.is_(None), Run.runner != runner))
+        ).all()
         return [
             move(
                 session, run.id, run.epoch, (run.state,), run.state, RUNNER, "The runner was started again and has found it.",
@@ -118,7 +129,9 @@ def mark_running(studio: Studio, run: Run, pid: int, pid_start: float, boot_id: 
 def note_progress(studio: Studio, run: Run, values: dict[str, Any]) -> None:
     """Columns that lists show. Nothing happens when the run has another epoch by now."""
     with studio.database.write() as session:
-        session.execute(update(Run).where(Run.id == run.id, Run.epoch == run.epoch, Run.state.in_(LIVE)).values(**values))
+        session.execute(
+            update(Run).where(Run.id == run.id, Run.epoch == run.epoch, Run.state.in_(LIVE)).values(**values)
+        )
 
 
 def note(studio: Studio, run: Run, text: str) -> None:

@@ -7,8 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, String, case, cast, func, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from studio.admission import Admission, admitted
@@ -16,14 +15,37 @@ from studio.errors import Conflict, Invalid, NotFound, TooMany
 from studio.folders import RunFolder, new_id, read_json, write_json
 from studio.listing import LIMIT, Listing, listing
 from studio.plan import TrainingPlan, given_name, read_plan
-from studio.records import LOCAL_PERSON, OPEN, TERMINAL, Adapter, BaseModel, Dataset, Run, RunEvent, Status, Want, utc_now
+from studio.records import (
+    LOCAL_PERSON,
+    OPEN,
+    TERMINAL,
+    Adapter,
+    BaseModel,
+    Dataset,
+    Run,
+    RunEvent,
+    Status,
+    Want,
+    utc_now,
+)
 from studio.run_queue import IN_ORDER, runner_seen
 from studio.studio import Studio
 from studio.transitions import move
 
 S = Status
 WAITING = (S.QUEUED, S.RETRY_WAIT)
-BUSY_FIRST = (S.RUNNING, S.STARTING, S.PAUSING, S.CANCELLING, S.QUEUED, S.RETRY_WAIT, S.PAUSED, S.FAILED, S.SUCCEEDED, S.CANCELLED)
+BUSY_FIRST = (
+    S.RUNNING,
+    S.STARTING,
+    S.PAUSING,
+    S.CANCELLING,
+    S.QUEUED,
+    S.RETRY_WAIT,
+    S.PAUSED,
+    S.FAILED,
+    S.SUCCEEDED,
+    S.CANCELLED,
+)
 NEWEST = (Run.queued_at.desc(), Run.id)
 SORTS = {
     "newest": NEWEST,
@@ -34,7 +56,13 @@ SORTS = {
 }
 
 
-def queue_run(studio: Studio, plan: TrainingPlan, owner: str = LOCAL_PERSON, idempotency_key: str | None = None, parent: str | None = None) -> Run:
+def queue_run(
+    studio: Studio,
+    plan: TrainingPlan,
+    owner: str = LOCAL_PERSON,
+    idempotency_key: str | None = None,
+    parent: str | None = None,
+) -> Run:
     """T1: check the plan, freeze it and put it in the queue.
 
     The same key again answers the run that it made the first time. Raises what admission.admitted raises, TooMany when
@@ -50,23 +78,26 @@ def queue_run(studio: Studio, plan: TrainingPlan, owner: str = LOCAL_PERSON, ide
         _freeze(folder, admission)
         with studio.database.write() as session:
             if known := _of_key(session, owner, idempotency_key):
-                raise _MadeMeanwhile(known)
+                raise _MadeMeanwhile(known.id)
             _check_open_runs(studio, session)
             session.add(run)
             session.flush()
-            session.add(RunEvent(run_id=run.id, epoch=0, from_state=None, to_state=S.QUEUED, by=owner, text="Waiting for a device."))
+            session.add(
+                RunEvent(
+                    run_id=run.id, epoch=0, from_state=None, to_state=S.QUEUED, by=owner, text="Waiting for a device."
+                )
+            )
         return run
     except _MadeMeanwhile as twin:
         shutil.rmtree(folder.path, ignore_errors=True)
-        return _same(studio, twin.run, plan)
+        return _same(studio, get_run(studio, str(twin)), plan)
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
 
 
 class _MadeMeanwhile(Exception):
-    def __init__(self, run: Run):
-        self.run = run
+    """The same submit was here at the same time; it holds that run's id."""
 
 
 def _freeze(folder: RunFolder, admission: Admission) -> None:
@@ -100,7 +131,10 @@ def _check_open_runs(studio: Studio, session: Session) -> None:
     most = studio.settings.max_open_runs
     count = session.scalar(select(func.count()).where(Run.state.in_(OPEN)))
     if count >= most:
-        raise TooMany(f"{count} runs wait or train already, and {most} are allowed.", "Wait for some to end, cancel some, or raise --max-open-runs.")
+        raise TooMany(
+            f"{count} runs wait or train already, and {most} are allowed.",
+            "Wait for some to end, cancel some, or raise --max-open-runs.",
+        )
 
 
 def get_run(studio: Studio, id: str) -> Run:
@@ -123,7 +157,12 @@ def list_runs(
     if sort not in SORTS:
         raise Invalid(f"Runs cannot be sorted by '{sort}'.", f"Choose one of: {', '.join(SORTS)}.", "sort")
     query = select(Run).order_by(*SORTS[sort])
-    for column, value in ((Run.base_model, base_model), (Run.dataset, dataset), (Run.method, method), (Run.owner, owner)):
+    for column, value in (
+        (Run.base_model, base_model),
+        (Run.dataset, dataset),
+        (Run.method, method),
+        (Run.owner, owner),
+    ):
         if value:
             query = query.where(column == value)
     if states:
@@ -152,7 +191,7 @@ def _mentions(word: str) -> Any:
 def count_by_state(studio: Studio) -> dict[Status, int]:
     """How many runs are in each state, 0 included."""
     with studio.database.read() as session:
-        counted = dict(session.execute(select(Run.state, func.count()).group_by(Run.state)).tuples().all())
+        counted = dict(session.execute(select(Run.state, func.count()).group_by(Run.state)).all())
     return {state: counted.get(state, 0) for state in Status}
 
 
@@ -183,7 +222,9 @@ def stop_run(studio: Studio, id: str, by: str = LOCAL_PERSON) -> Run:
     with studio.database.read() as session:
         run = _found(session, id)
     if run.state is S.PAUSING and run.want is Want.PAUSE:
-        raise Conflict("The run is saving a checkpoint, to pause.", "Stop it when it is paused and resumed, or cancel it.")
+        raise Conflict(
+            "The run is saving a checkpoint, to pause.", "Stop it when it is paused and resumed, or cancel it."
+        )
     done = (S.PAUSING, *((S.SUCCEEDED,) if run.want is Want.STOP else ()))
     fix = "It has ended." if run.state in TERMINAL else "Nothing is being trained; resume it first, or cancel it."
     return _change(
@@ -215,7 +256,15 @@ def resume_run(studio: Studio, id: str, by: str = LOCAL_PERSON) -> Run:
     )  # fmt: skip
 
 
-def _change(studio: Studio, id: str, by: str, wanted: str, done: Collection[Status], fix: str, *arrows: tuple[Collection[Status], Status, Want, str]) -> Run:
+def _change(
+    studio: Studio,
+    id: str,
+    by: str,
+    wanted: str,
+    done: Collection[Status],
+    fix: str,
+    *arrows: tuple[Collection[Status], Status, Want, str],
+) -> Run:
     """Move along the arrow that leads on from the run's state. A run that is where it was to go stays, with no event."""
     with studio.database.write() as session:
         run = _found(session, id)
@@ -299,8 +348,13 @@ def shown(studio: Studio, run: Run) -> dict:
 def shown_all(studio: Studio, found: Sequence[Run]) -> list[dict]:
     """Runs as pages and API show them, with the names of what they belong to; a few queries for all of them."""
     with studio.database.read() as session:
-        names = {kind: _names(session, kind, {getattr(run, column) for run in found}) for kind, column in ((BaseModel, "base_model"), (Dataset, "dataset"))}
-        adapters = dict(session.execute(select(Adapter.run, Adapter.id).where(Adapter.run.in_([run.id for run in found]))).tuples().all())
+        names = {
+            kind: _names(session, kind, {getattr(run, column) for run in found})
+            for kind, column in ((BaseModel, "base_model"), (Dataset, "dataset"))
+        }
+        adapters = dict(
+            session.execute(select(Adapter.run, Adapter.id).where(Adapter.run.in_([run.id for run in found]))).all()
+        )
         positions = _positions(session) if any(run.state is S.QUEUED for run in found) else {}
     return [
         {
@@ -308,7 +362,10 @@ def shown_all(studio: Studio, found: Sequence[Run]) -> list[dict]:
             **{name: moment and moment.isoformat() for name in MOMENTS for moment in [getattr(run, name)]},
             "base_model_name": names[BaseModel].get(run.base_model, run.base_model),
             "dataset_name": names[Dataset].get(run.dataset, run.dataset),
-            **{name: ((_frozen(studio.data.run(run.id).plan) or {}).get("method") or {}).get(name) for name in ("rank", "alpha")},
+            **{
+                name: ((_frozen(studio.data.run(run.id).plan) or {}).get("method") or {}).get(name)
+                for name in ("rank", "alpha")
+            },
             "progress": 1.0 if run.state is S.SUCCEEDED else min(1.0, run.step / run.steps) if run.steps else 0.0,
             "queue_position": positions.get(run.id),
             "adapter": adapters.get(run.id),
@@ -325,4 +382,4 @@ MOMENTS = ("queued_at", "started_at", "ended_at", "not_before")
 
 
 def _names(session: Session, kind: type[BaseModel] | type[Dataset], ids: set[str]) -> dict[str, str]:
-    return dict(session.execute(select(kind.id, kind.name).where(kind.id.in_(ids))).tuples().all())
+    return dict(session.execute(select(kind.id, kind.name).where(kind.id.in_(ids))).all())

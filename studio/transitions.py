@@ -17,7 +17,10 @@ class Stale(Conflict):
     """The run has moved on since the caller looked: nothing was changed."""
 
     def __init__(self, run_id: str):
-        super().__init__(f"The run '{run_id}' has changed in the meantime.", "Look at it again, and repeat what you wanted if it still applies.")
+        super().__init__(
+            f"The run '{run_id}' has changed in the meantime.",
+            "Look at it again, and repeat what you wanted if it still applies.",
+        )
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,62 @@ class Arrow:
 
 S = Status
 ARROWS = (
-    Arrow("T2", (S.QUEUED, S.RETRY_WAIT), S.STARTING, "A runner claims it with its devices; epoch and attempt go up by one."),
+    Arrow(
+        "T2",
+        (S.QUEUED, S.RETRY_WAIT),
+        S.STARTING,
+        "A runner claims it with its devices; epoch and attempt go up by one.",
+    ),
     Arrow("T3", (S.STARTING,), S.RUNNING, "The supervisor has written who it is, so the training can be found again."),
-    Arrow("T4", (S.STARTING, S.RUNNING), S.PAUSING, "The person pauses it, or stops it to keep what there is; the worker is asked to save and end."),
-    Arrow("T5", (S.PAUSING, S.STARTING, S.RUNNING), S.PAUSED, "Nothing of the worker lives and its devices are free; unasked only when the disk is full."),
+    Arrow(
+        "T4",
+        (S.STARTING, S.RUNNING),
+        S.PAUSING,
+        "The person pauses it, or stops it to keep what there is; the worker is asked to save and end.",
+    ),
+    Arrow(
+        "T5",
+        (S.PAUSING, S.STARTING, S.RUNNING),
+        S.PAUSED,
+        "Nothing of the worker lives and its devices are free; unasked only when the disk is full.",
+    ),
     Arrow("T6", (S.QUEUED, S.RETRY_WAIT), S.PAUSED, "The person pauses it before it has a device."),
     Arrow("T7", (S.PAUSED,), S.QUEUED, "The person resumes it; it goes on from its last complete checkpoint."),
     Arrow("T8", (S.QUEUED, S.RETRY_WAIT, S.PAUSED), S.CANCELLED, "The person cancels it while nothing of it lives."),
-    Arrow("T9", (S.STARTING, S.RUNNING, S.PAUSING), S.CANCELLING, "The person cancels it; the worker is asked to end, and killed after 30 seconds."),
-    Arrow("T10", (S.CANCELLING, S.PAUSING), S.CANCELLED, "Nothing of the worker lives; from pausing when it was stopped before its first step."),
-    Arrow("T11", LIVE, S.SUCCEEDED, "The worker ended well and its adapter is complete and finite; this wins over a late cancel."),
-    Arrow("T13", (S.STARTING, S.RUNNING), S.RETRY_WAIT, "The worker ended in a way that may pass, and attempts are left; it waits 2, 4, 8 ... seconds."),
+    Arrow(
+        "T9",
+        (S.STARTING, S.RUNNING, S.PAUSING),
+        S.CANCELLING,
+        "The person cancels it; the worker is asked to end, and killed after 30 seconds.",
+    ),
+    Arrow(
+        "T10",
+        (S.CANCELLING, S.PAUSING),
+        S.CANCELLED,
+        "Nothing of the worker lives; from pausing when it was stopped before its first step.",
+    ),
+    Arrow(
+        "T11",
+        LIVE,
+        S.SUCCEEDED,
+        "The worker ended well and its adapter is complete and finite; this wins over a late cancel.",
+    ),
+    Arrow(
+        "T13",
+        (S.STARTING, S.RUNNING),
+        S.RETRY_WAIT,
+        "The worker ended in a way that may pass, and attempts are left; it waits 2, 4, 8 ... seconds.",
+    ),
     Arrow("T14", (S.STARTING, S.RUNNING, S.PAUSING), S.FAILED, "The worker failed; the run says why and what to do."),
-    *(Arrow("T15", (live,), live, "A runner that was started again takes it over; the epoch goes up by one, the attempt stays.") for live in LIVE),
+    *(
+        Arrow(
+            "T15",
+            (live,),
+            live,
+            "A runner that was started again takes it over; the epoch goes up by one, the attempt stays.",
+        )
+        for live in LIVE
+    ),
 )
 ALLOWED = frozenset((source, arrow.to) for arrow in ARROWS for source in arrow.sources)
 
@@ -65,7 +111,10 @@ def move(
         raise ValueError(f"no arrow leads from {found} to {to}")  # a bug in the caller, not a race
     new_epoch = epoch + fence
     changed = session.execute(
-        update(Run).where(Run.id == run_id, Run.epoch == epoch, Run.state == found).values(state=to, epoch=new_epoch, **values).execution_options(synchronize_session=False)
+        update(Run)
+        .where(Run.id == run_id, Run.epoch == epoch, Run.state == found)
+        .values(state=to, epoch=new_epoch, **values)
+        .execution_options(synchronize_session=False)
     )
     if _rows(changed) != 1:
         raise Stale(run_id)
@@ -87,7 +136,9 @@ def _hold_devices(session: Session, run_id: str, epoch: int, to: Status, take: S
         session.execute(held.where(Device.run_id == run_id).values(run_id=None, epoch=None))
     elif take is None:
         session.execute(held.where(Device.run_id == run_id).values(epoch=epoch))
-    elif _rows(session.execute(held.where(Device.id.in_(take), Device.run_id.is_(None)).values(run_id=run_id, epoch=epoch))) != len(take):
+    elif _rows(
+        session.execute(held.where(Device.id.in_(take), Device.run_id.is_(None)).values(run_id=run_id, epoch=epoch))
+    ) != len(take):
         raise Stale(run_id)
 
 

@@ -15,9 +15,29 @@ def queued(studio: Studio, name: str = "pirate", does: dict | None = None, **col
     with studio.database.write() as session:
         if session.get(BaseModel, "base") is None:
             session.add(BaseModel(id="base", name="Small model", source="builtin", location="builtin"))
-            session.add(Dataset(id="rows", name="Pirate talk", source="upload", file_name="a.jsonl", format="alpaca", rows=9, size_bytes=9, sha256="0" * 64))
+            session.add(
+                Dataset(
+                    id="rows",
+                    name="Pirate talk",
+                    source="upload",
+                    file_name="a.jsonl",
+                    format="alpaca",
+                    rows=9,
+                    size_bytes=9,
+                    sha256="0" * 64,
+                )
+            )
             session.flush()
-        run = Run(**{"name": name, "base_model": "base", "dataset": "rows", "method": "lora", "steps": (does or {}).get("steps", 5), **columns})
+        run = Run(
+            **{
+                "name": name,
+                "base_model": "base",
+                "dataset": "rows",
+                "method": "lora",
+                "steps": (does or {}).get("steps", 5),
+                **columns,
+            }
+        )
         session.add(run)
         session.flush()
         session.add(RunEvent(run_id=run.id, epoch=0, to_state=run.state, by=run.owner))

@@ -11,7 +11,9 @@ from studio.folders import AttemptFolder
 
 
 def command(attempt: AttemptFolder, devices: Sequence[FoundDevice], threads: int) -> Command:
-    return Command(python("-m", "tests.stub_worker", str(attempt.path)), environment(attempt, devices, threads), launcher=False)
+    return Command(
+        python("-m", "tests.stub_worker", str(attempt.path)), environment(attempt, devices, threads), launcher=False
+    )
 
 
 if __name__ == "__main__":

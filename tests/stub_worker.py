@@ -37,7 +37,15 @@ def main(folder: str) -> int:
             return end_early(attempt, step)
         time.sleep(does["seconds"])
         step += 1
-        tell(attempt, step=step, steps=does["steps"], loss=4.0 / step, tokens=100, trained_tokens=40, seconds=does["seconds"])
+        tell(
+            attempt,
+            step=step,
+            steps=does["steps"],
+            loss=4.0 / step,
+            tokens=100,
+            trained_tokens=40,
+            seconds=does["seconds"],
+        )
         checkpoint(attempt, step)
         if step == does.get("at", does["steps"]) and does["end"] != "succeed":
             return end_badly(attempt, does["end"], step)
@@ -76,9 +84,19 @@ def end_badly(attempt: AttemptFolder, how: str, step: int) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "diverge":
         print("stub: the loss is not a number", flush=True)
-        return end(attempt, "failed", 1, step, kind="diverged", problem="The loss is not a number any more.", fix="Choose a lower learning rate.")
+        return end(
+            attempt,
+            "failed",
+            1,
+            step,
+            kind="diverged",
+            problem="The loss is not a number any more.",
+            fix="Choose a lower learning rate.",
+        )
     if how == "disk full":
-        return end(attempt, "failed", 1, step, kind="disk_full", problem="The disk is full.", fix="Make room and resume.")
+        return end(
+            attempt, "failed", 1, step, kind="disk_full", problem="The disk is full.", fix="Make room and resume."
+        )
     if how == "bug":
         raise RuntimeError("the stub has a bug")
     if how == "nan":
@@ -87,13 +105,26 @@ def end_badly(attempt: AttemptFolder, how: str, step: int) -> int:
 
 
 def end(attempt: AttemptFolder, status: str, code: int, step: int, **more) -> int:
-    write_json(attempt.result, {"status": status, "code": code, "step": step, "steps": step, "heldout_loss": 1.5, "base_heldout_loss": 4.0, **more})
+    write_json(
+        attempt.result,
+        {
+            "status": status,
+            "code": code,
+            "step": step,
+            "steps": step,
+            "heldout_loss": 1.5,
+            "base_heldout_loss": 4.0,
+            **more,
+        },
+    )
     return code
 
 
 def save_adapter(attempt: AttemptFolder, number: float = 0.5) -> None:
     folder = AdapterFolder(attempt.adapter).create()
-    header = json.dumps({"base.q_proj.lora_A.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}).encode()
+    header = json.dumps(
+        {"base.q_proj.lora_A.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}
+    ).encode()
     folder.weights.write_bytes(struct.pack("<Q", len(header)) + header + struct.pack("<4f", 1, 2, 3, number))
     write_json(folder.config, {"peft_type": "LORA", "r": 2})
     write_json(folder.passport, {"version": 1, "layers": 1})

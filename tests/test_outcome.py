@@ -14,13 +14,33 @@ ENDINGS = [
     *(Ending(code) for code in (0, 1, 75, 76, 77, 78, 127)), Ending(signal=9), Ending(signal=9, killed_by_us=True), Ending(signal=15), Ending(signal=11),
     Ending(lost="the machine was restarted"), Ending(never_started=True), Ending(),
 ]  # fmt: skip
-WANTS = {Status.STARTING: [Want.RUN], Status.RUNNING: [Want.RUN], Status.PAUSING: [Want.PAUSE, Want.STOP], Status.CANCELLING: [Want.CANCEL]}
+WANTS = {
+    Status.STARTING: [Want.RUN],
+    Status.RUNNING: [Want.RUN],
+    Status.PAUSING: [Want.PAUSE, Want.STOP],
+    Status.CANCELLING: [Want.CANCEL],
+}
 SAID = [None, "nonsense", *STATUSES]
-LOGS = ["", "Traceback (most recent call last):\nKeyError: 'x'", "Signal 9 (SIGKILL) received\nTraceback (most recent call last):"]
+LOGS = [
+    "",
+    "Traceback (most recent call last):\nKeyError: 'x'",
+    "Signal 9 (SIGKILL) received\nTraceback (most recent call last):",
+]
 
 
 def run_in(state, want=Want.RUN, **columns):
-    return Run(**{"id": "r1", "name": "pirate", "state": state, "want": want, "attempt": 1, "max_attempts": 3, "step": 4, **columns})
+    return Run(
+        **{
+            "id": "r1",
+            "name": "pirate",
+            "state": state,
+            "want": want,
+            "attempt": 1,
+            "max_attempts": 3,
+            "step": 4,
+            **columns,
+        }
+    )
 
 
 @pytest.fixture
@@ -38,7 +58,9 @@ def test_every_end_leads_along_an_arrow(attempt, state):
     for said, log in itertools.product(SAID, LOGS):
         write_json(attempt.result, {"status": said, "step": 3} if said else {})
         attempt.log.write_text(log)
-        for want, ending, why, kept, tried in itertools.product(WANTS[state], ENDINGS, (None, refused), (True, False), (1, 3)):
+        for want, ending, why, kept, tried in itertools.product(
+            WANTS[state], ENDINGS, (None, refused), (True, False), (1, 3)
+        ):
             found = ended(attempt, run_in(state, want, attempt=tried), ending, why, kept)
             case = (state, want, ending, said, log[:9], bool(why), kept, tried)
             assert (state, found.to) in ALLOWED, case
@@ -60,7 +82,10 @@ def test_the_workers_last_word_counts_for_more_than_a_signal_that_came_while_it_
 
 def test_a_finished_run_wins_over_a_late_cancel(attempt):
     write_json(attempt.result, {"status": "succeeded", "step": 12})
-    assert ended(attempt, run_in(Status.CANCELLING, Want.CANCEL), Ending(signal=9, killed_by_us=True)).to is Status.SUCCEEDED
+    assert (
+        ended(attempt, run_in(Status.CANCELLING, Want.CANCEL), Ending(signal=9, killed_by_us=True)).to
+        is Status.SUCCEEDED
+    )
 
 
 def test_a_stop_before_the_first_step_keeps_nothing(attempt):
@@ -70,8 +95,15 @@ def test_a_stop_before_the_first_step_keeps_nothing(attempt):
 
 
 def test_what_may_pass_is_tried_again_later_each_time(attempt):
-    waits = [ended(attempt, run_in(Status.RUNNING, attempt=tried, max_attempts=9), Ending(signal=9)).text for tried in (1, 2, 3)]
-    assert [text.partition(" in ")[2] for text in waits] == ["2 seconds (attempt 2 of 9).", "4 seconds (attempt 3 of 9).", "8 seconds (attempt 4 of 9)."]
+    waits = [
+        ended(attempt, run_in(Status.RUNNING, attempt=tried, max_attempts=9), Ending(signal=9)).text
+        for tried in (1, 2, 3)
+    ]
+    assert [text.partition(" in ")[2] for text in waits] == [
+        "2 seconds (attempt 2 of 9).",
+        "4 seconds (attempt 3 of 9).",
+        "8 seconds (attempt 4 of 9).",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +115,11 @@ def test_what_may_pass_is_tried_again_later_each_time(attempt):
         (Ending(lost="the machine was restarted"), {}, "the machine was restarted"),
         (Ending(code=77), {}, "ran out of memory"),
         (Ending(code=78), {}, "could not follow the plan"),
-        (Ending(code=1), {"status": "failed", "problem": "The loss is not a number.", "fix": "Lower the learning rate."}, "The loss is not a number."),
+        (
+            Ending(code=1),
+            {"status": "failed", "problem": "The loss is not a number.", "fix": "Lower the learning rate."},
+            "The loss is not a number.",
+        ),
     ],
 )
 def test_causes_are_told_apart(attempt, ending, result, words):

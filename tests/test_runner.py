@@ -31,9 +31,17 @@ class RunnerProcess:
         self.process = None
 
     def start(self, **more):
-        environment = {**os.environ, **self.studio.settings.as_environment(), "STUDIO_POLL_SECONDS": "0.05", "STUDIO_DEVICE": "cpu", **more}
+        environment = {
+            **os.environ,
+            **self.studio.settings.as_environment(),
+            "STUDIO_POLL_SECONDS": "0.05",
+            "STUDIO_DEVICE": "cpu",
+            **more,
+        }
         with open(self.log, "ab") as said:
-            self.process = subprocess.Popen([sys.executable, "-m", "tests.stub_runner"], cwd=PROJECT, env=environment, stdout=said, stderr=said)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.stub_runner"], cwd=PROJECT, env=environment, stdout=said, stderr=said
+            )
         return self
 
     def kill(self):
@@ -65,7 +73,12 @@ def processes_of(studio, run=None):
 
 def until(studio, run, *states):
     """The run, as soon as it is in one of these states."""
-    return eventually(lambda: (found := runs.get_run(studio, run.id)).state in states and found, f"{run.name} {' or '.join(states)}", studio, run)
+    return eventually(
+        lambda: (found := runs.get_run(studio, run.id)).state in states and found,
+        f"{run.name} {' or '.join(states)}",
+        studio,
+        run,
+    )
 
 
 def eventually(seen, what, studio=None, run=None):
@@ -74,13 +87,22 @@ def eventually(seen, what, studio=None, run=None):
         if found := seen():
             return found
         time.sleep(0.03)
-    told = [f"{event.from_state} -> {event.to_state}: {event.text}" for event in runs.events(studio, run.id)] if run else []
+    told = (
+        [f"{event.from_state} -> {event.to_state}: {event.text}" for event in runs.events(studio, run.id)]
+        if run
+        else []
+    )
     said = (studio.settings.root / "runner-said.txt").read_text() if studio else ""
     raise AssertionError("\n".join([f"not seen in {PATIENCE} s: {what}", *told, said[-3000:]]))
 
 
 def at_step(studio, run, step):
-    return eventually(lambda: (found := runs.get_run(studio, run.id)).step >= step and found.state is S.RUNNING, f"step {step}", studio, run)
+    return eventually(
+        lambda: (found := runs.get_run(studio, run.id)).step >= step and found.state is S.RUNNING,
+        f"step {step}",
+        studio,
+        run,
+    )
 
 
 def history(studio, run):

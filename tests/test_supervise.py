@@ -58,7 +58,9 @@ def ended(attempt, supervisor):
 
 
 def test_how_the_worker_ended_and_what_it_said_is_written_down(attempt):
-    found = ended(attempt, supervise(attempt, "import sys; print('hello'); print('oh no', file=sys.stderr); sys.exit(78)"))
+    found = ended(
+        attempt, supervise(attempt, "import sys; print('hello'); print('oh no', file=sys.stderr); sys.exit(78)")
+    )
     assert (found["code"], found["signal"], found["killed_by_us"]) == (78, None, False)
     assert sorted(attempt.log.read_text().split("\n")) == ["", "hello", "oh no"]
 
@@ -71,7 +73,9 @@ def test_a_killed_worker_is_told_apart_from_one_that_we_killed(attempt):
 def test_the_supervisor_can_be_found_again_while_the_worker_runs(attempt):
     supervisor = supervise(attempt, "print('up', flush=True); import time; time.sleep(600)")
     says(attempt, "up")
-    told = eventually(lambda: (found := read_json(attempt.process)) and found["worker_pid"] and found, "the worker's pid")
+    told = eventually(
+        lambda: (found := read_json(attempt.process)) and found["worker_pid"] and found, "the worker's pid"
+    )
     assert told["pid"] == supervisor.pid
     assert Identity(told["pid"], told["pid_start"], told["boot_id"]).alive()
     assert not Identity(told["pid"], told["pid_start"] + 1, told["boot_id"]).alive()
@@ -119,7 +123,12 @@ def test_a_worker_that_pauses_may_take_longer_than_the_grace(attempt):
 
 
 def test_a_worker_that_is_deaf_to_a_cancel_is_killed_after_the_grace(attempt):
-    supervisor = supervise(attempt, "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)", "--grace", "0.2")
+    supervisor = supervise(
+        attempt,
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
+        "--grace",
+        "0.2",
+    )
     says(attempt, "up")
     ask(attempt, supervisor, "cancel")
     found = ended(attempt, supervisor)

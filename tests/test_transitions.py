@@ -35,7 +35,11 @@ def test_a_move_changes_the_row_and_tells_of_it(studio):
     assert runs.events(studio, run.id)[-1].text == "Later."
 
 
-@pytest.mark.parametrize("held", [{"epoch": 7}, {"state": S.PAUSED}, {"id": "nothere"}], ids=["another epoch", "another state", "no such run"])
+@pytest.mark.parametrize(
+    "held",
+    [{"epoch": 7}, {"state": S.PAUSED}, {"id": "nothere"}],
+    ids=["another epoch", "another state", "no such run"],
+)
 def test_whoever_is_stale_changes_nothing(studio, held):
     run = queued(studio)
     with pytest.raises(Stale), studio.database.write() as session:
@@ -77,7 +81,13 @@ def test_a_runner_that_lost_its_run_to_another_changes_nothing_any_more(studio):
         run_queue.settle(studio, run, S.FAILED, "late")
     run_queue.note_progress(studio, run, {"step": 99})
     found = runs.get_run(studio, run.id)
-    assert (found.state, found.runner, found.step, found.attempt, found.attempt_epoch) == (S.STARTING, "second", 0, 1, 1)
+    assert (found.state, found.runner, found.step, found.attempt, found.attempt_epoch) == (
+        S.STARTING,
+        "second",
+        0,
+        1,
+        1,
+    )
 
 
 def test_the_page_of_states_says_what_the_table_says():
@@ -95,7 +105,9 @@ def test_of_many_claimers_at_once_each_run_goes_to_one(studio):
     with_devices(studio, *(f"cuda:{number}" for number in range(12)))
     everything = [f"cuda:{number}" for number in range(12)]
     with ThreadPoolExecutor(6) as people:
-        claimed = list(people.map(lambda number: run_queue.claim_next(studio, f"runner {number}", everything), range(12)))
+        claimed = list(
+            people.map(lambda number: run_queue.claim_next(studio, f"runner {number}", everything), range(12))
+        )
     assert {run.id for run, _ in claimed} == ids
     assert len({device for _, devices in claimed for device in devices}) == 12
 
@@ -180,7 +192,9 @@ class Life(RuleBasedStateMachine):
         for run in everything:
             devices = [epoch for id, epoch in held if id == run.id]
             assert devices == [run.epoch] * (run.gpus if run.state in LIVE else 0)
-            assert self.ended.setdefault(run.id, run.state) == run.state or self.ended[run.id] not in TERMINAL  # terminal is final
+            assert (
+                self.ended.setdefault(run.id, run.state) == run.state or self.ended[run.id] not in TERMINAL
+            )  # terminal is final
             self.ended[run.id] = run.state
             if run.id in self.cancelled:  # a cancel is never forgotten; only a finished run wins over it
                 assert run.state in (S.CANCELLING, S.CANCELLED, S.SUCCEEDED)
@@ -197,7 +211,14 @@ def live_through(studio, **more):
             self.studio, self.ended, self.cancelled = studio, {}, set()
             super().__init__()
 
-    few = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    few = settings(
+        max_examples=30,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
     run_state_machine_as_test(InThisStudio, settings=settings(few, **more))
 
 
@@ -206,7 +227,11 @@ def test_people_and_runners_in_any_order_keep_the_promise(studio):
 
 
 def leak_devices(monkeypatch):
-    monkeypatch.setattr(transitions, "_hold_devices", lambda session, id, epoch, to, take: to in LIVE and hold_devices(session, id, epoch, to, take))
+    monkeypatch.setattr(
+        transitions,
+        "_hold_devices",
+        lambda session, id, epoch, to, take: to in LIVE and hold_devices(session, id, epoch, to, take),
+    )
 
 
 def forget_the_fence(monkeypatch):
@@ -217,7 +242,9 @@ def forget_the_fence(monkeypatch):
 
 
 def forget_an_event(monkeypatch):
-    monkeypatch.setattr(transitions, "RunEvent", lambda **values: RunEvent(**{**values, "to_state": values["from_state"]}))
+    monkeypatch.setattr(
+        transitions, "RunEvent", lambda **values: RunEvent(**{**values, "to_state": values["from_state"]})
+    )
 
 
 @pytest.mark.parametrize("plant", [leak_devices, forget_the_fence, forget_an_event])

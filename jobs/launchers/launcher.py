@@ -11,6 +11,7 @@ from studio.folders import AttemptFolder
 
 WORKER = "jobs.workers.train"
 
+
 @dataclass(frozen=True)
 class Command:
     argv: list[str]

@@ -12,7 +12,14 @@ def command(attempt: AttemptFolder, devices: Sequence[FoundDevice], threads: int
     """Every choice is named, so that accelerate asks nothing, warns of nothing and reads no configuration of the person's."""
     gpus = [device for device in devices if device.kind == "cuda"]
     argv = python("-m", "accelerate.commands.launch", "--num_machines", "1", "--num_processes", str(max(1, len(gpus))))
-    argv += ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", str(threads)]  # the worker chooses its own precision
+    argv += [
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--num_cpu_threads_per_process",
+        str(threads),
+    ]  # the worker chooses its own precision
     if not gpus:
         argv += ["--cpu", "--quiet"]
     elif len(gpus) == 1:

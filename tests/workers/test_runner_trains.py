@@ -31,7 +31,14 @@ def plan(studio, tiny_base, tmp_path):
     file.write_text("".join(json.dumps({"messages": row["messages"]}) + "\n" for row in small_data()))
     dataset = datasets.add_upload(studio, file, "keeper.jsonl", "Lighthouse keeper")
     training = {"batch_size": 4, "max_steps": 12, "evaluate_every": 6, "checkpoint_every": 3}
-    return read_plan({"base_model": model.id, "dataset": dataset.id, "method": {"name": "lora", "rank": 4, "alpha": 8}, "training": training})
+    return read_plan(
+        {
+            "base_model": model.id,
+            "dataset": dataset.id,
+            "method": {"name": "lora", "rank": 4, "alpha": 8},
+            "training": training,
+        }
+    )
 
 
 @pytest.fixture
@@ -39,9 +46,18 @@ def runner(studio):
     started = []
 
     def start():
-        environment = {**os.environ, **studio.settings.as_environment(), "STUDIO_DEVICE": "cpu", "STUDIO_POLL_SECONDS": "0.1"}
+        environment = {
+            **os.environ,
+            **studio.settings.as_environment(),
+            "STUDIO_DEVICE": "cpu",
+            "STUDIO_POLL_SECONDS": "0.1",
+        }
         with open(studio.settings.root / "runner-said.txt", "ab") as said:
-            started.append(subprocess.Popen([sys.executable, "-m", "jobs.runner"], cwd=PROJECT, env=environment, stdout=said, stderr=said))
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "jobs.runner"], cwd=PROJECT, env=environment, stdout=said, stderr=said
+                )
+            )
         return started[-1]
 
     yield start
@@ -96,8 +112,12 @@ def test_a_plan_becomes_an_adapter_that_peft_loads(studio, plan, runner):
     assert loaded.peft_config["default"].r == 4
 
 
-def test_a_training_that_is_paused_and_resumed_after_the_runner_was_killed_ends_as_the_straight_one(studio, plan, runner):
-    longer = plan.training.model_copy(update={"epochs": 20.0, "max_steps": 80, "evaluate_every": 80, "checkpoint_every": 20})
+def test_a_training_that_is_paused_and_resumed_after_the_runner_was_killed_ends_as_the_straight_one(
+    studio, plan, runner
+):
+    longer = plan.training.model_copy(
+        update={"epochs": 20.0, "max_steps": 80, "evaluate_every": 80, "checkpoint_every": 20}
+    )
     plan = plan.model_copy(update={"training": longer})
     straight, paused = runs.queue_run(studio, plan), runs.queue_run(studio, plan)
     first = runner()
