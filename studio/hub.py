@@ -18,6 +18,8 @@ ADDRESS = re.compile(r"https?://[^/]+/")
 ITS_OWN = (
     "HF_ENDPOINT",
     "HF_TOKEN",
+    "HF_HUB_DOWNLOAD_TIMEOUT",
+    "HF_HUB_ETAG_TIMEOUT",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",

@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[start:end])
         if end < len(content):
             self.wfile.flush()
-            self.hub.hold.wait(30)
+            self.hub.hold.wait(300)
             self.close_connection = True
             self.connection.close()
 

@@ -25,10 +25,11 @@ def stand_in(tmp_path, monkeypatch):
     with serving(HubStandIn({REPO: source})) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf-home"))
+        monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "300")  # a transfer that is held does not end by itself
         yield server
 
 
-def until(studio, id, *states, seconds=60):
+def until(studio, id, *states, seconds=300):
     """Tick as the runner does until the model is in one of the states."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -41,7 +42,7 @@ def until(studio, id, *states, seconds=60):
     raise AssertionError(f"{model.state} for {seconds} seconds\n{log.read_text() if log.exists() else ''}")
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -122,7 +123,7 @@ def test_a_second_process_for_the_same_model_ends_at_once(studio, stand_in):
     downloads.tick(studio)
     folder = studio.data.base_model(model.id)
     wait_for(lambda: any(folder.path.rglob("*.part")))
-    assert hub.start_download(folder).wait(30) == 0
+    assert hub.start_download(folder).wait(300) == 0
     stand_in.hold.set()
     until(studio, model.id, ModelState.READY)
 
