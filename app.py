@@ -1,5 +1,6 @@
 """Start the studio: settings, database, web app, and (unless --no-runner) the runner process. `python app.py --help` explains every option."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -47,6 +48,7 @@ def serve(settings: StudioSettings, listening: socket.socket) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings.root / "incoming")
 
+    from studio import chat
     from studio.studio import Studio  # here: `--help` and a wrong option answer at once
     from studio.web import add_what_comes_with_it, build_app
 
@@ -55,13 +57,15 @@ def serve(settings: StudioSettings, listening: socket.socket) -> None:
     app = build_app(studio)
     runner = Runner(settings) if settings.runner else None
     try:
-        run_web(app, settings, listening, studio)
+        run_web(app, settings, listening)
     finally:
         if runner:
             runner.stop()
+        chat.stop_worker(studio)  # it only answers pages, and would hold its memory until it is idle long enough
+        studio.database.close()
 
 
-def run_web(app, settings: StudioSettings, listening: socket.socket, studio) -> None:
+def run_web(app, settings: StudioSettings, listening: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     import uvicorn
 
@@ -73,12 +77,8 @@ def run_web(app, settings: StudioSettings, listening: socket.socket, studio) -> 
 
     # a live page holds a stream open; it is not waited for
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        studio.database.close()
 
 
 class Runner:

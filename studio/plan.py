@@ -120,6 +120,8 @@ def invalid_setting(error: ValidationError) -> Invalid:
 def first_finding(findings: list[dict[str, Any]], leave_out: tuple[str, ...] = ()) -> Invalid:
     """One sentence about the first wrong field. Where several alternatives were tried on it ("auto" or a number), the last
     one speaks: it is the one that says what numbers are allowed."""
+    if tag := findings[0].get("ctx", {}).get("discriminator"):
+        findings[0] = {**findings[0], "loc": (*findings[0]["loc"], tag.strip("'"))}
     first = _field(findings[0]["loc"], leave_out)
     found = [finding for finding in findings if _field(finding["loc"], leave_out) == first][-1]
     if found["type"] == "extra_forbidden":

@@ -18,6 +18,9 @@ from studio.studio import Studio
 log = logging.getLogger("studio.api")
 
 
+SOURCES = ("local", "hub")  # pydantic puts the chosen alternative of a model's source into a field's place
+
+
 def _studio(request: Request) -> Studio:
     return request.app.state.studio
 
@@ -74,7 +77,9 @@ def answer_errors(app: FastAPI) -> None:
         if error.errors()[0]["type"] == "json_invalid":
             found = error.errors()[0]
             return answer(422, f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}.", "Send a JSON object.")
-        wrong = first_finding(list(error.errors()), leave_out=("body", "query", "path", "header"))
+        # the first part of a place says where it was sent (body, query, path, header), not what it is called
+        findings = [{**found, "loc": found["loc"][1:]} for found in error.errors()]
+        wrong = first_finding(findings, leave_out=SOURCES)
         return answer(wrong.status, wrong.problem, wrong.fix, wrong.field)
 
     @app.exception_handler(HTTPException)
