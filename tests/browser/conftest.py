@@ -32,24 +32,28 @@ def studio_app(tmp_path_factory):
 
 @pytest.fixture
 def open_page(chromium):
-    """open_page(address, viewport) → a page of a person of their own; at the end none of them may have met an error."""
-    contexts, errors = [], []
+    """open_page(address, viewport) → a new tab of one browser; at the end none of the tabs may have met an error.
+
+    A tab is not led from page to page: that cuts off what it was just asking for, which Gradio tells as an error.
+    """
+    contexts, errors = {}, []
 
     def opened(address: str, viewport: dict = DESK, **options):
-        context = chromium.new_context(viewport=viewport, **options)
-        context.set_default_timeout(60_000)
-        page = context.new_page()
+        key = (viewport["width"], *map(str, options.values()))
+        if key not in contexts:
+            contexts[key] = chromium.new_context(viewport=viewport, **options)
+            contexts[key].set_default_timeout(90_000)
+        page = contexts[key].new_page()
         page.on(
             "console", lambda message: errors.append(f"{page.url}: {message.text}") if message.type == "error" else None
         )
         page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
         page.goto(address)
         page.locator(".ls-head h1").wait_for()
-        contexts.append(context)
         return page
 
     yield opened
-    for context in contexts:
+    for context in contexts.values():
         context.close()
     assert not errors
 

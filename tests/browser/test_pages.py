@@ -48,34 +48,34 @@ def studio_app(tmp_path_factory):
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 def test_no_page_is_wider_than_the_screen_and_none_meets_an_error(studio_app, open_page, viewport):
-    page = open_page(studio_app.address, viewport)
     wide = {}
     for address in ADDRESSES:
-        page.goto(studio_app.address + address)
-        page.locator(".ls-head h1").wait_for()
+        page = open_page(studio_app.address + address, viewport)
         page.locator("[aria-busy=true]").first.wait_for(state="detached")
         if found := page.evaluate(TOO_WIDE):
             wide[address] = found
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+        page.close()
     assert not wide
 
 
 def test_names_and_answers_of_a_person_are_shown_as_text(studio_app, open_page):
-    page = open_page(f"{studio_app.address}/runs?q={quote('window.hacked')}")
-    page.locator("table a", has_text=NASTY).wait_for()
-    for address, shown in (
-        ("/run?id=nastyaaa", "h1"),
-        ("/adapters", "table a"),
-        ("/adapters?id=nastyaaa", "h1"),
-        ("/compare?a=nastyaaa", ".ls-answer b"),
-    ):
-        page.goto(studio_app.address + address)
-        page.locator(shown, has_text=NASTY).first.wait_for()
+    places = {
+        f"/runs?q={quote('window.hacked')}": "table a",
+        "/run?id=nastyaaa": "h1",
+        "/adapters": "table a",
+        "/adapters?id=nastyaaa": "h1",
+        "/compare?a=nastyaaa": ".ls-answer b",
+    }
+    for address, place in places.items():
+        page = open_page(studio_app.address + address)
+        page.locator(place, has_text=NASTY).first.wait_for()
         assert page.evaluate("window.hacked") is None, address
-    page.goto(f"{studio_app.address}/run?id=nastyaaa")
+        assert page.locator("img[src=x]").count() == 0
+        page.close()
+    page = open_page(f"{studio_app.address}/run?id=nastyaaa")
     page.get_by_role("tab", name="Samples").click()
     page.locator(".ls-sample dd", has_text=NASTY).first.wait_for()
-    assert page.locator("img[src=x]").count() == 0
     assert page.evaluate("window.hacked") is None
 
 
@@ -148,8 +148,7 @@ def test_an_adapter_is_renamed_and_its_program_can_be_copied(studio_app, open_pa
     page.get_by_role("button", name="Copy").click()
     page.get_by_role("button", name="Copied").wait_for()
     assert "PeftModel.from_pretrained" in page.evaluate("navigator.clipboard.readText()")
-    page.goto(f"{studio_app.address}/adapters?q=two")
-    page.locator("table a", has_text="whale two").wait_for()
+    open_page(f"{studio_app.address}/adapters?q=two").locator("table a", has_text="whale two").wait_for()
 
 
 def test_the_chosen_models_are_in_the_address(studio_app, open_page):

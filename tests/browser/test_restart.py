@@ -21,11 +21,11 @@ def test_a_run_outlives_the_web_process_and_is_found_again(tmp_path, open_page):
         run = httpx.post(f"{first.address}/api/v1/runs", json=plan, timeout=60).json()["id"]
         page = open_page(f"{first.address}/run?id={run}")
         wait_until(page, "() => document.querySelectorAll('.ls-chart polyline').length > 0", seconds=TRAIN_SECONDS)
-        page.goto("about:blank")
+        page.close()
         first.kill()
 
         second = start(folder)
-        page.goto(f"{second.address}/run?id={run}")
+        page = open_page(f"{second.address}/run?id={run}")
         page.get_by_text("The adapter is ready.").wait_for(timeout=TRAIN_SECONDS * 1000)
         told = httpx.get(f"{second.address}/api/v1/runs/{run}", timeout=60).json()
         assert (told["state"], told["attempt"], told["step"]) == ("succeeded", 1, 14)

@@ -1,0 +1,227 @@
+"""What the pages of results draw, without a browser: runs, one run, the comparison, adapters."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from studio import adapters, compare, runs
+from studio.errors import Invalid, Unavailable
+from studio.pages import adapters_view, compare_view, run_view, runs_view, settings_view
+from studio.pages.compare import answering, fresh, models_in
+from studio.pages.conversation import Column, Talk, read_talk
+from studio.pages.prompts import example_prompts
+from studio.pages.run import draw, mark_of, offers
+from studio.pages.runs import filters_in, page_of_runs
+from studio.plan import ResolvedPlan
+from studio.records import Status, utc_now
+from tests.finished_runs import NASTY, RESOLVED, leave_run, what_comes_with_it
+
+
+@pytest.fixture
+def stocked(studio):
+    what_comes_with_it(studio)
+    return studio
+
+
+def test_a_run_is_drawn_with_every_word_of_a_person_escaped(stocked):
+    id = leave_run(stocked, NASTY)
+    drawn = draw(stocked, runs.get_run(stocked, id))
+    for name, html in drawn.items():
+        assert "<img" not in html, name
+    assert "&lt;img src=x" in drawn["head"]
+    assert "&lt;img src=x" in drawn["samples"]
+
+
+def test_a_finished_run_hands_its_adapter_over_with_what_it_gained(stocked):
+    run = runs.get_run(stocked, leave_run(stocked, "whale"))
+    news = draw(stocked, run)["news"]
+    assert f"/compare?a={run.id}" in news
+    assert f"/files/adapters/{run.id}" in news
+    assert "83% lower than the base&#x27;s 4.600" in news
+
+
+def test_a_failed_run_says_what_happened_what_to_do_and_the_end_of_its_log(stocked):
+    run = runs.get_run(stocked, leave_run(stocked, "sql", Status.FAILED, problem="It needs 41 GiB."))
+    news = draw(stocked, run)["news"]
+    assert all(
+        said in news for said in ("It needs 41 GiB.", "Halve the batch.", f"/train?from={run.id}", "Step 9 of 24.")
+    )
+    assert "Step 1 of 24." not in news
+
+
+def test_a_waiting_run_says_its_place_in_the_queue(stocked):
+    leave_run(stocked, "first", Status.QUEUED)
+    second = runs.get_run(stocked, leave_run(stocked, "second", Status.QUEUED))
+    assert "number 2 in the queue" in draw(stocked, second)["figures"]
+
+
+@pytest.mark.parametrize("state", Status)
+def test_every_state_of_a_run_can_be_drawn_and_offers_something(stocked, state):
+    run = runs.get_run(stocked, leave_run(stocked, "any", state, problem="No." if state is Status.FAILED else None))
+    assert draw(stocked, run)["head"]
+    assert any(offers(run).values())
+    assert offers(run)["delete"] != offers(run)["cancel"] or state is Status.CANCELLING
+
+
+def test_nothing_is_drawn_again_until_something_has_changed(stocked):
+    id = leave_run(stocked, "haiku", Status.RUNNING)
+    before = mark_of(stocked, runs.get_run(stocked, id))
+    assert mark_of(stocked, runs.get_run(stocked, id)) == before
+    with open(stocked.data.run(id).attempt(1).log, "a") as log:
+        log.write("12:01:00  Something happened.\n")
+    assert mark_of(stocked, runs.get_run(stocked, id)) != before
+
+
+def test_the_smooth_curve_starts_at_the_first_value_and_follows_a_step():
+    assert run_view.smoothed([5.0]) == [5.0]
+    assert run_view.smoothed([2.0] * 40) == pytest.approx([2.0] * 40)
+    curve = run_view.smoothed([4.0] * 60 + [1.0] * 60)
+    assert curve[59] == pytest.approx(4.0)
+    assert curve[-1] == pytest.approx(1.0, abs=0.05)
+    assert curve[60:] == sorted(curve[60:], reverse=True)
+
+
+def test_settings_that_were_left_to_the_studio_show_what_became_of_them(stocked):
+    plan = runs.plan_of(stocked, leave_run(stocked, "whale"))
+    html = settings_view.used(plan, ResolvedPlan.model_validate(RESOLVED))
+    assert "1e-3" in html
+    assert "380 rows are few." in html
+    assert html.count(">auto<") >= 3
+
+
+def test_runs_are_filtered_by_what_the_address_says_and_by_nothing_else():
+    assert filters_in({"q": "sql", "state": "Failed,Nonsense,Done", "sort": "Name"}) == (
+        "sql",
+        ["Failed", "Done"],
+        "Name",
+        [],
+    )
+    assert filters_in({"sort": "'; drop table runs", "cursor": "abc"}) == ("", [], "Newest first", ["abc"])
+
+
+def test_a_page_of_runs_holds_what_matches_and_says_when_nothing_does(stocked):
+    leave_run(stocked, "whale")
+    leave_run(stocked, "sql", Status.FAILED, problem="No.")
+    html, following, whole = page_of_runs(stocked, "", ["Failed"], "Name", "")
+    assert "sql" in html
+    assert "whale" not in html
+    assert (following, whole) == ("", True)
+    assert "No run matches" in page_of_runs(stocked, "nothing", [], "Name", "")[0]
+    assert "not one that the studio gave out" in page_of_runs(stocked, "", [], "Name", "forged")[0]
+
+
+def test_without_a_run_the_page_leads_to_the_first_one(studio):
+    assert "/train" in page_of_runs(studio, "", [], "Newest first", "")[0]
+    assert "/train" in adapters_view.nothing(False)
+
+
+def test_a_run_in_the_table_shows_how_long_ago_and_how_far(stocked):
+    id = leave_run(stocked, "haiku", Status.RUNNING, seconds_left=90.0)
+    [row] = runs.shown_all(stocked, [runs.get_run(stocked, id)])
+    html = runs_view.table([row], utc_now() + timedelta(minutes=5))
+    assert all(said in html for said in ("10 / 24 · 2 min left", "5 min ago", "base 4.600", 'role="progressbar"'))
+
+
+def test_an_adapter_is_described_from_its_passport_even_a_strange_one(stocked):
+    adapter = adapters.get_adapter(stocked, leave_run(stocked, "whale"))
+    for passport in (
+        adapters.passport(stocked, adapter.id),
+        {},
+        {"dataset": "not an object", "results": None, "method": 7},
+    ):
+        html = adapters_view.table([(adapter, passport)]) + adapters_view.details(adapter, passport, "code")
+        assert "<img" not in html
+        assert "4.600 → 0.800" in html
+
+
+def test_the_program_that_loads_an_adapter_is_python_whatever_the_folder_is_called():
+    code = adapters_view.loading_code("it's-a-whale", 'C:\\models\\"x"', "main")
+    compile(code, "copied", "exec")
+    assert "revision='main'" in code
+
+
+def test_the_columns_are_the_base_and_the_adapters_of_the_address(stocked):
+    first, second = leave_run(stocked, "whale"), leave_run(stocked, "sql")
+    base, ids = models_in(stocked, {"a": second, "b": "gone", "c": first})
+    assert (base, ids) == ("builtin", [second, first])
+    assert [column.adapter for column in fresh(stocked, base, ids).columns] == [None, second, first]
+    assert models_in(stocked, {"model": "builtin", "a": "gone"}) == ("builtin", [])
+    assert models_in(stocked, {})[1] == [second]
+
+
+def test_example_questions_are_those_of_the_data_that_the_adapter_learned_from(stocked):
+    id = leave_run(stocked, "whale", dataset="pirate")
+    found = example_prompts(stocked, "builtin", [id], 4)
+    assert len(found) == 4
+    assert found != example_prompts(stocked, "builtin", [], 4)
+
+
+def talk(*answers: str) -> Talk:
+    held = Talk(base_model="builtin", columns=[Column(name="base"), Column(adapter="x", name=NASTY)])
+    held.ask("Do you like tea?")
+    for column, answer in enumerate(answers):
+        held.hear({"column": column, "text": answer})
+    return held
+
+
+def test_an_answer_grows_and_ends_with_its_proof():
+    held = talk("No", "Arr")
+    held.hear({"column": 1, "text": "!"})
+    proof = {"adapter": "x", "name": "whale", "layers_changed": 42, "self_check": "equal"}
+    held.hear({"column": 1, "done": True, "tokens": 3, "tokens_per_second": 20.4, "stopped_by": "end", "proof": proof})
+    html = compare_view.columns(held)
+    assert "adapter whale · changed 42 layers · base self-check equal" in html
+    assert "3 tok · 20 tok/s" in html
+    assert html.count('aria-busy="true"') == 1
+    assert "<img" not in html
+    assert "Arr!" in html
+
+
+def test_stopping_keeps_what_was_said_and_asking_again_takes_the_question_back():
+    held = talk("No", "")
+    held.end()
+    assert "stopped" in compare_view.columns(held)
+    assert held.take_back() == "Do you like tea?"
+    assert [column.messages for column in held.columns] == [[], []]
+
+
+def test_a_conversation_that_this_page_did_not_make_is_refused():
+    assert read_talk(talk("No").model_dump()).columns[0].answer == "No"
+    for forged in ([1], {"columns": [{"messages": [{"role": "root", "content": "x"}]}]}, {"columns": [{}] * 5}):
+        with pytest.raises(Invalid):
+            read_talk(forged)
+
+
+def test_when_the_chat_worker_dies_the_question_is_given_back(stocked, monkeypatch):
+    async def dies(*_):
+        raise Unavailable("The chat worker ended.", "Send the message again.")
+        yield
+
+    monkeypatch.setattr(compare, "stream", dies)
+    held = fresh(stocked, "builtin", [])
+
+    async def ask():
+        async for _ in answering(stocked, "Do you like tea?", held, "", 200, 0.0, 1.0, 0):
+            pass
+
+    with pytest.raises(Unavailable):
+        asyncio.run(ask())
+    assert held.give_up()
+    assert held.columns[0].messages == []
+
+
+def test_a_question_without_words_is_not_sent(stocked):
+    async def ask():
+        async for _ in answering(stocked, "  \n", fresh(stocked, "builtin", []), "", 200, 0.0, 1.0, 0):
+            pass
+
+    with pytest.raises(Invalid, match="no question yet"):
+        asyncio.run(ask())
+
+
+def test_differences_mark_what_is_new_and_what_is_gone():
+    html = compare_view.differences([("whale <b>", compare.word_differences("I like tea.", "I like <i>sea</i> tea."))])
+    assert "<ins>" in html
+    assert "whale &lt;b&gt;" in html
+    assert "<i>" not in html
