@@ -10,8 +10,12 @@ from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
-PROGRAM_BYTES = {"cpu": 400 * 2**20, "cuda": 900 * 2**20}  # measured: the libraries; assumed: a CUDA context and its kernels
-LOSS_CHUNK_BYTES = 3 * 16 * 2**20  # logits of one chunk, their copy, and the product (jobs/workers/loss.py)
+PROGRAM_BYTES = {
+    "cpu": 400 * 2**20,
+    "cuda": 900 * 2**20,
+}  # measured: the libraries; assumed: a CUDA context and its kernels
+LOSS_CHUNK_BYTES = 16 * 2**20  # of logits computed at once (jobs/workers/loss.py)
+LOSS_COPIES = 3  # the logits, their probabilities, and what the library needs beside
 SLACK = 1.1  # of what comes and goes: allocators keep more than is in use
 
 
@@ -24,14 +28,18 @@ class Footprint:
     adapter: int  # parameters, gradients and AdamW's averages, all fp32
     per_token: int  # activations kept from forward to backward, for every token computed at once
     per_token_recomputed: int  # the same with gradient checkpointing: the layers' inputs, and one layer at a time
-    per_token_loss: int
+    per_token_loss: int  # hidden states and their gradient
+    logits: int  # bytes of one token's
 
     @classmethod
     def of(cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str) -> "Footprint":
         method = METHODS[plan.method.name]
         size, modules = BYTES[precision], method.modules(plan.method, facts)
         layers = max(1, facts.layers)
-        per_layer = layer_activations(facts, modules, getattr(plan.method, "dropout", 0.0), getattr(plan.method, "rank", 0)) * size
+        per_layer = (
+            layer_activations(facts, modules, getattr(plan.method, "dropout", 0.0), getattr(plan.method, "rank", 0))
+            * size
+        )
         return cls(
             program=PROGRAM_BYTES[kind],
             weights=facts.parameters * size,
@@ -39,6 +47,7 @@ class Footprint:
             per_token=per_layer * layers,
             per_token_recomputed=facts.hidden_size * size * layers + per_layer,
             per_token_loss=4 * facts.hidden_size * size,
+            logits=4 * facts.vocabulary,
         )
 
     def parts(self, tokens: int, recompute: bool) -> dict[str, int]:
@@ -49,7 +58,7 @@ class Footprint:
             "weights": self.weights,
             "adapter and optimizer": self.adapter,
             "activations": round(SLACK * activations * tokens),
-            "loss": LOSS_CHUNK_BYTES + self.per_token_loss * tokens,
+            "loss": LOSS_COPIES * min(LOSS_CHUNK_BYTES, self.logits * tokens) + self.per_token_loss * tokens,
         }
 
     def total(self, tokens: int, recompute: bool) -> int:
@@ -65,7 +74,9 @@ def layer_activations(facts: ModelFacts, modules: list[tuple[str, int, int]], dr
     gated = 4 * facts.intermediate_size
     layers = max(1, facts.layers)
     inputs = sum(inputs for _, inputs, _ in modules) / layers
-    beside = inputs * 2 if dropout else 2 * facts.hidden_size + facts.intermediate_size  # dropped inputs and their noise
+    beside = (
+        inputs * 2 if dropout else 2 * facts.hidden_size + facts.intermediate_size
+    )  # dropped inputs and their noise
     return round(norms + attention + gated + beside + 2 * rank * len(modules) / layers)
 
 

@@ -19,7 +19,10 @@ from studio.resolve import resolve
 from studio.studio import Studio
 
 COMFORTABLE = 0.85  # of the usable memory; beyond it a run is "tight"
-MULTIPLICATIONS_PER_SECOND = {"cpu": 15e9, "cuda": 60e12}  # cautious: a slow core, a small GPU; measured runs replace them
+MULTIPLICATIONS_PER_SECOND = {
+    "cpu": 15e9,
+    "cuda": 60e12,
+}  # cautious: a slow core, a small GPU; measured runs replace them
 START_SECONDS = {"cpu": 12, "cuda": 25}  # libraries, the model, the first batch
 SAMPLED_TOKENS = 64  # of each answer to a pinned prompt
 SECONDS_PER_LAYER = 0.0005  # of one decoded token, besides the weights
@@ -54,7 +57,13 @@ def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
     return estimate_from(plan, facts, stats, planned_device(studio), measured_speed(studio, plan.base_model))
 
 
-def estimate_from(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, tokens_per_second: float | None = None) -> Estimate:
+def estimate_from(
+    plan: TrainingPlan,
+    facts: ModelFacts,
+    stats: TokenStats,
+    device: DeviceFacts,
+    tokens_per_second: float | None = None,
+) -> Estimate:
     resolved = resolve(plan, facts, stats, device)
     method = METHODS[plan.method.name]
     trainable = method.trainable_parameters(plan.method, facts)
@@ -87,13 +96,23 @@ def file_bytes(modules: list[tuple[str, int, int]], trainable: int) -> int:
     return 4 * trainable + 8 + 32 + named
 
 
-def seconds_of(resolved: ResolvedPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, tokens_per_second: float | None) -> float:
+def seconds_of(
+    resolved: ResolvedPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, tokens_per_second: float | None
+) -> float:
     """From the start of the worker to its adapter: training, evaluations, and answers to the pinned prompts."""
-    work = 2.0 * multiplications(facts, stats)  # forward, and gradients of the activations; the base's weights need none
-    speed = tokens_per_second or MULTIPLICATIONS_PER_SECOND[device.kind] / (work * (1.5 if resolved.gradient_checkpointing else 1))
+    work = 2.0 * multiplications(
+        facts, stats
+    )  # forward, and gradients of the activations; the base's weights need none
+    speed = tokens_per_second or MULTIPLICATIONS_PER_SECOND[device.kind] / (
+        work * (1.5 if resolved.gradient_checkpointing else 1)
+    )
     evaluations = 1 + resolved.steps // resolved.evaluate_every
     measured = evaluations * resolved.heldout_rows * stats.total_tokens / max(1, stats.rows) / 2.5
-    decoded = evaluations * SAMPLED_TOKENS * (4 * facts.parameters / MEMORY_BANDWIDTH[device.kind] + SECONDS_PER_LAYER * facts.layers)
+    decoded = (
+        evaluations
+        * SAMPLED_TOKENS
+        * (4 * facts.parameters / MEMORY_BANDWIDTH[device.kind] + SECONDS_PER_LAYER * facts.layers)
+    )
     return START_SECONDS[device.kind] + (resolved.tokens / resolved.processes + measured) / speed + decoded
 
 
@@ -106,24 +125,37 @@ def multiplications(facts: ModelFacts, stats: TokenStats) -> float:
 def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -> list[str]:
     found = []
     if resolved.train_rows < resolved.batch_size:
-        found.append(f"There are {resolved.train_rows} rows to train on, fewer than the batch size of {resolved.batch_size}: every step takes all of them.")
+        found.append(
+            f"There are {resolved.train_rows} rows to train on, fewer than the batch size of {resolved.batch_size}: every step takes all of them."
+        )
     if resolved.cut_rows:
-        found.append(f"{resolved.cut_rows:,} rows are longer than {resolved.sequence_length} tokens; {resolved.cut_tokens:,} tokens are cut from their ends.")
+        found.append(
+            f"{resolved.cut_rows:,} rows are longer than {resolved.sequence_length} tokens; {resolved.cut_tokens:,} tokens are cut from their ends."
+        )
     if not resolved.heldout_rows:
-        found.append("No rows are held out, so nothing will show whether the adapter learns more than the rows by heart.")
+        found.append(
+            "No rows are held out, so nothing will show whether the adapter learns more than the rows by heart."
+        )
     if resolved.steps < 10:
         found.append(f"Only {resolved.steps} steps: a smaller batch or more epochs would teach more.")
     if not stats.trained_tokens:
         found.append("No token of this data would be trained on with this model's template.")
     if plan.method.name == "lora" and plan.method.rank > 64 and not plan.method.rslora:
-        found.append(f"At rank {plan.method.rank} the usual scaling weakens the update; rank-stabilised scaling is made for it.")
+        found.append(
+            f"At rank {plan.method.rank} the usual scaling weakens the update; rank-stabilised scaling is made for it."
+        )
     return found
 
 
 def measured_speed(studio: Studio, base_model: str) -> float | None:
     """Tokens per second of the last runs on this base that ended well; None when there are none."""
     with studio.database.read() as session:
-        ended = select(Run.id).where(Run.base_model == base_model, Run.state == Status.SUCCEEDED).order_by(Run.ended_at.desc()).limit(LAST_RUNS)
+        ended = (
+            select(Run.id)
+            .where(Run.base_model == base_model, Run.state == Status.SUCCEEDED)
+            .order_by(Run.ended_at.desc())
+            .limit(LAST_RUNS)
+        )
         ids = list(session.scalars(ended))
     speeds = [speed for id in ids if (speed := speed_of(studio, id))]
     return median(speeds) if speeds else None

@@ -56,7 +56,9 @@ def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: De
     )
 
 
-def sequence_length(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, reasons: dict[str, str]) -> tuple[int, int, int]:
+def sequence_length(
+    plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, reasons: dict[str, str]
+) -> tuple[int, int, int]:
     """(tokens, rows cut, tokens cut). Without a wish nothing is cut that the model can take."""
     wanted = plan.training.sequence_length
     if wanted != "auto" and wanted > facts.context_length:
@@ -73,7 +75,9 @@ def sequence_length(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, re
         limit = "" if length == fitting else f", and the model takes {facts.context_length}"
         reasons["sequence_length"] = f"The longest row has {stats.longest} tokens{limit}."
     if cut_rows:
-        share = f"{cut_rows:,} of {stats.rows:,} rows are longer; {cut_tokens:,} tokens at their ends are not trained on."
+        share = (
+            f"{cut_rows:,} of {stats.rows:,} rows are longer; {cut_tokens:,} tokens at their ends are not trained on."
+        )
         reasons["sequence_length"] = f"{reasons.get('sequence_length', '')} {share}".strip()
     return length, cut_rows, cut_tokens
 
@@ -90,7 +94,9 @@ def rows_of(plan: TrainingPlan, stats: TokenStats, reasons: dict[str, str]) -> t
     if stats.heldout_rows:
         measured = 0 if wanted == 0 else min(stats.heldout_rows, MOST_HELDOUT)
         train = stats.rows - stats.heldout_rows
-        reasons["validation"] = f"The data holds {stats.heldout_rows} rows out itself" + (f"; {measured} of them are measured on." if measured < stats.heldout_rows else ".")
+        reasons["validation"] = f"The data holds {stats.heldout_rows} rows out itself" + (
+            f"; {measured} of them are measured on." if measured < stats.heldout_rows else "."
+        )
     else:
         measured = share_of_rows(wanted, stats.rows, reasons)
         train = stats.rows - measured
@@ -125,7 +131,9 @@ def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, r
     if epochs > usual:
         reasons["epochs"] = f"{rows} rows are few; more rounds give about {WANTED_STEPS} steps."
     else:
-        reasons["epochs"] = "Usual for this much data." if usual == 3 else "A small base needs to see little data more often."
+        reasons["epochs"] = (
+            "Usual for this much data." if usual == 3 else "A small base needs to see little data more often."
+        )
     return epochs
 
 
@@ -134,16 +142,28 @@ def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str]
         return plan.training.learning_rate
     rate = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.3))
     rounded = float(f"{rate:.1e}")
-    reasons["learning_rate"] = "Usual from a billion parameters on." if rounded <= 2e-4 else f"Smaller models take larger steps; this one has {facts.parameters / 1e6:,.1f} million parameters."
+    reasons["learning_rate"] = (
+        "Usual from a billion parameters on."
+        if rounded <= 2e-4
+        else f"Smaller models take larger steps; this one has {facts.parameters / 1e6:,.1f} million parameters."
+    )
     return rounded
 
 
 def precision_of(plan: TrainingPlan, device: DeviceFacts, reasons: dict[str, str]) -> str:
     wanted = plan.training.precision
     if wanted == "bf16" and not device.bf16:
-        raise Invalid(f"{device.name} has no bf16 arithmetic, and imitating it would be many times slower.", "Choose auto or fp32.", "training.precision")
+        raise Invalid(
+            f"{device.name} has no bf16 arithmetic, and imitating it would be many times slower.",
+            "Choose auto or fp32.",
+            "training.precision",
+        )
     if wanted == "fp16" and device.kind == "cpu":
-        raise Invalid("fp16 is for GPUs; on a CPU it is many times slower than fp32.", "Choose auto or fp32.", "training.precision")
+        raise Invalid(
+            "fp16 is for GPUs; on a CPU it is many times slower than fp32.",
+            "Choose auto or fp32.",
+            "training.precision",
+        )
     if wanted != "auto":
         return wanted
     if device.kind == "cpu":
@@ -153,7 +173,9 @@ def precision_of(plan: TrainingPlan, device: DeviceFacts, reasons: dict[str, str
     return "bf16" if device.bf16 else "fp16"
 
 
-def micro_batch_of(plan: TrainingPlan, footprint: Footprint, length: int, rate: float, device: DeviceFacts, reasons: dict[str, str]) -> dict:
+def micro_batch_of(
+    plan: TrainingPlan, footprint: Footprint, length: int, rate: float, device: DeviceFacts, reasons: dict[str, str]
+) -> dict:
     """micro_batch, accumulation, token_budget and gradient_checkpointing: as much at once as memory allows and speed rewards."""
     share = max(1, math.ceil(plan.training.batch_size / plan.resources.gpus))
     most = max(length, min(MOST_TOKENS_AT_ONCE[device.kind], share * length))
@@ -166,20 +188,38 @@ def micro_batch_of(plan: TrainingPlan, footprint: Footprint, length: int, rate: 
     if checkpointing == "auto":
         recompute = footprint.total(budget, recompute=False) > room  # a single row is too much already
         budget = fitting_tokens(footprint, room, length, most, recompute)
-        reasons["gradient_checkpointing"] = "Memory needs it: a single row's activations are too large." if recompute else "Memory suffices without it."
+        reasons["gradient_checkpointing"] = (
+            "Memory needs it: a single row's activations are too large." if recompute else "Memory suffices without it."
+        )
     if wished != "auto":
         micro = min(wished, share)
-        return {"micro_batch": micro, "accumulation": math.ceil(share / micro), "token_budget": micro * length, "gradient_checkpointing": recompute}
+        return {
+            "micro_batch": micro,
+            "accumulation": math.ceil(share / micro),
+            "token_budget": micro * length,
+            "gradient_checkpointing": recompute,
+        }
     micro = min(share, max(1, int(budget / max(1.0, rate))))
-    reasons["micro_batch"] = f"{budget:,} tokens are computed at once" + (", for which memory suffices." if budget < most else "; more would not be faster.")
-    return {"micro_batch": micro, "accumulation": math.ceil(share / micro), "token_budget": budget, "gradient_checkpointing": recompute}
+    reasons["micro_batch"] = f"{budget:,} tokens are computed at once" + (
+        ", for which memory suffices." if budget < most else "; more would not be faster."
+    )
+    return {
+        "micro_batch": micro,
+        "accumulation": math.ceil(share / micro),
+        "token_budget": budget,
+        "gradient_checkpointing": recompute,
+    }
 
 
 def evaluate_every(plan: TrainingPlan, steps: int, heldout_rows: int, reasons: dict[str, str]) -> int:
     if plan.training.evaluate_every != "auto":
         return plan.training.evaluate_every
     every = max(1, math.ceil(steps / EVALUATIONS))
-    reasons["evaluate_every"] = f"About {EVALUATIONS} times in {steps} steps." if heldout_rows else "No rows are held out: only the pinned prompts are answered."
+    reasons["evaluate_every"] = (
+        f"About {EVALUATIONS} times in {steps} steps."
+        if heldout_rows
+        else "No rows are held out: only the pinned prompts are answered."
+    )
     return every
 
 
@@ -194,5 +234,9 @@ def gentler(resolved: ResolvedPlan) -> tuple[ResolvedPlan, str] | None:
     if resolved.micro_batch == 1 and resolved.token_budget <= resolved.sequence_length:
         return None
     micro, budget = math.ceil(resolved.micro_batch / 2), max(resolved.sequence_length, resolved.token_budget // 2)
-    changed = {"micro_batch": micro, "accumulation": math.ceil(resolved.batch_size / resolved.processes / micro), "token_budget": budget}
+    changed = {
+        "micro_batch": micro,
+        "accumulation": math.ceil(resolved.batch_size / resolved.processes / micro),
+        "token_budget": budget,
+    }
     return resolved.model_copy(update=changed), f"The micro-batch is halved to {micro} rows and {budget:,} tokens."

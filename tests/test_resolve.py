@@ -16,7 +16,12 @@ OLD_GPU = DeviceFacts("cuda", "An old GPU", 16 * GIB, 15 * GIB, bf16=False)
 
 
 def llama(hidden: int = 256, layers: int = 6, vocabulary: int = 4096, context: int = 512) -> ModelFacts:
-    shapes = {"q_proj": (hidden, hidden), "k_proj": (hidden, hidden // 2), "v_proj": (hidden, hidden // 2), "o_proj": (hidden, hidden)}
+    shapes = {
+        "q_proj": (hidden, hidden),
+        "k_proj": (hidden, hidden // 2),
+        "v_proj": (hidden, hidden // 2),
+        "o_proj": (hidden, hidden),
+    }
     shapes |= {"gate_proj": (hidden, 3 * hidden), "up_proj": (hidden, 3 * hidden), "down_proj": (3 * hidden, hidden)}
     linear = [
         LinearLayer(name=f"model.layers.{layer}.{name}", target=name, layer=layer, inputs=inputs, outputs=outputs)
@@ -40,7 +45,15 @@ def stats(lengths: list[int], heldout: int = 0, rows: int | None = None) -> Toke
 
 
 def plan(method: dict | None = None, resources: dict | None = None, **training):
-    return read_plan({"base_model": "m", "dataset": "d", "method": {"name": "lora", **(method or {})}, "training": training, "resources": resources or {}})
+    return read_plan(
+        {
+            "base_model": "m",
+            "dataset": "d",
+            "method": {"name": "lora", **(method or {})},
+            "training": training,
+            "resources": resources or {},
+        }
+    )
 
 
 def resolved(facts=None, data=None, device=CPU, **training):
@@ -50,17 +63,44 @@ def resolved(facts=None, data=None, device=CPU, **training):
 def test_nothing_is_left_automatic_and_every_choice_has_its_reason():
     numbers = resolved()
     assert all(value != "auto" for value in numbers.model_dump().values())
-    assert {"sequence_length", "epochs", "learning_rate", "validation", "precision", "micro_batch", "gradient_checkpointing", "evaluate_every"} <= set(numbers.reasons)
+    assert {
+        "sequence_length",
+        "epochs",
+        "learning_rate",
+        "validation",
+        "precision",
+        "micro_batch",
+        "gradient_checkpointing",
+        "evaluate_every",
+    } <= set(numbers.reasons)
 
 
 def test_what_the_person_set_is_kept():
-    numbers = resolved(epochs=2.5, learning_rate=3e-4, sequence_length=80, micro_batch=2, validation=0.1, evaluate_every=7, checkpoint_every=3, gradient_checkpointing=True, batch_size=8)
+    numbers = resolved(
+        epochs=2.5,
+        learning_rate=3e-4,
+        sequence_length=80,
+        micro_batch=2,
+        validation=0.1,
+        evaluate_every=7,
+        checkpoint_every=3,
+        gradient_checkpointing=True,
+        batch_size=8,
+    )
     assert (numbers.epochs, numbers.learning_rate, numbers.sequence_length, numbers.micro_batch) == (2.5, 3e-4, 80, 2)
-    assert (numbers.heldout_rows, numbers.evaluate_every, numbers.checkpoint_every, numbers.gradient_checkpointing) == (30, 7, 3, True)
+    assert (numbers.heldout_rows, numbers.evaluate_every, numbers.checkpoint_every, numbers.gradient_checkpointing) == (
+        30,
+        7,
+        3,
+        True,
+    )
     assert (numbers.accumulation, numbers.token_budget) == (4, 160)
 
 
-@pytest.mark.parametrize(("size", "least", "most"), [(llama(), 8e-4, 1.1e-3), (llama(2048, 24, 32000), 2e-4, 2.2e-4), (llama(64, 4, 512), 1.5e-3, 2e-3)])
+@pytest.mark.parametrize(
+    ("size", "least", "most"),
+    [(llama(), 8e-4, 1.1e-3), (llama(2048, 24, 32000), 2e-4, 2.2e-4), (llama(64, 4, 512), 1.5e-3, 2e-3)],
+)
 def test_smaller_models_take_larger_steps(size, least, most):
     assert least <= resolved(size).learning_rate <= most
 
@@ -155,7 +195,11 @@ def test_after_memory_ran_out_ever_gentler_numbers_follow_until_one_row_is_left(
     while step := gentler(numbers):
         smaller, text = step
         assert smaller.micro_batch * smaller.accumulation >= smaller.batch_size
-        assert (smaller.batch_size, smaller.learning_rate, smaller.steps) == (numbers.batch_size, numbers.learning_rate, numbers.steps)
+        assert (smaller.batch_size, smaller.learning_rate, smaller.steps) == (
+            numbers.batch_size,
+            numbers.learning_rate,
+            numbers.steps,
+        )
         numbers = smaller
         said.append(text)
     assert "checkpointing" in said[0]

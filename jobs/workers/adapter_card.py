@@ -18,7 +18,9 @@ from studio.plan import ResolvedPlan, TrainingPlan
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 
-def save_adapter(attempt: AttemptFolder, model, plan: TrainingPlan, resolved: ResolvedPlan, facts: ModelFacts, results: dict) -> None:
+def save_adapter(
+    attempt: AttemptFolder, model, plan: TrainingPlan, resolved: ResolvedPlan, facts: ModelFacts, results: dict
+) -> None:
     """Write the whole adapter folder beside its place, look at it, then rename it there. `model` is the PeftModel."""
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
     origin = origin_of(attempt, plan, facts)
@@ -27,7 +29,9 @@ def save_adapter(attempt: AttemptFolder, model, plan: TrainingPlan, resolved: Re
         config.inference_mode = True
         if isinstance(config.target_modules, set):
             config.target_modules = sorted(config.target_modules)  # a set's order differs from process to process
-    model.save_pretrained(writing.path, save_embedding_layers=False)  # "auto" would look for the base's config on the Hub
+    model.save_pretrained(
+        writing.path, save_embedding_layers=False
+    )  # "auto" would look for the base's config on the Hub
     for name in TOKENIZER_FILES:
         source = attempt.run.data.base_model(plan.base_model).model / name
         if source.exists():
@@ -47,10 +51,21 @@ def save_adapter(attempt: AttemptFolder, model, plan: TrainingPlan, resolved: Re
 def origin_of(attempt: AttemptFolder, plan: TrainingPlan, facts: ModelFacts) -> dict:
     """Names and sources as they were when the run was queued (origin.json); the ids alone where that was not written."""
     origin = read_json(attempt.run.origin, default={})
-    base = {"id": plan.base_model, "name": plan.base_model, "source": None, "location": plan.base_model, "revision": None, **origin.get("base_model", {})}
+    base = {
+        "id": plan.base_model,
+        "name": plan.base_model,
+        "source": None,
+        "location": plan.base_model,
+        "revision": None,
+        **origin.get("base_model", {}),
+    }
     dataset = {"id": plan.dataset, "name": plan.dataset, "sha256": None, "rows": None, **origin.get("dataset", {})}
     base |= {"fingerprint": facts.fingerprint, "architecture": facts.architecture, "parameters": facts.parameters}
-    return {"name": plan.name or origin.get("name") or f"{dataset['name']} on {base['name']}", "base_model": base, "dataset": dataset}
+    return {
+        "name": plan.name or origin.get("name") or f"{dataset['name']} on {base['name']}",
+        "base_model": base,
+        "dataset": dataset,
+    }
 
 
 def passport_of(folder: AdapterFolder, origin: dict, plan: TrainingPlan, resolved: ResolvedPlan, results: dict) -> dict:
@@ -77,7 +92,10 @@ def layers_of(weights: Path) -> int:
     with safe_open(weights, framework="pt") as file:
         for key in file.keys():  # noqa: SIM118  (an open safetensors file is no dictionary)
             if not file.get_tensor(key).isfinite().all():
-                raise StudioError(f"The trained adapter holds numbers that are not finite ({clip(key)}).", "Train again with a lower learning rate.")
+                raise StudioError(
+                    f"The trained adapter holds numbers that are not finite ({clip(key)}).",
+                    "Train again with a lower learning rate.",
+                )
             if ".lora_A" in key:
                 modules.add(key.partition(".lora_A")[0])
     return len(modules)
@@ -85,13 +103,36 @@ def layers_of(weights: Path) -> int:
 
 def card_of(passport: dict) -> str:
     """The model card in the Hub's form: what it is, where it comes from, how it did, how to load it."""
-    base, dataset, results, resolved, method = (passport[key] for key in ("base_model", "dataset", "results", "resolved", "method"))
-    head = ["---", f"base_model: {quoted(base['location'])}", "library_name: peft", "pipeline_tag: text-generation", "tags:", "- lora", "- lora-studio", "---"]
+    base, dataset, results, resolved, method = (
+        passport[key] for key in ("base_model", "dataset", "results", "resolved", "method")
+    )
+    head = [
+        "---",
+        f"base_model: {quoted(base['location'])}",
+        "library_name: peft",
+        "pipeline_tag: text-generation",
+        "tags:",
+        "- lora",
+        "- lora-studio",
+        "---",
+    ]
     figures = [
         ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)"),
-        ("Data", f"{plain(dataset['name'])}, {results['train_rows']} rows trained on, {results['heldout_rows']} held out"),
-        ("Method", f"{method['name']}, " + ", ".join(f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None)),
-        ("Trained", f"{results['step']} steps of {resolved['batch_size']} rows, {resolved['epochs']:g} epochs, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
+        (
+            "Data",
+            f"{plain(dataset['name'])}, {results['train_rows']} rows trained on, {results['heldout_rows']} held out",
+        ),
+        (
+            "Method",
+            f"{method['name']}, "
+            + ", ".join(
+                f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None
+            ),
+        ),
+        (
+            "Trained",
+            f"{results['step']} steps of {resolved['batch_size']} rows, {resolved['epochs']:g} epochs, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}",
+        ),
         ("Trained parameters", f"{results['trainable_parameters']:,} in {passport['layers']} layers"),
         ("Held-out loss", loss_in_words(results)),
     ]
@@ -106,8 +147,26 @@ def card_of(passport: dict) -> str:
         'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
         "```",
     ]
-    lines = [*head, "", f"# {plain(passport['name'])}", "", "An adapter trained with LoRA Studio.", "", "| | |", "|---|---|", *rows, "", "## Use", "", *usage, ""]
-    lines += ["The base model's licence and the data's own terms apply to what is made with this adapter. `passport.json` holds every setting.", ""]
+    lines = [
+        *head,
+        "",
+        f"# {plain(passport['name'])}",
+        "",
+        "An adapter trained with LoRA Studio.",
+        "",
+        "| | |",
+        "|---|---|",
+        *rows,
+        "",
+        "## Use",
+        "",
+        *usage,
+        "",
+    ]
+    lines += [
+        "The base model's licence and the data's own terms apply to what is made with this adapter. `passport.json` holds every setting.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -9,7 +9,15 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "studio_documents"
-KNOWN_OPTIONS = {"sliding_window", "position_ids", "use_cache", "cache_position", "is_causal", "output_attentions", "output_hidden_states"}
+KNOWN_OPTIONS = {
+    "sliding_window",
+    "position_ids",
+    "use_cache",
+    "cache_position",
+    "is_causal",
+    "output_attentions",
+    "output_hidden_states",
+}
 
 
 class UnknownAttention(Exception):
@@ -34,10 +42,14 @@ class Documents:
     def mask(self, *args, **kwargs):
         return None if self.lengths else sdpa_mask(*args, **kwargs)
 
-    def attend(self, module, query, key, value, attention_mask, dropout: float = 0.0, scaling: float | None = None, **kwargs):
+    def attend(
+        self, module, query, key, value, attention_mask, dropout: float = 0.0, scaling: float | None = None, **kwargs
+    ):
         """query [1, heads, tokens, size]; key and value may have fewer heads. Returns [1, tokens, heads, size] as transformers expects."""
         if not self.lengths:
-            return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
+            return sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+            )
         if unknown := {name for name, option in kwargs.items() if option is not None} - KNOWN_OPTIONS:
             raise UnknownAttention(f"attention with {', '.join(sorted(unknown))}")
         window = kwargs.get("sliding_window")

@@ -49,7 +49,10 @@ def save_checkpoint(attempt: AttemptFolder, step: int, plan_hash: str, saved: Sa
     tensors = {"adapter": saved.adapter, "optimizer": saved.optimizer, "best": saved.best}
     for name, values in tensors.items():
         if values is not None:
-            save_file({key: value.detach().cpu().contiguous() for key, value in values.items()}, writing / f"{name}.safetensors")
+            save_file(
+                {key: value.detach().cpu().contiguous() for key, value in values.items()},
+                writing / f"{name}.safetensors",
+            )
             sync(writing / f"{name}.safetensors")
     write_json(writing / "state.json", saved.state)
     files = {path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(writing.iterdir())}
@@ -131,18 +134,3 @@ def sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.nn.Parameter]) -> Tensors:
-    """AdamW's state by the names of its parameters; a parameter without a step yet has none."""
-    return {f"{key}/{name}": value for name, parameter in parameters.items() for key, value in optimizer.state.get(parameter, {}).items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.nn.Parameter], tensors: Tensors) -> None:
-    """Put AdamW's state back. Raises KeyError when it has a tensor for a parameter that is not trained."""
-    state = {name: {} for name in parameters}
-    for key, value in tensors.items():
-        kind, _, name = key.partition("/")
-        state[name][kind] = value
-    named = {index: state[name] for index, name in enumerate(parameters) if state[name]}
-    optimizer.load_state_dict({"state": named, "param_groups": optimizer.state_dict()["param_groups"]})

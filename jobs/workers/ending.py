@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from accelerate.utils import broadcast_object_list
 
+from jobs.workers.optimizer import Diverged
 from studio.errors import StudioError
 from studio.folders import AttemptFolder
 
@@ -20,12 +21,6 @@ class Ended:
     kind: str
     problem: str
     fix: str
-
-
-class Diverged(Exception):
-    def __init__(self, step: int, learning_rate: float):
-        super().__init__(f"diverged at step {step}")
-        self.step, self.learning_rate = step, learning_rate
 
 
 class Request:
@@ -57,15 +52,39 @@ def ending_in_words(error: Exception) -> Ended | None:
         return Ended("failed", REFUSED, "plan", error.problem, error.fix)
     if isinstance(error, Diverged):
         problem = f"The training diverged: up to step {error.step} the loss was three times not a number."
-        return Ended("failed", REFUSED, "diverged", problem, f"Choose a learning rate below {error.learning_rate:.1e}, such as {error.learning_rate / 3:.1e}, and look for odd rows in the data.")
+        return Ended(
+            "failed",
+            REFUSED,
+            "diverged",
+            problem,
+            f"Choose a learning rate below {error.learning_rate:.1e}, such as {error.learning_rate / 3:.1e}, and look for odd rows in the data.",
+        )
     if is_out_of_memory(error):
-        return Ended("failed", OUT_OF_MEMORY, "out_of_memory", "The device ran out of memory.", "Choose a smaller micro-batch, shorter sequences or gradient checkpointing.")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
-        return Ended("paused", PAUSED, "disk_full", "The disk is full, so the training has paused.", "Make room, then resume it: it goes on from its last checkpoint.")
+        return Ended(
+            "failed",
+            OUT_OF_MEMORY,
+            "out_of_memory",
+            "The device ran out of memory.",
+            "Choose a smaller micro-batch, shorter sequences or gradient checkpointing.",
+        )
+    if (
+        isinstance(error, OSError)
+        and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        or "No space left on device" in str(error)
+    ):
+        return Ended(
+            "paused",
+            PAUSED,
+            "disk_full",
+            "The disk is full, so the training has paused.",
+            "Make room, then resume it: it goes on from its last checkpoint.",
+        )
     return None
 
 
 def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(said in str(error) for said in ("can't allocate memory", "out of memory", "not enough memory"))
+    return isinstance(error, RuntimeError) and any(
+        said in str(error) for said in ("can't allocate memory", "out of memory", "not enough memory")
+    )

@@ -1,5 +1,6 @@
 """One training step: forward and backward over the micro-batches of a batch, by the fastest way that is right for this model."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 
@@ -25,6 +26,7 @@ class Engine:
         self.model, self.device, self.autocast = model, device, autocast
         self.causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.most_rows, self.most_tokens = most_rows, most_tokens
+        self.takes_positions = "position_ids" in inspect.signature(self.causal.forward).parameters
         self.packs = False
         self.head = "whole"  # "frozen": chunked; "trained": at supervised positions; "whole": the model's own logits
 
@@ -33,7 +35,10 @@ class Engine:
         self.model.eval()
         with torch.no_grad(), self.autocast():
             expected = [self.own_logits(padded([probe], self.device)) for probe in self.probes()]
-            said = [self.choose_packing(expected) if packing else self.choose_padding("packing is off"), self.choose_head(expected)]
+            said = [
+                self.choose_packing(expected) if packing else self.choose_padding("packing is off"),
+                self.choose_head(expected),
+            ]
         self.model.train()
         return said
 
@@ -81,31 +86,31 @@ class Engine:
     def own_logits(self, batch: MicroBatch) -> torch.Tensor:
         """Logits as the model itself gives them, [slots, vocabulary]."""
         with attention.DOCUMENTS.of(batch.lengths):
-            logits = self.model(input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=batch.attention_mask, use_cache=False).logits
-        return logits.flatten(0, 1)
+            return self.model(**self.inputs(batch)).logits.flatten(0, 1)
 
     def hidden(self, batch: MicroBatch) -> torch.Tensor:
-        """Last hidden states, [slots, size]."""
-        decoder = self.causal.get_decoder()
-        output = decoder(input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=batch.attention_mask, use_cache=False)
-        return output.last_hidden_state.flatten(0, 1)
+        """Last hidden states, [slots, size]. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        return self.causal.get_decoder()(**self.inputs(batch)).last_hidden_state.flatten(0, 1)
+
+    def inputs(self, batch: MicroBatch) -> dict:
+        given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
+        return given | ({"position_ids": batch.position_ids} if self.takes_positions else {})
 
     def loss_sum(self, batch: MicroBatch) -> torch.Tensor:
         """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch.lengths)`."""
         if self.head == "whole":
-            return plain_loss(self.own_logits_here(batch)[batch.supervised], batch.targets)
+            return plain_loss(self.model(**self.inputs(batch)).logits.flatten(0, 1)[batch.supervised], batch.targets)
         hidden, head = self.hidden(batch)[batch.supervised], self.causal.get_output_embeddings()
         if self.head == "frozen":
             return frozen_head_loss(hidden.to(head.weight.dtype), head, batch.targets)
         return plain_loss(head(hidden), batch.targets)
 
-    def own_logits_here(self, batch: MicroBatch) -> torch.Tensor:
-        return self.model(input_ids=batch.input_ids, position_ids=batch.position_ids, attention_mask=batch.attention_mask, use_cache=False).logits.flatten(0, 1)
-
     def micro_batches(self, examples: list[Example]) -> list[MicroBatch]:
         if self.packs:
-            return [packed(group, self.device) for group in split_for_packing(examples, self.most_rows, self.most_tokens)]
-        return [padded(group, self.device) for group in split_for_padding(examples, self.most_rows, self.most_tokens)]
+            groups = split_for_packing(examples, self.most_rows, self.most_tokens)
+            return [packed(group, self.device) for group in groups]
+        groups = split_for_padding(examples, self.most_rows, self.most_tokens)
+        return [padded(group, self.device) for group in groups]
 
     def accumulate(self, batches: Iterable[MicroBatch], weight: float) -> float:
         """Add the gradients of weight × (sum of losses) over the micro-batches. Returns the sum of losses."""
@@ -120,15 +125,13 @@ class Engine:
             total += loss.item()
         return total
 
-    def measure(self, examples: list[Example], go_on: Callable[[], bool] = lambda: True) -> float | None:
-        """Sum of losses over the examples, without learning. None when `go_on` said no in between."""
+    def measure(self, examples: list[Example]) -> float:
+        """Sum of losses over the examples, without learning."""
         self.model.eval()
         total = 0.0
         try:
             with torch.no_grad(), self.autocast():
                 for batch in self.micro_batches(examples):
-                    if not go_on():
-                        return None
                     with attention.DOCUMENTS.of(batch.lengths):
                         total += self.loss_sum(batch).item()
         finally:
@@ -138,5 +141,8 @@ class Engine:
 
 def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     """Equal within the rounding of their dtype, by the size of the expected values."""
+    if found.shape != expected.shape:
+        return False
     tolerance = 1e-4 if expected.dtype == torch.float32 else 3e-2
-    return found.shape == expected.shape and bool((found.float() - expected.float()).abs().max() <= tolerance * expected.float().abs().max().clamp_min(1e-3))
+    apart, size = (found.float() - expected.float()).abs().max(), expected.float().abs().max()
+    return bool(apart <= tolerance * size.clamp_min(1e-3))

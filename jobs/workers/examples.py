@@ -8,6 +8,7 @@ from itertools import takewhile
 import numpy as np
 
 from jobs.workers.packing import Example
+from jobs.workers.report import Report
 from studio.errors import BadInput
 from studio.plan import ResolvedPlan
 from studio.tokens import ChatTokenizer
@@ -33,8 +34,27 @@ class Data:
         """Supervised ones: what the held-out loss is the mean over."""
         return sum(example.trained_tokens for example in self.heldout)
 
+    def tell(self, report: Report, most: int) -> None:
+        """What is trained on, and everything that is not."""
+        report.say(f"{len(self.train)} rows to train on ({self.train_tokens:,} tokens), {len(self.heldout)} held out.")
+        if self.cut_rows:
+            said = f"{self.cut_rows} rows are longer than {most} tokens"
+            report.say(f"{said}; {self.cut_tokens:,} tokens were cut from their ends.")
+        if self.unlearnable:
+            numbers = ", ".join(map(str, self.unlearnable[:10])) + (" ..." if len(self.unlearnable) > 10 else "")
+            report.say(f"{len(self.unlearnable)} rows have no answer within that length and are left out: {numbers}.")
+        report.facts |= {
+            "cut_rows": self.cut_rows,
+            "cut_tokens": self.cut_tokens,
+            "unlearnable_rows": len(self.unlearnable),
+            "train_rows": len(self.train),
+            "heldout_rows": len(self.heldout),
+        }
 
-def read_examples(rows: Callable[[], Iterable[dict]], tokenizer: ChatTokenizer, resolved: ResolvedPlan, seed: int) -> Data:
+
+def read_examples(
+    rows: Callable[[], Iterable[dict]], tokenizer: ChatTokenizer, resolved: ResolvedPlan, seed: int
+) -> Data:
     """Encode every row and set the held-out ones apart. Raises BadInput when nothing is left to learn from."""
     data, train_prompts = Data(), []
     marked = [bool(row.get("heldout")) for row in rows()]
@@ -81,11 +101,16 @@ def nothing_to_learn(data: Data, most: int) -> BadInput:
             f"None of the {len(data.unlearnable)} rows has an answer within the first {most} tokens, so there is nothing to learn.",
             "Choose a longer sequence length, or look at the coloured preview of the data with this base model.",
         )
-    return BadInput("All rows of the data set are held out, so there is nothing to learn.", "Choose a smaller held-out share, or other data.")
+    return BadInput(
+        "All rows of the data set are held out, so there is nothing to learn.",
+        "Choose a smaller held-out share, or other data.",
+    )
 
 
 def batches_of(examples: list[Example], batch_size: int, seed: int, epoch: int) -> list[list[Example]]:
     """One epoch's optimiser batches: shuffled by seed and epoch; the last one may be smaller."""
     order = list(range(len(examples)))
     random.Random(f"{seed}/{epoch}").shuffle(order)
-    return [[examples[index] for index in order[start : start + batch_size]] for start in range(0, len(order), batch_size)]
+    return [
+        [examples[index] for index in order[start : start + batch_size]] for start in range(0, len(order), batch_size)
+    ]

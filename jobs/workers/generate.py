@@ -11,7 +11,9 @@ from studio.tokens import ChatTokenizer
 MOST_NEW_TOKENS = 64
 
 
-def answer_prompts(model, tokenizer: ChatTokenizer, prompts: list[list[dict]], context_length: int, together: bool) -> list[tuple[str, float]]:
+def answer_prompts(
+    model, tokenizer: ChatTokenizer, prompts: list[list[dict]], context_length: int, together: bool
+) -> list[tuple[str, float]]:
     """The likeliest answer of a transformers model to each prompt (messages): (text, seconds it took).
 
     `together` computes all of them at once, for models that are known to keep rows apart. A prompt that leaves no room
@@ -22,7 +24,11 @@ def answer_prompts(model, tokenizer: ChatTokenizer, prompts: list[list[dict]], c
     was_training = model.training
     model.eval()
     try:
-        found = at_once(model, tokenizer, asked, most) if together else [alone(model, tokenizer, ids, most) for ids in asked]
+        found = (
+            at_once(model, tokenizer, asked, most)
+            if together
+            else [alone(model, tokenizer, ids, most) for ids in asked]
+        )
     finally:
         model.train(was_training)
     stop = set(tokenizer.stop_ids)
@@ -39,5 +45,12 @@ def alone(model, tokenizer: ChatTokenizer, ids: list[int], most: int) -> tuple[l
     given = torch.tensor([ids], device=model.device)
     stop = tokenizer.stop_ids or None
     with torch.no_grad():
-        made = model.generate(input_ids=given, attention_mask=torch.ones_like(given), max_new_tokens=most, do_sample=False, eos_token_id=stop, pad_token_id=0)
+        made = model.generate(
+            input_ids=given,
+            attention_mask=torch.ones_like(given),
+            max_new_tokens=most,
+            do_sample=False,
+            eos_token_id=stop,
+            pad_token_id=0,
+        )
     return made[0, len(ids) :].tolist(), time.monotonic() - began

@@ -4,7 +4,9 @@ import os
 import warnings
 from pathlib import Path
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported: a worker never asks the Hub for anything
+os.environ.setdefault(
+    "HF_HUB_OFFLINE", "1"
+)  # before transformers is imported: a worker never asks the Hub for anything
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "warning")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -17,7 +19,9 @@ from studio.errors import BadInput
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 transformers.utils.logging.disable_progress_bar()
-warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # peft 0.21.2 asks for it; nothing of ours does
+warnings.filterwarnings(
+    "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
+)  # peft 0.21.2 asks for it; nothing of ours does
 
 
 def load_base_model(folder: Path, precision: str, device: torch.device | str):
@@ -25,9 +29,14 @@ def load_base_model(folder: Path, precision: str, device: torch.device | str):
     if not (folder / "config.json").exists():
         raise BadInput(f"The base model's folder {folder.name} has no config.json.", "Add the base model again.")
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"transformers {transformers.__version__} cannot load this base model: {first_line(error)}", "Choose a model of an architecture that it knows.") from error
+        raise BadInput(
+            f"transformers {transformers.__version__} cannot load this base model: {first_line(error)}",
+            "Choose a model of an architecture that it knows.",
+        ) from error
     model.generation_config = GenerationConfig()  # a folder's own sampling settings are not ours
     return model.to(device).eval()
 

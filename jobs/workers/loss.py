@@ -40,7 +40,9 @@ class FrozenHeadLoss(torch.autograd.Function):
 
 def frozen_head_loss(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
     """Sum over the tokens, float32. hidden [n, size] must be of the head's own dtype."""
-    return FrozenHeadLoss.apply(hidden, head.weight.detach(), None if head.bias is None else head.bias.detach(), targets)
+    return FrozenHeadLoss.apply(
+        hidden, head.weight.detach(), None if head.bias is None else head.bias.detach(), targets
+    )
 
 
 def plain_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -38,12 +38,25 @@ class Report:
             with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(finite(values), ensure_ascii=False) + "\n")
 
-    def result(self, status: str, code: int, kind: str | None = None, problem: str | None = None, fix: str | None = None) -> int:
+    def result(
+        self, status: str, code: int, kind: str | None = None, problem: str | None = None, fix: str | None = None
+    ) -> int:
         """Write result.json; `code` is the exit code that goes with it. Returns the code."""
         if self.writes:
             spent = self.facts.get("seconds", 0.0) or time.monotonic() - self.began
-            values = {**self.facts, "status": status, "code": code, "kind": kind, "problem": problem, "fix": fix, "seconds": round(spent, 3)}
-            write_json(self.attempt.result, finite({**values, "peak_memory_bytes": peak_memory_bytes(), "versions": versions()}))
+            values = {
+                **self.facts,
+                "status": status,
+                "code": code,
+                "kind": kind,
+                "problem": problem,
+                "fix": fix,
+                "seconds": round(spent, 3),
+            }
+            write_json(
+                self.attempt.result,
+                finite({**values, "peak_memory_bytes": peak_memory_bytes(), "versions": versions()}),
+            )
         return code
 
 

@@ -1,7 +1,7 @@
 """Train one adapter: plan, data, model, loop, adapter. `accelerate launch -m jobs.workers.train <attempt folder>`.
 
-One optimiser step takes `batch_size` rows, whatever the micro-batch or the number of processes; its loss is the mean over
-all supervised tokens of those rows. Random numbers are drawn anew for each step from the run's seed and the step's
+One optimiser step takes `batch_size` rows, whatever the micro-batch or the number of processes; its loss is the mean
+over all supervised tokens of those rows. Random numbers are drawn anew for each step from the run's seed and the step's
 number, so a training that was stopped and goes on is bit for bit the one that was not.
 """
 
@@ -10,8 +10,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
-
-from jobs.workers.load import load_base_model  # first: it sets the environment that transformers reads when imported
+from pathlib import Path
 
 import accelerate
 import torch
@@ -19,11 +18,13 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from jobs.workers.adapter_card import save_adapter
-from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
-from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Diverged, Ended, Request, ending_in_words
+from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
+from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request, ending_in_words
 from jobs.workers.engine import Engine
-from jobs.workers.examples import Data, batches_of, read_examples
+from jobs.workers.examples import batches_of, read_examples
 from jobs.workers.generate import answer_prompts
+from jobs.workers.load import load_base_model
+from jobs.workers.optimizer import Optimizer, learning_rate
 from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.errors import BadInput, Invalid
 from studio.folders import AttemptFolder, RunFolder, read_json
@@ -33,8 +34,7 @@ from studio.plan import ResolvedPlan, TrainingPlan, read_plan
 from studio.rows import iter_training_rows
 from studio.tokens import ChatTokenizer
 
-MOST_BROKEN_STEPS = 3  # steps in a row without a finite loss before a training is given up
-LOG_SECONDS = 10
+LOG_SECONDS = 10  # between two lines about steps
 
 
 @dataclass
@@ -51,28 +51,35 @@ class Progress:
     best_heldout_loss: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0
-    evaluated_at: int = -1
-    broken_steps: int = 0
+    evaluated_at: int = -1  # step
 
 
 def plans_of(run: RunFolder) -> tuple[TrainingPlan, ResolvedPlan]:
     plan, resolved = read_json(run.plan), read_json(run.resolved)
     if plan is None or resolved is None:
-        raise BadInput(f"The run's folder has no {'plan.json' if plan is None else 'resolved.json'}.", "Queue the run again.")
+        missing = "plan.json" if plan is None else "resolved.json"
+        raise BadInput(f"The run's folder has no {missing}.", "Queue the run again.")
     return read_plan(plan), ResolvedPlan.model_validate(resolved)
 
 
-def start_accelerator(plan: TrainingPlan, resolved: ResolvedPlan) -> Accelerator:
-    mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[resolved.precision]
+def start_accelerator(resolved: ResolvedPlan) -> Accelerator:
     if resolved.device == "cuda" and not torch.cuda.is_available():
-        raise Invalid("The run was planned for a GPU, and the worker sees none.", "Look at the driver with nvidia-smi, or start the studio with --device cpu.")
+        raise Invalid(
+            "The run was planned for a GPU, and the worker sees none.",
+            "Look at the driver with nvidia-smi, or start the studio with --device cpu.",
+        )
+    mixed = "no" if resolved.precision == "fp32" else resolved.precision
     accelerator = Accelerator(mixed_precision=mixed, cpu=resolved.device == "cpu")
-    if accelerator.num_processes != resolved.processes:  # accelerate silently trains in one process when started wrongly
-        raise Invalid(f"The plan asks for {resolved.processes} processes and {accelerator.num_processes} came together.", "Start the run again; if it repeats, choose one device.", "resources.gpus")
+    if accelerator.num_processes != resolved.processes:  # started wrongly, accelerate silently trains in one process
+        raise Invalid(
+            f"The plan asks for {resolved.processes} processes and {accelerator.num_processes} came together.",
+            "Start the run again; if it repeats, choose one device.",
+            "resources.gpus",
+        )
     return accelerator
 
 
-def load_model(plan: TrainingPlan, resolved: ResolvedPlan, folder, device: torch.device):
+def load_model(plan: TrainingPlan, resolved: ResolvedPlan, folder: Path, device: torch.device):
     """The base with the method's untrained adapter, the same in every process."""
     base = load_base_model(folder, resolved.precision, device)
     base.requires_grad_(False)
@@ -85,42 +92,50 @@ def load_model(plan: TrainingPlan, resolved: ResolvedPlan, folder, device: torch
 class Training:
     """One attempt at a run, from its loaded parts to its adapter."""
 
-    def __init__(self, attempt: AttemptFolder, plan: TrainingPlan, resolved: ResolvedPlan, accelerator: Accelerator, report: Report, request: Request):
-        self.attempt, self.plan, self.resolved, self.accelerator, self.report, self.request = attempt, plan, resolved, accelerator, report, request
-        self.settings = plan.training
-        self.device = accelerator.device
+    def __init__(
+        self,
+        attempt: AttemptFolder,
+        plan: TrainingPlan,
+        resolved: ResolvedPlan,
+        accelerator: Accelerator,
+        report: Report,
+        request: Request,
+    ):
+        self.attempt, self.plan, self.resolved = attempt, plan, resolved
+        self.accelerator, self.report, self.request = accelerator, report, request
+        self.settings, self.device = plan.training, accelerator.device
+        self.rank, self.processes = accelerator.process_index, accelerator.num_processes
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] | None = None
-        self.hash = hash_of(plan.model_dump(mode="json"), resolved.learning_rate, resolved.steps, resolved.sequence_length, resolved.precision)
+        self.epoch, self.batches = -1, []
+        decides = (resolved.learning_rate, resolved.steps, resolved.sequence_length, resolved.precision)
+        self.hash = hash_of(plan.model_dump(mode="json"), *decides)
 
     def load(self) -> None:
-        data, say = self.attempt.run.data, self.report.say
-        base = data.base_model(self.plan.base_model)
+        base = self.attempt.run.data.base_model(self.plan.base_model)
         self.facts = ModelFacts.model_validate(read_json(base.facts))
         self.tokenizer = ChatTokenizer.load(base.model)
-        self.data = read_examples(partial(iter_training_rows, data.dataset(self.plan.dataset)), self.tokenizer, self.resolved, self.settings.seed)
-        self.report_data()
+        rows = partial(iter_training_rows, self.attempt.run.data.dataset(self.plan.dataset))
+        self.data = read_examples(rows, self.tokenizer, self.resolved, self.settings.seed)
+        self.data.tell(self.report, self.resolved.sequence_length)
         self.model = load_model(self.plan, self.resolved, base.model, self.device)
-        self.parameters = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
-        learned = sum(parameter.numel() for parameter in self.parameters.values())
-        total = sum(parameter.numel() for parameter in self.model.parameters())
-        say(f"{self.facts.architecture} with {total - learned:,} parameters, {learned:,} of the adapter are trained, on {self.device} in {self.resolved.precision}.")
-        self.report.facts |= {"parameters": total - learned, "trainable_parameters": learned, "device": str(self.device), "precision": self.resolved.precision}
-        self.engine = Engine(self.model, self.device, self.resolved.micro_batch, self.resolved.token_budget, self.accelerator.autocast)
+        self.parameters = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        self.tell_model()
+        at_once = (self.resolved.micro_batch, self.resolved.token_budget)
+        self.engine = Engine(self.model, self.device, *at_once, autocast=self.accelerator.autocast)
         for line in self.engine.choose(self.settings.packing):
-            say(line)
-        self.optimizer = torch.optim.AdamW(self.parameters.values(), lr=self.resolved.learning_rate, weight_decay=self.settings.weight_decay, fused=True)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.resolved.precision == "fp16")
+            self.report.say(line)
+        self.optimizer = Optimizer(self.parameters, self.resolved, self.settings, self.accelerator)
 
-    def report_data(self) -> None:
-        data, say = self.data, self.report.say
-        say(f"{len(data.train)} rows to train on ({data.train_tokens:,} tokens), {len(data.heldout)} held out.")
-        if data.cut_rows:
-            say(f"{data.cut_rows} rows are longer than {self.resolved.sequence_length} tokens; {data.cut_tokens:,} tokens were cut from their ends.")
-        if data.unlearnable:
-            rows = ", ".join(map(str, data.unlearnable[:10]))
-            say(f"{len(data.unlearnable)} rows have no answer within the sequence length and are left out: {rows}{' ...' if len(data.unlearnable) > 10 else ''}.")
-        self.report.facts |= {"cut_rows": data.cut_rows, "cut_tokens": data.cut_tokens, "unlearnable_rows": len(data.unlearnable), "train_rows": len(data.train), "heldout_rows": len(data.heldout)}
+    def tell_model(self) -> None:
+        learned = sum(each.numel() for each in self.parameters.values())
+        frozen = sum(each.numel() for each in self.model.parameters()) - learned
+        where = {"device": str(self.device), "precision": self.resolved.precision}
+        self.report.facts |= {"parameters": frozen, "trainable_parameters": learned, **where}
+        self.report.say(
+            f"{self.facts.architecture} with {frozen:,} parameters, {learned:,} of the adapter are trained, "
+            f"on {self.device} in {self.resolved.precision}."
+        )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -139,17 +154,20 @@ class Training:
         if path is None:
             return
         saved = load_checkpoint(path)
-        for name, parameter in self.parameters.items():
-            parameter.data.copy_(saved.adapter[name])
-        restore_optimizer(self.optimizer, self.parameters, saved.optimizer)
-        self.scaler.load_state_dict(saved.state["scaler"])
+        self.put(saved.adapter)
+        self.optimizer.restore(saved.optimizer, saved.state["optimizer"])
         self.progress, self.best = Progress(**saved.state["progress"]), saved.best
         self.report.say(f"Goes on from the checkpoint of step {self.progress.step} ({path.parent.parent.name}).")
 
+    def put(self, values: dict[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(values[name])
+
     def save(self) -> None:
         if self.accelerator.is_main_process:
-            state = finite({"progress": asdict(self.progress), "scaler": self.scaler.state_dict()})
-            saved = Saved(self.parameters, optimizer_tensors(self.optimizer, self.parameters), state, self.best)
+            state = finite({"progress": asdict(self.progress), "optimizer": self.optimizer.numbers()})
+            saved = Saved(self.parameters, self.optimizer.tensors(), state, self.best)
             save_checkpoint(self.attempt, self.progress.step, self.hash, saved, self.settings.keep_checkpoints)
         self.accelerator.wait_for_everyone()
 
@@ -158,16 +176,23 @@ class Training:
         total, self.said_at = self.steps, time.monotonic()
         self.report.facts["steps"] = total
         if total != self.resolved.steps:
-            self.report.say(f"{total} steps instead of the {self.resolved.steps} planned: the rows that can be learned from decide.")
+            self.report.say(
+                f"{total} steps instead of the {self.resolved.steps} planned, by the rows that can be used."
+            )
         if self.progress.step == 0:
-            self.evaluate()  # of a paused training that had not begun: it was measured then
+            self.evaluate()
         while self.progress.step < total:
             if wanted := self.request.wanted(self.accelerator):
                 return self.end_early(wanted)
             self.step(total)
             step = self.progress.step
-            if (step % self.resolved.evaluate_every == 0 or step == total) and self.evaluate() == "stop early":
-                return self.finish("succeeded", f"Stopped early: the held-out loss has not fallen for {self.settings.early_stopping} evaluations.")
+            if step % self.resolved.evaluate_every == 0 or step == total:
+                self.evaluate()
+            if step < total and self.has_stopped_falling():
+                times = self.settings.early_stopping
+                return self.finish(
+                    "succeeded", f"Stopped early: the held-out loss fell in none of {times} evaluations."
+                )
             if step % self.resolved.checkpoint_every == 0 and step < total:
                 self.save()
         return self.finish("succeeded", f"All {total} steps are done.")
@@ -177,117 +202,109 @@ class Training:
         progress, began = self.progress, time.monotonic()
         number = progress.step + 1
         batch = self.batch(number)
-        set_seed(seed_of_step(self.settings.seed, number, self.accelerator.process_index))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate = learning_rate(number, total, min(self.resolved.warmup_steps, total - 1), self.resolved.learning_rate, self.settings.schedule)
-        micro_batches = self.engine.micro_batches(batch[self.accelerator.process_index :: self.accelerator.num_processes])
+        set_seed(seed_of_step(self.settings.seed, number, self.rank))
+        micro_batches = self.engine.micro_batches(batch[self.rank :: self.processes])
         supervised = sum(example.trained_tokens for example in batch)
-        scale = float(self.scaler.scale(torch.ones((), device=self.device)))
-        loss = self.sum_over_processes(self.engine.accumulate(micro_batches, scale / supervised)) / supervised
-        norm = self.update(loss, number)
-        progress.step, progress.loss = number, loss
+        total_loss = self.engine.accumulate(micro_batches, self.optimizer.weight(supervised))
+        loss = self.sum_over_processes(total_loss) / supervised
+        warmup = min(self.resolved.warmup_steps, total - 1)
+        rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings.schedule)
+        norm, applied = self.optimizer.step(number, rate, loss)
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
-        progress.tokens += tokens
-        progress.seconds += seconds
-        progress.step_seconds += seconds
+        progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
+        progress.seconds, progress.step_seconds = progress.seconds + seconds, progress.step_seconds + seconds
         self.report.metric(
-            step=number, steps=total, epoch=round(number / self.steps_per_epoch, 4), loss=loss, grad_norm=norm, learning_rate=rate, tokens=tokens, trained_tokens=supervised,
-            seconds=round(seconds, 4), tokens_per_second=round(tokens / max(seconds, 1e-6), 1), memory_bytes=peak_memory_bytes(), padding=sum(each.padding for each in micro_batches),
-        )  # fmt: skip
-        if time.monotonic() - self.said_at > LOG_SECONDS or number == total:
+            step=number,
+            steps=total,
+            epoch=round(number / self.steps_per_epoch, 4),
+            loss=loss,
+            grad_norm=norm,
+            learning_rate=rate,
+            tokens=tokens,
+            trained_tokens=supervised,
+            seconds=round(seconds, 4),
+            tokens_per_second=round(tokens / max(seconds, 1e-6), 1),
+            memory_bytes=peak_memory_bytes(),
+            padding=sum(each.padding for each in micro_batches),
+        )
+        self.tell_step(number, total, loss, tokens / max(seconds, 1e-6), applied)
+
+    def tell_step(self, number: int, total: int, loss: float, speed: float, applied: bool) -> None:
+        if not applied:
+            self.report.say(f"Step {number}: the loss is not a number; the step is passed over.")
+        elif time.monotonic() - self.said_at > LOG_SECONDS or number == total:
             self.said_at = time.monotonic()
-            self.report.say(f"Step {number} of {total}: loss {loss:.4f}, {tokens / max(seconds, 1e-6):,.0f} tokens/s.")
+            self.report.say(f"Step {number} of {total}: loss {loss:.4f}, {speed:,.0f} tokens/s.")
 
     def batch(self, number: int):
         """The rows of step `number`, counted from 1."""
         epoch, index = divmod(number - 1, self.steps_per_epoch)
-        if getattr(self, "epoch", None) != epoch:
-            self.epoch, self.batches = epoch, batches_of(self.data.train, self.resolved.batch_size, self.settings.seed, epoch)
+        if epoch != self.epoch:
+            seed = self.settings.seed
+            self.epoch, self.batches = epoch, batches_of(self.data.train, self.resolved.batch_size, seed, epoch)
         return self.batches[index]
 
-    def update(self, loss: float, number: int) -> float:
-        """Clip and apply the gradients, unless they are not numbers. Returns their length before clipping."""
-        parameters = list(self.parameters.values())
-        if self.accelerator.num_processes > 1:
-            self.sum_gradients(parameters)
-        self.scaler.unscale_(self.optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm))
-        broken = not math.isfinite(loss) or not (math.isfinite(norm) or self.scaler.is_enabled())
-        if not broken:
-            self.scaler.step(self.optimizer)  # fp16: passes over steps whose gradients overflowed, and lowers the scale
-            self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.progress.broken_steps = self.progress.broken_steps + 1 if broken else 0
-        if broken:
-            self.report.say(f"Step {number}: the loss is not a number; the step is passed over.")
-        if self.progress.broken_steps == MOST_BROKEN_STEPS:
-            raise Diverged(number, self.resolved.learning_rate)
-        return norm
-
-    def sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
-        """Over all processes: each has the gradients of its own rows, already divided by the whole batch's tokens."""
-        flat = torch.cat([(torch.zeros_like(each) if each.grad is None else each.grad).flatten() for each in parameters])
-        flat = self.accelerator.reduce(flat, "sum")
-        for each, gradient in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
-            each.grad = gradient.view_as(each).clone()
-
     def sum_over_processes(self, value: float) -> float:
-        if self.accelerator.num_processes == 1:
+        if self.processes == 1:
             return value
         return float(self.accelerator.reduce(torch.tensor(value, dtype=torch.float64, device=self.device), "sum"))
 
-    def evaluate(self) -> str | None:
-        """Held-out loss and answers to the pinned prompts, as they stand now. "stop early" when they say so."""
-        progress, began, said = self.progress, time.monotonic(), None
+    def evaluate(self) -> None:
+        """Held-out loss and answers to the pinned prompts as they stand now, once for each step."""
+        progress, began = self.progress, time.monotonic()
         if progress.evaluated_at == progress.step:
-            return None
-        if self.data.heldout:
-            mine = self.data.heldout[self.accelerator.process_index :: self.accelerator.num_processes]
-            loss = self.sum_over_processes(self.engine.measure(mine)) / self.data.heldout_tokens
-            self.report.metric(step=progress.step, heldout_loss=loss, heldout_tokens=self.data.heldout_tokens)
-            self.report.say(f"{'The base itself' if not progress.step else f'Step {progress.step}'}: held-out loss {loss:.4f}.")
-            said = self.note_heldout(loss)
+            return
+        if tokens := self.data.heldout_tokens:
+            loss = self.sum_over_processes(self.engine.measure(self.data.heldout[self.rank :: self.processes])) / tokens
+            self.report.metric(step=progress.step, heldout_loss=loss, heldout_tokens=tokens)
+            self.report.say(f"{f'Step {progress.step}' if progress.step else 'The base'}: held-out loss {loss:.4f}.")
+            self.note_heldout(loss)
         self.answer_prompts()
         progress.evaluated_at = progress.step
         progress.seconds += time.monotonic() - began
-        return said
 
-    def note_heldout(self, loss: float) -> str | None:
-        progress, patience = self.progress, self.settings.early_stopping
+    def note_heldout(self, loss: float) -> None:
+        progress = self.progress
         progress.heldout_loss = loss
         if progress.step == 0:
             progress.base_heldout_loss = loss
-            return None
-        if progress.best_heldout_loss is None or loss < progress.best_heldout_loss:
+        elif progress.best_heldout_loss is None or loss < progress.best_heldout_loss:
             progress.best_heldout_loss, progress.best_step, progress.evaluations_since_best = loss, progress.step, 0
-            if patience:
-                self.best = {name: parameter.detach().cpu().clone() for name, parameter in self.parameters.items()}
-            return None
-        progress.evaluations_since_best += 1
-        return "stop early" if patience and progress.evaluations_since_best >= patience else None
+            if self.settings.early_stopping:
+                self.best = {name: each.detach().cpu().clone() for name, each in self.parameters.items()}
+        else:
+            progress.evaluations_since_best += 1
+
+    def has_stopped_falling(self) -> bool:
+        patience = self.settings.early_stopping
+        return patience is not None and self.progress.evaluations_since_best >= patience
 
     def answer_prompts(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        prompts = [[{"role": "user", "content": text}] for text in self.settings.sample_prompts] or self.data.prompts
-        found = answer_prompts(self.engine.causal, self.tokenizer, prompts, self.facts.context_length, together=self.engine.packs)
+        pinned = [[{"role": "user", "content": text}] for text in self.settings.sample_prompts]
+        prompts = pinned or self.data.prompts
+        context, together = self.facts.context_length, self.engine.packs
+        found = answer_prompts(self.engine.causal, self.tokenizer, prompts, context, together)
         for messages, (text, seconds) in zip(prompts, found, strict=True):
-            self.report.sample(step=self.progress.step, prompt=messages[-1]["content"], answer=text, seconds=round(seconds, 3))
+            asked = messages[-1]["content"]
+            self.report.sample(step=self.progress.step, prompt=asked, answer=text, seconds=round(seconds, 3))
 
     def end_early(self, wanted: str) -> int:
+        step = self.progress.step
         if wanted == "pause":
             self.save()
-            return self.ended("paused", PAUSED, f"Paused after step {self.progress.step}; a checkpoint is saved.")
-        if wanted == "stop" and self.progress.step:
+            return self.ended("paused", PAUSED, f"Paused after step {step}; a checkpoint is saved.")
+        if wanted == "stop" and step:
             self.evaluate()
-            return self.finish("stopped", f"Stopped after step {self.progress.step}; the adapter is kept as it is.")
-        return self.ended("cancelled", CANCELLED, f"Cancelled after step {self.progress.step}.")
+            return self.finish("stopped", f"Stopped after step {step}; the adapter is kept as it is.")
+        kept = " Nothing was learned yet, so there is nothing to keep." if wanted == "stop" else ""
+        return self.ended("cancelled", CANCELLED, f"Cancelled after step {step}.{kept}")
 
     def finish(self, status: str, text: str) -> int:
         """Save the adapter: as it is after the last step, or at its best where the person asked for early stopping."""
         if self.best and self.progress.best_step != self.progress.step:
-            for name, parameter in self.parameters.items():
-                parameter.data.copy_(self.best[name])
+            self.put(self.best)
             self.progress.heldout_loss = self.progress.best_heldout_loss
             self.report.say(f"The adapter of step {self.progress.best_step} is kept: its held-out loss was the lowest.")
         if self.accelerator.is_main_process:
@@ -302,8 +319,18 @@ class Training:
         return self.report.result(status, code)
 
     def note_results(self) -> None:
-        kept = ("step", "tokens", "loss", "heldout_loss", "base_heldout_loss", "best_step", "best_heldout_loss", "seconds")
-        self.report.facts |= {name: getattr(self.progress, name) for name in kept}
+        progress = asdict(self.progress)
+        results = [
+            "step",
+            "tokens",
+            "loss",
+            "heldout_loss",
+            "base_heldout_loss",
+            "best_step",
+            "best_heldout_loss",
+            "seconds",
+        ]
+        self.report.facts |= {name: progress[name] for name in results}
         self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
 
 
@@ -311,19 +338,12 @@ def seed_of_step(seed: int, step: int, process: int) -> int:
     return int(hash_of(seed, step, process)[:8], 16) % 2**31
 
 
-def learning_rate(step: int, steps: int, warmup: int, peak: float, schedule: str) -> float:
-    """For step 1 to `steps`: rises over `warmup` steps to the peak, then falls by the schedule to nearly 0."""
-    if step <= warmup:
-        return peak * step / warmup
-    done = (step - warmup - 1) / max(1, steps - warmup)
-    return peak * {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[schedule]
-
-
 def train(attempt: AttemptFolder, report: Report, request: Request) -> int:
     plan, resolved = plans_of(attempt.run)
-    accelerator = start_accelerator(plan, resolved)
+    accelerator = start_accelerator(resolved)
     report.writes = accelerator.is_main_process
-    report.say(f"Training '{plan.name or attempt.run.id}': torch {torch.__version__}, accelerate {accelerate.__version__}, {torch.get_num_threads()} threads.")
+    libraries = f"torch {torch.__version__}, accelerate {accelerate.__version__}, {torch.get_num_threads()} threads"
+    report.say(f"Training '{plan.name or attempt.run.id}': {libraries}.")
     training = Training(attempt, plan, resolved, accelerator, report, request)
     training.load()
     training.resume()
@@ -338,7 +358,8 @@ def main(folder: str, request: type[Request] = Request) -> int:
     except Exception as error:
         ended = ending_in_words(error)
         if ended is None:
-            report.result("failed", 1, "bug", f"The training stopped at an error of the program: {type(error).__name__}.", "Look at the end of the log, and report it.")
+            said = f"The training stopped at an error of the program: {type(error).__name__}."
+            report.result("failed", 1, "bug", said, "Look at the end of the log, and report it.")
             raise
         report.say(f"{ended.problem} {ended.fix}")
         return report.result(ended.status, ended.code, ended.kind, ended.problem, ended.fix)

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from jobs.workers import checkpoint
-from jobs.workers.checkpoint import Saved, load_checkpoint, newest_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from jobs.workers.checkpoint import (
+    Saved,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
 from studio.folders import RunFolder
 
 pytestmark = pytest.mark.training
@@ -21,7 +26,12 @@ def attempt(tmp_path):
 
 def saved(value: float = 1.0, best: float | None = None) -> Saved:
     tensors = {"a": torch.full((3, 2), value), "b": torch.arange(4.0)}
-    return Saved(tensors, {"exp_avg/a": torch.ones(3, 2)}, {"progress": {"step": int(value)}}, None if best is None else {"a": torch.tensor([best])})
+    return Saved(
+        tensors,
+        {"exp_avg/a": torch.ones(3, 2)},
+        {"progress": {"step": int(value)}},
+        None if best is None else {"a": torch.tensor([best])},
+    )
 
 
 def names(attempt) -> list[str]:
@@ -67,10 +77,18 @@ def flip_a_bit(file):
     file.write_bytes(content)
 
 
-DAMAGES = [(damage, name) for damage in (os.unlink, truncate, flip_a_bit) for name in ("adapter.safetensors", "optimizer.safetensors", "state.json")]
+DAMAGES = [
+    (damage, name)
+    for damage in (os.unlink, truncate, flip_a_bit)
+    for name in ("adapter.safetensors", "optimizer.safetensors", "state.json")
+]
 
 
-@pytest.mark.parametrize(("damage", "name"), [*DAMAGES, (os.unlink, "manifest.json"), (truncate, "manifest.json")], ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [*DAMAGES, (os.unlink, "manifest.json"), (truncate, "manifest.json")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
 def test_a_damaged_checkpoint_is_passed_over_in_words(attempt, damage, name):
     first = save_checkpoint(attempt, 2, PLAN, saved(2), keep=3)
     second = save_checkpoint(attempt, 4, PLAN, saved(4), keep=3)
@@ -114,27 +132,3 @@ def test_a_disk_that_fills_up_at_any_write_leaves_the_checkpoint_before(attempt,
         return
     assert calls["count"] < nth  # this kind of write happens less often than that
     assert first.name not in names(attempt)
-
-
-def test_the_optimizer_goes_on_as_if_it_had_never_stopped():
-    def made():
-        torch.manual_seed(0)
-        parameters = {"a": torch.nn.Parameter(torch.randn(4, 3)), "b": torch.nn.Parameter(torch.randn(5))}
-        return parameters, torch.optim.AdamW(parameters.values(), lr=0.1, fused=True)
-
-    def steps(parameters, optimizer, numbers):
-        for number in numbers:
-            for index, parameter in enumerate(parameters.values()):
-                parameter.grad = torch.sin(torch.arange(parameter.numel()) * (number + index + 1.0)).view_as(parameter)
-            optimizer.step()
-
-    straight, optimizer = made()
-    steps(straight, optimizer, range(6))
-    first, optimizer = made()
-    steps(first, optimizer, range(3))
-    second, restored = made()
-    for name, parameter in second.items():
-        parameter.data.copy_(first[name].data)
-    restore_optimizer(restored, second, {key: value.clone() for key, value in optimizer_tensors(optimizer, first).items()})
-    steps(second, restored, range(3, 6))
-    assert all(torch.equal(straight[name], second[name]) for name in straight)

@@ -13,7 +13,9 @@ from tests.workers.tiny_models import tiny_model
 pytestmark = pytest.mark.training
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 4 * 50 * 3, 2**24], ids=["a row at a time", "three rows at a time", "all at once"])
+@pytest.mark.parametrize(
+    "chunk_bytes", [1, 4 * 50 * 3, 2**24], ids=["a row at a time", "three rows at a time", "all at once"]
+)
 @pytest.mark.parametrize("bias", [False, True], ids=["plain head", "head with bias"])
 def test_chunked_loss_and_gradient_are_those_of_cross_entropy(monkeypatch, chunk_bytes, bias):
     monkeypatch.setattr(loss_module, "CHUNK_BYTES", chunk_bytes)

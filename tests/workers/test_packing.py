@@ -74,7 +74,9 @@ def test_loss_and_gradients_are_those_of_plain_transformers(name, packing):
     found_gradients = gradients(model)
     assert found_gradients.keys() == expected_gradients.keys()
     for parameter, gradient in expected_gradients.items():
-        assert (found_gradients[parameter] - gradient).abs().max() <= 2e-6 * max(1.0, gradient.abs().max().item()), parameter
+        assert (found_gradients[parameter] - gradient).abs().max() <= 2e-6 * max(1.0, gradient.abs().max().item()), (
+            parameter
+        )
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -89,7 +91,9 @@ def test_a_changed_row_moves_nothing_of_its_neighbour(name, recompute):
         batch = packed([example(11, first_seed, from_token=99), example(13, 7, from_token=4)], CPU)
         embedded = model.get_input_embeddings()
         caught = {}
-        hook = embedded.register_forward_hook(lambda _module, _inputs, output: caught.update(output=output.requires_grad_(), kept=output.retain_grad()))
+        hook = embedded.register_forward_hook(
+            lambda _module, _inputs, output: caught.update(output=output.requires_grad_(), kept=output.retain_grad())
+        )
         with attention.DOCUMENTS.of(batch.lengths):
             loss = engine.loss_sum(batch)
             loss.backward()
@@ -118,7 +122,11 @@ def test_a_sliding_window_is_kept_within_each_row():
 
 @pytest.mark.parametrize("name", ["gemma2", "bloom", "mamba"])
 def test_attention_that_is_not_known_is_padded_and_still_right(name):
-    changes = {"gemma2": {"head_dim": 8}, "bloom": {"n_head": 4, "n_layer": 2, "hidden_dropout": 0.0, "attention_dropout": 0.0}, "mamba": {"state_size": 4, "num_hidden_layers": 2}}[name]
+    changes = {
+        "gemma2": {"head_dim": 8},
+        "bloom": {"n_head": 4, "n_layer": 2, "hidden_dropout": 0.0, "attention_dropout": 0.0},
+        "mamba": {"state_size": 4, "num_hidden_layers": 2},
+    }[name]
     examples = [example(length, seed) for seed, length in enumerate((9, 14, 14))]
     expected, expected_gradients = plainly(tiny_model(name, **changes), examples)
     model = tiny_model(name, **changes)
@@ -139,7 +147,10 @@ def test_packing_computes_nothing_for_nothing_and_padding_says_what_it_computes(
 
 
 def test_supervised_positions_predict_the_next_token_of_their_own_row():
-    first, second = Example(1, np.array([5, 6, 7], np.int32), np.array([True, False, True])), Example(2, np.array([8, 9], np.int32), np.array([True, True]))
+    first, second = (
+        Example(1, np.array([5, 6, 7], np.int32), np.array([True, False, True])),
+        Example(2, np.array([8, 9], np.int32), np.array([True, True])),
+    )
     together = packed([first, second], CPU)
     assert together.supervised.tolist() == [1, 3]
     assert together.targets.tolist() == [7, 9]

@@ -14,7 +14,13 @@ def facts_of(folder: Path) -> ModelFacts:
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     config = model.config.get_text_config()
     linear = [
-        LinearLayer(name=name, target=name.rpartition(".")[2], layer=next((int(part) for part in name.split(".") if part.isdigit()), None), inputs=module.in_features, outputs=module.out_features)
+        LinearLayer(
+            name=name,
+            target=name.rpartition(".")[2],
+            layer=next((int(part) for part in name.split(".") if part.isdigit()), None),
+            inputs=module.in_features,
+            outputs=module.out_features,
+        )
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
     ]

@@ -1,0 +1,70 @@
+"""The optimiser goes on as if it had never stopped, passes over what is no number, and follows the schedule."""
+
+import math
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from jobs.workers.optimizer import Diverged, Optimizer, learning_rate
+from studio.plan import read_plan
+from tests.workers.training_place import resolved_for
+
+pytestmark = pytest.mark.training
+
+
+def made() -> Optimizer:
+    torch.manual_seed(0)
+    parameters = {"a": torch.nn.Parameter(torch.randn(4, 3)), "b": torch.nn.Parameter(torch.randn(5))}
+    plan = read_plan({"base_model": "m", "dataset": "d"})
+    return Optimizer(parameters, resolved_for(plan), plan.training, Accelerator(cpu=True))
+
+
+def steps(optimizer: Optimizer, numbers, loss: float = 1.0) -> None:
+    for number in numbers:
+        for index, parameter in enumerate(optimizer.parameters.values()):
+            parameter.grad = torch.sin(torch.arange(parameter.numel()) * (number + index + 1.0)).view_as(parameter)
+        optimizer.step(number, 0.1, loss)
+
+
+def same(first: Optimizer, second: Optimizer) -> bool:
+    return all(torch.equal(value, second.parameters[name]) for name, value in first.parameters.items())
+
+
+def test_restored_it_goes_on_as_if_it_had_never_stopped():
+    straight, first, second = made(), made(), made()
+    steps(straight, range(6))
+    steps(first, range(3))
+    for name, parameter in second.parameters.items():
+        parameter.data.copy_(first.parameters[name].data)
+    second.restore({key: value.clone() for key, value in first.tensors().items()}, first.numbers())
+    steps(second, range(3, 6))
+    assert same(straight, second)
+
+
+def test_a_step_without_a_finite_loss_changes_nothing():
+    optimizer, untouched = made(), made()
+    steps(optimizer, [1], math.nan)
+    assert same(optimizer, untouched)
+    assert optimizer.numbers()["broken_steps"] == 1
+    steps(optimizer, [2])
+    assert optimizer.numbers()["broken_steps"] == 0
+
+
+def test_three_of_them_in_a_row_are_given_up():
+    with pytest.raises(Diverged) as given_up:
+        steps(made(), [5, 6, 7, 8], math.inf)
+    assert given_up.value.step == 7
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_the_learning_rate_rises_to_its_peak_and_falls_by_its_schedule(schedule):
+    rates = [learning_rate(step, 20, 4, 1.0, schedule) for step in range(1, 21)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4] == 1.0
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert 0 < rates[-1] <= (1.0 if schedule == "constant" else 0.07)
+
+
+def test_a_single_step_has_a_learning_rate():
+    assert learning_rate(1, 1, 0, 1.0, "cosine") == 1.0
