@@ -16,7 +16,7 @@ from studio.folders import AdapterFolder
 from studio.plan import read_plan
 from studio.records import Status
 from tests.test_runner import processes_of
-from tests.workers.conftest import small_data
+from tests.workers.training_place import small_data
 
 pytestmark = pytest.mark.training
 PROJECT = Path(__file__).parents[2]
