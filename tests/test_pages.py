@@ -325,3 +325,7 @@ def test_numbers_are_written_as_people_read_them():
     assert words.share(0.00524) == "0.524 %"
     assert words.rate(0.0002) == "2e-4"
     assert words.loss(None) == "–"
+
+
+def test_marks_that_turn_or_hide_text_are_seen_in_the_preview():
+    assert "abc[U+202E]def" in data_detail_view.tokens([Piece("abc\u202edef", True, False, 1)])

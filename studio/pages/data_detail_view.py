@@ -11,7 +11,8 @@ Shown = dict[str, Any]
 
 MOST_LETTERS = 12_000
 """Of one row; a longer one is shown up to here, so that the page stays quick."""
-SHOWN_SPACES = str.maketrans({"\t": "→\t"})
+INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"  # they turn or hide text: shown by number
+SHOWN_AS = str.maketrans({"\t": "→\t", **{mark: f"[U+{ord(mark):04X}]" for mark in INVISIBLE}})
 
 
 def about(dataset: Shown, report: Report, description: str) -> str:
@@ -33,7 +34,7 @@ def about(dataset: Shown, report: Report, description: str) -> str:
     line = f'<p class="ls-sub ls-gap-below">{parts.text(description)}</p>' if description else ""
     found = data_view.findings(report) if report.findings else ""
     prints = f'<p class="ls-sub ls-gap">{parts.text(dataset["file_name"])} · sha256 <span class="ls-mono">{escape(dataset["sha256"][:16])}</span></p>'
-    return parts.card(f'{line}<div class="ls-figures">{"".join(figures)}</div>{prints}{found}')
+    return parts.card(f'{line}<div class="ls-stats">{"".join(figures)}</div>{prints}{found}')
 
 
 def lengths(stats: TokenStats, context_length: int | None) -> str:
@@ -62,7 +63,7 @@ def lengths(stats: TokenStats, context_length: int | None) -> str:
     return (
         f'<div class="ls-bars" role="img" aria-label="{escape(label)}">{"".join(bars)}</div>'
         f'<div class="ls-axis"><span>{words.count(left)}</span><span>tokens a row</span><span>{words.count(lower)}</span></div>'
-        f'<div class="ls-figures ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
+        f'<div class="ls-stats ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
     )
 
 
@@ -101,7 +102,7 @@ def tokens(pieces: list[Piece]) -> str:
     for piece in pieces:
         kind = " ".join((["t"] if piece.trained else []) + (["s"] if piece.special else [])) or "m"
         text = piece.text[: MOST_LETTERS - letters]
-        drawn.append(f'<span class="{kind}">{escape(text.translate(SHOWN_SPACES))}</span>')
+        drawn.append(f'<span class="{kind}">{escape(text.translate(SHOWN_AS))}</span>')
         letters += len(text)
         if letters >= MOST_LETTERS:
             drawn.append('<span class="m"> … (the rest of this long row is not shown)</span>')

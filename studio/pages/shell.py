@@ -59,7 +59,7 @@ def _link(other: pages.Page, page: pages.Page, open_runs: int) -> str:
         if other.path == "runs" and open_runs
         else ""
     )
-    return f'<a class="i" href="{other.address}"{current}>{parts.icon(other.icon)}<span>{escape(other.title)}</span>{badge}</a>'
+    return f'<a class="i" href="{other.address}" title="{escape(other.title)}"{current}>{parts.icon(other.icon)}<span>{escape(other.title)}</span>{badge}</a>'
 
 
 def _queue(live: int, waiting: int, theme_html: str) -> str:
