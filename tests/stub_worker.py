@@ -47,6 +47,8 @@ def main(folder: str) -> int:
             seconds=does["seconds"],
         )
         checkpoint(attempt, step)
+        while step == does.get("hold") and not asked and not (attempt.run.path / "go").exists():
+            time.sleep(0.02)
         if step == does.get("at", does["steps"]) and does["end"] != "succeed":
             return end_badly(attempt, does["end"], step)
     save_adapter(attempt)
