@@ -18,7 +18,7 @@ from studio.studio import Studio
 PER_PAGE = 50
 SUBTITLE = "Small files that change what a base model says. Take one along, or compare it with its base."
 REMEMBER = """(q) => {
-  history.replaceState(null, '', q ? '?q=' + encodeURIComponent(q) : location.pathname);
+  history.replaceState(null, '', location.pathname + (q ? '?q=' + encodeURIComponent(q) : ''));
   return [q];
 }"""
 GO_BACK = "() => { location.href = '/adapters'; }"
@@ -93,7 +93,7 @@ def build(studio: Studio) -> None:
         adapters.delete_adapter(studio, request.query_params.get("id", ""))
 
     on_load(plainly(opened), page)
-    search.input(plainly(searched), search, [rows, more, shown], js=REMEMBER, trigger_mode="always_last", **QUICK)
+    search.change(plainly(searched), search, [rows, more, shown], js=REMEMBER, trigger_mode="always_last", **QUICK)
     more.click(plainly(longer), [search, shown], [rows, more, shown], **QUICK)
     rename.click(lambda: (gr.update(visible=True), gr.update(visible=False)), None, [naming, asking], **QUICK)
     gr.on([save.click, name.submit], plainly(renamed), name, [top, passport, name, naming], **QUICK)

@@ -30,7 +30,7 @@ REMEMBER = """(model, chosen, ...rest) => {
   const kept = new URLSearchParams();
   if (model) kept.set('model', model);
   (chosen || []).slice(0, 3).forEach((id, place) => kept.set('abc'[place], id));
-  history.replaceState(null, '', '?' + kept);
+  history.replaceState(null, '', location.pathname + '?' + kept);
   return [model, chosen, ...rest];
 }"""
 REMEMBER_MODEL = f"(model, chosen, ...rest) => ({REMEMBER})(model, [], ...rest)"

@@ -25,7 +25,7 @@ REMEMBER = """(q, states, sort, trail) => {
   if (sort !== 'Newest first') kept.set('sort', sort);
   const at = trail.at(-1);
   if (at) kept.set('cursor', at);
-  history.replaceState(null, '', kept.size ? '?' + kept : location.pathname);
+  history.replaceState(null, '', location.pathname + (kept.size ? '?' + kept : ''));
   return [q, states, sort, trail];
 }"""
 FIRST_PAGE = f"(q, states, sort) => ({REMEMBER})(q, states, sort, [])"
@@ -78,7 +78,7 @@ def build(studio: Studio) -> None:
 
     on_load(plainly(opened), [*filters, *shown])
     gr.on(
-        [search.input, states.input, sort.input],
+        [search.change, states.input, sort.input],
         plainly(turned),
         filters,
         [trail, *shown],
