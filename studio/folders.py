@@ -132,6 +132,11 @@ class AttemptFolder(Folder):
         return self.path / "metrics.jsonl"
 
     @property
+    def curves(self) -> Path:
+        """What has been read of a long metrics.jsonl, in short, so that nobody need read it from its beginning again."""
+        return self.path / "curves.json"
+
+    @property
     def samples(self) -> Path:
         return self.path / "samples.jsonl"
 
