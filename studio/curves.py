@@ -1,8 +1,9 @@
 """Curves of any length in bounded memory: rows fall into buckets that keep their lowest and highest value, and merge as they become many."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
-MOST_BUCKETS = 4096
+MOST_BUCKETS = 2048
 Point = tuple[float, float]
 
 
@@ -16,6 +17,11 @@ class Bucket:
     total: float
     low: Point  # (x, y) of the lowest
     high: Point
+
+    @classmethod
+    def of(cls, xs: Sequence[float], ys: Sequence[float]) -> "Bucket":
+        low, high = min(ys), max(ys)
+        return cls(len(ys), xs[0], xs[-1], sum(ys), (xs[ys.index(low)], low), (xs[ys.index(high)], high))
 
     def add(self, other: "Bucket") -> None:
         self.count += other.count
@@ -35,14 +41,31 @@ class Curve:
         self.buckets: list[Bucket] = []
         self.width = 1  # points per bucket
 
-    def add(self, x: float, y: float) -> None:
-        point = (x, y)
-        if self.buckets and self.buckets[-1].count < self.width:
-            self.buckets[-1].add(Bucket(1, x, x, y, point, point))
-            return
-        if len(self.buckets) >= MOST_BUCKETS:
-            self.buckets, self.width = merged(self.buckets, MOST_BUCKETS // 2), self.width * 2
-        self.buckets.append(Bucket(1, x, x, y, point, point))
+    def extend(self, xs: Sequence[float], ys: Sequence[float]) -> None:
+        """More points, at x beyond those there are."""
+        place = 0
+        while place < len(ys):
+            room = self.width - self.buckets[-1].count if self.buckets else 0
+            if room:
+                self.buckets[-1].add(Bucket.of(xs[place : place + room], ys[place : place + room]))
+            else:
+                room = self.width
+                if len(self.buckets) >= MOST_BUCKETS:
+                    self.buckets, self.width = merged(self.buckets, MOST_BUCKETS // 2), self.width * 2
+                    continue
+                self.buckets.append(Bucket.of(xs[place : place + room], ys[place : place + room]))
+            place += room
+
+    def as_rows(self) -> list[list]:
+        """Every bucket as numbers, for a file; from_rows() reads them back."""
+        return [list(astuple(bucket)) for bucket in self.buckets]
+
+    @classmethod
+    def from_rows(cls, rows: list[list], width: int) -> "Curve":
+        curve = cls()
+        curve.width = width
+        curve.buckets = [Bucket(*numbers, tuple(low), tuple(high)) for *numbers, low, high in rows]
+        return curve
 
     def until(self, x: float) -> list[Bucket]:
         """What lies before x."""

@@ -1,120 +1,17 @@
 """What a training tells while it runs, read from its attempts' files as they grow: curves, last values, samples, log."""
 
-import json
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 from studio import runs
-from studio.curves import Bucket, Curve, means, thinned
+from studio.curves import Bucket, means, thinned
 from studio.folders import AttemptFolder, RunFolder
+from studio.metrics_file import SUMMED, of_attempt, rows_in
 from studio.studio import Studio
 
-CHUNK_BYTES = 2**20
 SPARKLINE_POINTS = 40
-SMOOTHING = 0.1  # weight of the newest loss in the running average that lists show
-FILES_REMEMBERED = 256
-ABOUT_THE_ROW = ("step", "steps", "at")  # numbers that place a row rather than measure something
-SUMMED = ("tokens", "trained_tokens", "seconds", "padding")
-
-
-class AttemptMetrics:
-    """One metrics.jsonl, read on from where the last look ended. A last line that is still being written is left for the next look."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.lock = threading.Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        self.offset = 0
-        self.curves: dict[str, Curve] = {}
-        self.last: dict[str, float] = {}
-        self.sums = dict.fromkeys(SUMMED, 0.0)
-        self.first_step: float | None = None  # of its first training step: where this attempt went on
-        self.base_heldout_loss: float | None = None
-        self.smooth: float | None = None  # running average of the loss
-        self.pace: float | None = None  # running average of the seconds from one step to the next, evaluations included
-        self.step_at: tuple[float, float] | None = None  # (step, time) of the newest step
-
-    def update(self) -> "AttemptMetrics":
-        """Read what is new. Quick when nothing is."""
-        with self.lock:
-            try:
-                size = self.path.stat().st_size
-            except OSError:
-                return self
-            if size < self.offset:
-                self.reset()
-            if size > self.offset:
-                with open(self.path, "rb") as file:
-                    file.seek(self.offset)
-                    for line in self._lines(file):
-                        self._take(line)
-        return self
-
-    def _lines(self, file) -> Iterator[bytes]:
-        while chunk := file.read(CHUNK_BYTES):
-            whole = chunk.rfind(b"\n") + 1
-            if not whole and len(chunk) == CHUNK_BYTES:
-                whole = len(chunk)  # a line as long as this is none of ours; what follows it is read again
-            if not whole:
-                return
-            self.offset += whole
-            file.seek(self.offset)
-            yield from chunk[:whole].splitlines()
-
-    def _take(self, line: bytes) -> None:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            return  # torn by a crash
-        if not isinstance(row, dict) or not finite(row.get("step")):
-            return
-        step, at = row["step"], row.get("at")
-        for name, value in row.items():
-            if finite(value):
-                self.last[name] = value
-                if name not in ABOUT_THE_ROW:
-                    self.curves.setdefault(name, Curve()).add(step, value)
-        for name in SUMMED:
-            self.sums[name] += row[name] if finite(row.get(name)) else 0
-        if "heldout_loss" in row and step == 0:
-            self.base_heldout_loss = row["heldout_loss"] if finite(row["heldout_loss"]) else None
-        if "loss" in row:
-            self._take_step(step, row["loss"], at)
-
-    def _take_step(self, step: float, loss: float | None, at: float | None) -> None:
-        if self.first_step is None:
-            self.first_step = step
-        if finite(loss):
-            self.smooth = loss if self.smooth is None else self.smooth + SMOOTHING * (loss - self.smooth)
-        if self.step_at and finite(at) and step > self.step_at[0]:
-            spent = max(0.0, at - self.step_at[1]) / (step - self.step_at[0])
-            self.pace = spent if self.pace is None else self.pace + SMOOTHING * (spent - self.pace)
-        if finite(at):
-            self.step_at = (step, at)
-
-
-def finite(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_remembered: OrderedDict[Path, AttemptMetrics] = OrderedDict()
-_remembering = threading.Lock()
-
-
-def of_attempt(attempt: AttemptFolder) -> AttemptMetrics:
-    """This attempt's metrics up to now; what was read before is not read again."""
-    with _remembering:
-        found = _remembered.setdefault(attempt.metrics, AttemptMetrics(attempt.metrics))
-        _remembered.move_to_end(attempt.metrics)
-        while len(_remembered) > FILES_REMEMBERED:
-            _remembered.popitem(last=False)
-    return found.update()
 
 
 class RunMetrics:
@@ -210,18 +107,9 @@ def samples(studio: Studio, run_id: str, most: int = 1000) -> list[dict]:
 
 def _samples_of(path: Path) -> list[dict]:
     try:
-        lines = path.read_bytes().splitlines()
+        return list(rows_in(path.read_bytes().splitlines()))
     except OSError:
         return []
-    rows = []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # still being written, or torn by a crash
-        if isinstance(row, dict) and finite(row.get("step")):
-            rows.append(row)
-    return rows
 
 
 def log(studio: Studio, run_id: str, offset: int = 0, most: int = 65536) -> tuple[str, int]:

@@ -2,10 +2,11 @@
 
 import json
 import random
+from collections import OrderedDict
 
 import pytest
 
-from studio import metrics
+from studio import metrics, metrics_file
 from studio.curves import MOST_BUCKETS, Curve, means, thinned
 from studio.errors import NotFound
 from studio.folders import AttemptFolder
@@ -47,7 +48,7 @@ def test_curves_grow_with_the_file_and_are_not_read_twice(studio, run):
     assert losses(studio, run) == []
     tell(path, {"step": 0, "heldout_loss": 5.0}, step(1), step(2))
     assert losses(studio, run) == [(1, 4.0), (2, 2.0)]
-    read = metrics.of_attempt(attempt_of(studio, run)).offset
+    read = metrics_file.of_attempt(attempt_of(studio, run)).offset
     assert read == path.stat().st_size
     tell(path, step(4))
     assert losses(studio, run) == [(1, 4.0), (2, 2.0), (4, 1.0)]
@@ -68,7 +69,7 @@ def test_a_line_that_is_still_being_written_waits_for_its_end(studio, run):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "garbage", "[1, 2]", "7", '{"step": "2"}', '{"loss": 3}', '{"step": null, "loss": 3}', '{"step": 2, "loss": NaN}', '{"step": 2, "loss": Infinity}', '{"step": 2, "loss": true}', '{"step": 2, "loss": null}', "\x00\x00\x00", '{"step": 2, "loss": "3"}'],
+    ["", "[" * 100_000, '{"step": 2, "loss": 1' + "0" * 400 + "}", "garbage", "[1, 2]", "7", '{"step": "2"}', '{"loss": 3}', '{"step": null, "loss": 3}', '{"step": 2, "loss": NaN}', '{"step": 2, "loss": Infinity}', '{"step": 2, "loss": true}', '{"step": 2, "loss": null}', "\x00\x00\x00", '{"step": 2, "loss": "3"}'],
 )  # fmt: skip
 def test_a_line_that_means_nothing_is_passed_over(studio, run, line):
     tell(attempt_of(studio, run).metrics, step(1), line, step(3))
@@ -78,7 +79,7 @@ def test_a_line_that_means_nothing_is_passed_over(studio, run, line):
 
 def test_a_line_without_end_does_not_hold_up_what_follows(studio, run):
     path = attempt_of(studio, run).metrics
-    tell(path, step(1), "x" * (2 * metrics.CHUNK_BYTES + 5), step(3))
+    tell(path, step(1), "x" * (2 * metrics_file.CHUNK_BYTES + 5), step(3))
     assert [x for x, _ in losses(studio, run)] == [1, 3]
 
 
@@ -144,11 +145,10 @@ def test_latest_has_the_last_values_and_sums(studio, run):
 
 def test_a_thinned_curve_keeps_every_peak():
     curve = Curve()
-    for x in range(200_000):
-        curve.add(x, 1.0)
-    curve.add(200_000, 50.0)  # one step's spike
-    for x in range(200_001, 300_000):
-        curve.add(x, 2.0)
+    curve.extend(range(200_000), [1.0] * 200_000)
+    curve.extend([200_000], [50.0])  # one step's spike
+    for x in range(200_001, 210_000):
+        curve.extend([x], [2.0])
     assert len(curve.buckets) <= MOST_BUCKETS
     found = thinned(curve.buckets, 240)
     assert len(found) <= 240
@@ -157,11 +157,40 @@ def test_a_thinned_curve_keeps_every_peak():
     assert found[0][0] == 0
 
 
+def test_points_in_bulk_make_the_same_curve_as_one_by_one():
+    numbers = random.Random(1)
+    ys = [numbers.random() for _ in range(20_000)]
+    single, bulk = Curve(), Curve()
+    for x, y in enumerate(ys):
+        single.extend([x], [y])
+    for start in range(0, len(ys), 777):
+        bulk.extend(range(len(ys))[start : start + 777], ys[start : start + 777])
+    assert [bucket.low for bucket in single.buckets] == [bucket.low for bucket in bulk.buckets]
+    assert [bucket.count for bucket in single.buckets] == [bucket.count for bucket in bulk.buckets]
+
+
+def test_of_a_long_run_only_what_is_new_is_read_also_by_another_process(studio, run, monkeypatch):
+    monkeypatch.setattr(metrics_file, "SAVED_EVERY_BYTES", 1000)
+    attempt = attempt_of(studio, run)
+    tell(attempt.metrics, {"step": 0, "heldout_loss": 5.0}, *[step(n) for n in range(1, 6001)])
+    before = losses(studio, run), metrics.latest(studio, run.id)
+    monkeypatch.setattr(metrics_file, "_remembered", OrderedDict())  # as another process begins
+    with open(attempt.metrics, "r+b") as file:
+        file.write(b"#" * 500)  # who read it from its beginning would find garbage
+    assert (losses(studio, run), metrics.latest(studio, run.id)) == before
+    tell(attempt.metrics, step(6001, 77.0))
+    assert (6001, 77.0) in losses(studio, run)
+    for damaged in ("", "{", "[]", '{"version": 1}', '{"version": 1, "state": {"offset": 5}, "curves": {"loss": 3}}'):
+        attempt.curves.write_text(damaged)
+        monkeypatch.setattr(metrics_file, "_remembered", OrderedDict())
+        assert losses(studio, run)[-1] == (6001, 77.0)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 239, 240, 241, 5000])
 def test_thinning_never_gives_more_than_was_asked_for(count):
     curve, numbers = Curve(), random.Random(count)
     for x in range(count):
-        curve.add(x, numbers.random())
+        curve.extend([x], [numbers.random()])
     for most in (2, 3, 40, 240, 5000):
         found = thinned(curve.buckets, most)
         assert len(found) <= most
