@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from jobs import downloads
 from jobs.gpus import FoundDevice, find_devices, threads_per_run
-from jobs.launchers import local
+from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
 from jobs.signals import Signals
 from jobs.supervise import GRACE_SECONDS
@@ -34,7 +34,7 @@ class Runner:
         self,
         studio: Studio,
         devices: Sequence[FoundDevice],
-        launcher: Launcher = local.command,
+        launcher: Launcher,
         grace: float = GRACE_SECONDS,
     ):
         self.studio, self.devices, self.launcher, self.grace = (
@@ -135,10 +135,16 @@ class Runner:
         downloads.tick(self.studio)
 
 
-def main(arguments: list[str] | None = None, launcher: Launcher = local.command, grace: float = GRACE_SECONDS) -> int:
+def main(arguments: list[str] | None = None, launcher: Launcher | None = None, grace: float = GRACE_SECONDS) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs.runner", description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end when the program that started this one ends"
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=LAUNCHERS,
+        default="local",
+        help="how workers are started; inline starts them without accelerate",
     )
     options = parser.parse_args(arguments)
     signals = Signals(signal.SIGINT, signal.SIGTERM, stream=sys.stdin.buffer if options.until_stdin_closes else None)
@@ -152,7 +158,7 @@ def main(arguments: list[str] | None = None, launcher: Launcher = local.command,
             log.info(
                 "The runner is ready. Devices: %s.", ", ".join(f"{device.name} ({device.id})" for device in devices)
             )
-            Runner(studio, devices, launcher, grace).run(signals)
+            Runner(studio, devices, launcher or LAUNCHERS[options.launcher], grace).run(signals)
             studio.database.close()
     except StudioError as error:
         print(f"{error.problem} {error.fix}", file=sys.stderr)
