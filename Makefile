@@ -19,10 +19,10 @@ $(VENV)/.tests: tests/requirements.txt $(VENV)/.studio
 	touch $@
 
 test: $(VENV)/.tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope $(PYTEST)
 
 test-fast: $(VENV)/.tests
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadgroup -m "not training and not browser and not gpu" $(PYTEST)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope -m "not training and not browser and not gpu" $(PYTEST)
 
 demo: $(VENV)/.studio
 	$(RUN) -m jobs.demo
