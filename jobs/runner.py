@@ -151,6 +151,7 @@ def main(arguments: list[str] | None = None, launcher: Launcher | None = None, g
     try:
         settings = read_settings()
         logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         data = DataFolder(settings.root).create()
         with only_one(data):
             studio = Studio.open(settings)
