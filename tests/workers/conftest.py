@@ -17,4 +17,6 @@ def tiny_base(tmp_path_factory) -> Path:
 def place(tmp_path, tiny_base):
     from tests.workers.training_place import training_place
 
-    return training_place(tmp_path, tiny_base)
+    made = training_place(tmp_path, tiny_base)
+    yield made
+    made.close()

@@ -177,7 +177,7 @@ def test_a_signal_ends_it_as_the_person_wants(place: TrainingPlace, want, code, 
     if want:
         attempt.want.write_text(want)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=600) == code
     result = read_json(attempt.result)
     assert result["status"] == status
     assert 0 < result["step"] < result["steps"]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from jobs.workers import train as worker
 from jobs.workers.ending import Request
 from studio.folders import AdapterFolder, AttemptFolder, DataFolder, read_json, write_json
+from studio.model_facts import ModelFacts
 from studio.plan import ResolvedPlan, read_plan
 from tests.workers.tiny_facts import facts_of
 
@@ -55,8 +56,9 @@ def resolved_for(plan, **changes) -> ResolvedPlan:
 class TrainingPlace:
     """A data folder and what tests do in it."""
 
-    def __init__(self, data: DataFolder):
-        self.data = data
+    def __init__(self, data: DataFolder, facts: ModelFacts):
+        self.data, self.facts = data, facts
+        self.processes: list[subprocess.Popen] = []
 
     def write_rows(self, dataset: str, rows: list[dict]) -> None:
         folder = self.data.dataset(dataset).create()
@@ -93,13 +95,21 @@ class TrainingPlace:
         """The worker as a process of its own, its words in the attempt's log."""
         command = [*(launcher or (sys.executable,)), "-m", "jobs.workers.train", str(attempt.path)]
         with open(attempt.log, "w") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, cwd=PROJECT, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        """Whatever a failed test left running."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
 
     def train(self, attempt: AttemptFolder, *launcher: str) -> dict:
         """Train to the end. Returns result.json with the process's exit code as "exit"."""
-        code = self.start(attempt, *launcher).wait(timeout=300)
+        code = self.start(attempt, *launcher).wait(timeout=600)
         result = read_json(attempt.result)
         assert result is not None, attempt.log.read_text()
         return {**result, "exit": code}
@@ -121,8 +131,9 @@ def training_place(folder: Path, tiny_base: Path) -> TrainingPlace:
     data = DataFolder(folder / "data").create()
     base = data.base_model("tiny").create()
     base.model.symlink_to(tiny_base)
-    write_json(base.facts, facts_of(tiny_base).model_dump(mode="json"))
-    made = TrainingPlace(data)
+    facts = facts_of(tiny_base)
+    write_json(base.facts, facts.model_dump(mode="json"))
+    made = TrainingPlace(data, facts)
     made.write_rows("small", small_data())
     return made
 
@@ -157,7 +168,7 @@ def train_here(attempt: AttemptFolder, request: type[Request] = NEVER) -> dict:
     return {**read_json(attempt.result), "exit": code}
 
 
-def until(true, seconds: float = 60) -> None:
+def until(true, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
