@@ -281,7 +281,8 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     tokenizer.save_pretrained(folder, save_jinja_files=False)  # the template belongs in tokenizer_config.json: one file less to lose
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}  # transformers 4 does not know the new name
-    settings.pop("backend", None)
+    for of_this_run in ("backend", "is_local", "local_files_only"):
+        settings.pop(of_this_run, None)
     path.write_text(json.dumps(settings, indent=2) + "\n")
 
 

@@ -76,7 +76,7 @@ Text is written afresh in chunks, and the source that is furthest behind its sha
 length are trained side by side, so hardly a token is padding. The loss counts every token of an answer, with its
 `<|end|>`, in full and the other tokens with a weight of {prompt_weight}: the answers are what counts, but predicting
 the person's words helps to understand them. Muon trains the matrices (learning rate {muon}), AdamW the embeddings and
-norms ({adamw}); {step_tokens} tokens a step; a short warm-up, then a linear fall to zero, by the clock. Seed {seed}.{earlier}
+norms ({adamw}); {step_tokens} tokens a step; a short warm-up, full for a fifth of the time, then a linear fall to zero, by the clock. Seed {seed}.{earlier}
 
 ## Held-out perplexity
 
@@ -97,7 +97,9 @@ The prompts stood in `jobs/workers/pretrain_card.py` before the training ended. 
 ## Limits
 
 - It knows only its small world. Outside it, it says so or makes something up, in good grammar; check everything.
-- Sums beyond twenty, spelling, counting letters, and lists with conditions often go wrong.
+- Capital letters, spelling, counting letters, counting past ten and sums beyond twenty often go wrong, and so does
+  repeating a single word out of a sentence.
+- "a" and "an" are sometimes mixed up in its stories.
 - English only, short turns only; after a few turns it loses track.
 - It answers people who may hurt themselves with care and a crisis line, but it is no help line and can fail to notice.
 - An adapter can teach it a style, a format or a small task; it cannot give it knowledge of the world.
@@ -109,8 +111,8 @@ python -m jobs.workers.pretrain --corpora FOLDER --out OUT --minutes {minutes:.0
 python -m jobs.workers.pretrain_card --model OUT/latest --training OUT/training.json
 ```
 
-`FOLDER` holds {files}. The schedule follows the clock, so a faster machine reads more text and the weights differ
-from run to run; the text and the tokenizer are the same for the same seed.
+`FOLDER` holds {files}.
+The schedule follows the clock, so a faster machine reads more text and the weights differ from run to run; the text and the tokenizer are the same for the same seed.
 """
 
 
