@@ -83,7 +83,7 @@ def build(studio: Studio) -> None:
         send = gr.Button("Send", variant="primary", scale=0, min_width=88)
         stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=88)
     with gr.Row(elem_classes=["ls-act"]):
-        retry = gr.Button("Ask the last question again", size="sm", scale=0, min_width=200)
+        retry = gr.Button("Ask again", size="sm", scale=0, min_width=110)
         clear = gr.Button("Clear", size="sm", scale=0, min_width=90)
     with gr.Accordion("Word differences against the base", open=False):
         differences = plain(compare_view.differences([]))
