@@ -62,7 +62,10 @@ def trained(address: str) -> list[str]:
 
 def wait_for(api: httpx.Client, ids: list[str], reached: Callable[[dict], bool]) -> None:
     give_up = time.monotonic() + TRAIN_SECONDS
-    while not all(reached(run) for run in (seen := [api.get(f"/runs/{id}").json() for id in ids])):
+    while True:
+        seen = [api.get(f"/runs/{id}").json() for id in ids]
+        if all(reached(run) for run in seen):
+            return
         if time.monotonic() > give_up or any(run["state"] == "failed" for run in seen):
             raise SystemExit(
                 f"The runs did not get there: {[(run['name'], run['state'], run['problem']) for run in seen]}"
