@@ -125,7 +125,7 @@ def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, r
     if tokens > 5e6:
         reasons["epochs"] = f"{tokens / 1e6:.0f} million tokens, gone through twice."
         return 2
-    usual = 3 if facts.parameters > 100e6 else 5
+    usual = 3 if facts.parameters > 100e6 else 6
     for_steps = math.ceil(WANTED_STEPS / math.ceil(rows / plan.training.batch_size))
     epochs = min(10, max(usual, for_steps))
     if epochs > usual:
@@ -140,7 +140,7 @@ def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, r
 def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str]) -> float:
     if plan.training.learning_rate != "auto":
         return plan.training.learning_rate
-    rate = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.3))
+    rate = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.4))
     rounded = float(f"{rate:.1e}")
     reasons["learning_rate"] = (
         "Usual from a billion parameters on."
