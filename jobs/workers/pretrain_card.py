@@ -45,7 +45,13 @@ def answers_text(model, tokenizer) -> str:
     return "\n".join(lines)
 
 
-CARD = """# The built-in model of LoRA Studio
+CARD = """---
+license: other
+license_name: sources MIT + CC BY 4.0 + CDLA-Sharing-1.0
+language: en
+---
+
+# The built-in model of LoRA Studio
 
 A very small language model ({parameters:.1f} million parameters) for trying out LoRA training on a laptop without a GPU and
 without a network. It chats in short, simple English, knows the plain facts of a small world (animals, colours,
