@@ -14,7 +14,8 @@ PROGRAM_BYTES = {
     "cpu": 400 * 2**20,
     "cuda": 900 * 2**20,
 }  # measured: the libraries; assumed: a CUDA context and its kernels
-LOSS_CHUNK_BYTES = 16 * 2**20  # of logits computed at once (jobs/workers/loss.py)
+LOSS_CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
+LOSS_LEAST_ROWS = 128
 LOSS_COPIES = 3  # the logits, their probabilities, and what the library needs beside
 SLACK = 1.15  # of what comes and goes: allocators keep more than is in use
 LAYERS_AT_ONCE = {
@@ -33,6 +34,7 @@ class Footprint:
     per_token: int  # activations kept from forward to backward, for every token computed at once
     per_token_recomputed: int  # the same with gradient checkpointing: the layers' inputs, and a few layers
     per_token_loss: int  # hidden states and their gradient
+    loss_chunk: int  # bytes of logits held at once, at most
     logits: int  # bytes of one token's
 
     @classmethod
@@ -51,6 +53,7 @@ class Footprint:
             per_token=per_layer * layers,
             per_token_recomputed=per_layer * min(layers, LAYERS_AT_ONCE[kind]) + facts.hidden_size * size * layers,
             per_token_loss=4 * facts.hidden_size * size,
+            loss_chunk=max(LOSS_CHUNK_BYTES[kind], LOSS_LEAST_ROWS * 4 * facts.vocabulary),
             logits=4 * facts.vocabulary,
         )
 
@@ -62,7 +65,7 @@ class Footprint:
             "weights": self.weights,
             "adapter and optimizer": self.adapter,
             "activations": round(SLACK * activations * tokens),
-            "loss": LOSS_COPIES * min(LOSS_CHUNK_BYTES, self.logits * tokens) + self.per_token_loss * tokens,
+            "loss": LOSS_COPIES * min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens,
         }
 
     def total(self, tokens: int, recompute: bool) -> int:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.training
 )
 @pytest.mark.parametrize("bias", [False, True], ids=["plain head", "head with bias"])
 def test_chunked_loss_and_gradient_are_those_of_cross_entropy(monkeypatch, chunk_bytes, bias):
-    monkeypatch.setattr(loss_module, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(loss_module, "CHUNK_BYTES", {"cpu": chunk_bytes})
+    monkeypatch.setattr(loss_module, "LEAST_ROWS", 1)
     torch.manual_seed(0)
     head = torch.nn.Linear(12, 50, bias=bias).requires_grad_(False)
     hidden, targets = torch.randn(10, 12, requires_grad=True), torch.randint(0, 50, (10,))
