@@ -8,7 +8,7 @@ import pytest
 from studio import adapters, compare, runs
 from studio.errors import Invalid, Unavailable
 from studio.pages import adapters_view, compare_view, run_view, runs_view, settings_view
-from studio.pages.compare import answering, fresh, models_in
+from studio.pages.compare_talk import answering, fresh, models_in
 from studio.pages.conversation import Column, Talk, read_talk
 from studio.pages.prompts import example_prompts
 from studio.pages.run import draw, mark_of, offers
@@ -148,6 +148,7 @@ def test_the_columns_are_the_base_and_the_adapters_of_the_address(stocked):
     assert [column.adapter for column in fresh(stocked, base, ids).columns] == [None, second, first]
     assert models_in(stocked, {"model": "builtin", "a": "gone"}) == ("builtin", [])
     assert models_in(stocked, {})[1] == [second]
+    assert models_in(stocked, {"model": "no-such-model", "a": "gone"}) == ("builtin", [])
 
 
 def test_example_questions_are_those_of_the_data_that_the_adapter_learned_from(stocked):
