@@ -163,3 +163,18 @@ def test_an_upload_is_refused_with_its_report_and_then_taken_without_the_bad_row
     assert (taken["rows"], taken["dropped_rows"], taken["name"]) == (2, 1, "<img src=x onerror=alert(1)>")
     assert client.delete(f"/api/v1/datasets/{taken['id']}").status_code == 204
     assert client.get(f"/api/v1/datasets/{taken['id']}").status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/api/v1/datasets", "/api/v1/datasets/inspect"])
+def test_a_misspelt_field_of_an_upload_is_refused_rather_than_ignored(client, address):
+    file = {"file": ("rows.jsonl", b'{"prompt": "Hello?", "completion": "Hi"}\n')}
+    refused = client.post(address, files=file, data={"maping": "{}"})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["field"] == "maping"
+    assert "mapping" in refused.json()["error"]["fix"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"text"'])
+def test_a_body_that_is_no_object_is_told_in_words(client, body):
+    error = client.post("/api/v1/plans/estimate", content=body, headers={"Content-Type": "application/json"}).json()["error"]
+    assert error == {"problem": "The body is not a JSON object.", "fix": 'Send one with the header "Content-Type: application/json".', "field": None}

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from pydantic import Field
 
 from studio import datasets
 from studio.api.here import ERRORS, Body, Here, Who
-from studio.errors import Invalid
+from studio.errors import Invalid, clip
 from studio.folders import new_id
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
@@ -24,7 +24,18 @@ class Rename(Body):
     name: str = Field(min_length=1, max_length=100)
 
 
-@ROUTER.post("", status_code=201)
+def known_fields(*known: str) -> Any:
+    """A dependency that refuses a form with other fields: a misspelt one would be as good as left out, and nobody told."""
+
+    async def check(request: Request) -> None:
+        for field in await request.form():
+            if field not in known:
+                raise Invalid(f"There is no field '{clip(field)}'.", f"There are: {', '.join(known)}.", field)
+
+    return Depends(check)
+
+
+@ROUTER.post("", status_code=201, dependencies=[known_fields("file", "name", "format", "mapping", "on_bad_rows")])
 def add_dataset(
     here: Here,
     who: Who,
@@ -40,7 +51,7 @@ def add_dataset(
     return detailed(here, added.id)
 
 
-@ROUTER.post("/inspect")
+@ROUTER.post("/inspect", dependencies=[known_fields("file", "format", "mapping")])
 def inspect(
     here: Here,
     file: Annotated[UploadFile, File()],

@@ -79,6 +79,8 @@ def answer_errors(app: FastAPI) -> None:
             return answer(422, f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}.", "Send a JSON object.")
         # the first part of a place says where it was sent (body, query, path, header), not what it is called
         findings = [{**found, "loc": found["loc"][1:]} for found in error.errors()]
+        if error.errors()[0]["loc"] == ("body",) and "ctx" not in error.errors()[0]:  # a wrong choice between alternatives has a ctx
+            return answer(422, "The body is not a JSON object.", 'Send one with the header "Content-Type: application/json".')
         wrong = first_finding(findings, leave_out=SOURCES)
         return answer(wrong.status, wrong.problem, wrong.fix, wrong.field)
 
