@@ -29,7 +29,7 @@ def test_a_saved_plan_reads_back_as_it_was():
         ("method", "alpha", [float("nan"), 0, -16, "32", float("inf")]),
         ("method", "dropout", [-0.1, 1.0, "a little"]),
         ("method", "targets", ["everything", 3, ["../x"], ["a b"], [7]]),
-        ("method", "layers", ["3-", "a", "-1", 4]),
+        ("method", "layers", ["3-", "a", "-1", 4, 0, [], "١"]),
         ("training", "learning_rate", [float("nan"), 0, -1, 1e9, "fast", True]),
         ("training", "epochs", [0, 1e12, -2, "two", True]),
         ("training", "batch_size", [0, -4, 2.5, "16", 10**6]),
@@ -54,6 +54,12 @@ def test_a_setting_that_there_is_not_is_refused_rather_than_ignored():
     with pytest.raises(Invalid, match="There is no setting 'training.learning_rat'") as refused:
         read_plan({**LEAST, "training": {"learning_rat": 1e-4}})
     assert refused.value.field == "training.learning_rat"
+
+
+def test_layers_that_are_written_wrongly_are_told_how_to_write_them_and_none_means_all():
+    with pytest.raises(Invalid, match="such as 0-3,8"):
+        read_plan({**LEAST, "method": {"layers": "first"}})
+    assert read_plan({**LEAST, "method": {"layers": ""}}).method.layers is None
 
 
 def test_a_missing_base_model_is_named():

@@ -171,6 +171,19 @@ def test_what_cannot_be_used_is_refused_by_the_name_of_its_setting(changes, devi
     assert refused.value.fix
 
 
+def test_a_misspelt_module_is_answered_with_its_likeness_and_with_all_that_there_are():
+    with pytest.raises(Invalid) as refused:
+        resolve(plan(method={"targets": ["q_prj"]}), llama(), stats([50] * 50), CPU)
+    assert "Did you mean q_proj?" in refused.value.fix
+    assert all(target in refused.value.fix for target in llama().target_modules)
+
+
+def test_layers_that_run_backwards_are_told_the_right_way_round():
+    with pytest.raises(Invalid, match="run backwards") as refused:
+        resolve(plan(method={"layers": "0,1-0"}), llama(), stats([50] * 50), CPU)
+    assert refused.value.fix == "Write 0-1."
+
+
 def test_data_that_is_held_out_altogether_is_refused():
     with pytest.raises(BadInput, match="No row is left"):
         resolved(data=stats([50] * 5, heldout=5))

@@ -1,9 +1,10 @@
 """LoRA: freeze the base model and learn two small matrices beside each targeted layer (Hu et al. 2021, arXiv:2106.09685)."""
 
 import difflib
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from studio.errors import Invalid, clip
 from studio.linear_layers import layer_number
@@ -11,6 +12,8 @@ from studio.methods.method import Method, MethodSettings
 from studio.model_facts import ModelFacts
 
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=100)]
+
+LAYERS = r"^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"
 
 
 class LoraSettings(MethodSettings):
@@ -24,7 +27,7 @@ class LoraSettings(MethodSettings):
         "all-linear", title="Target modules", description="Layers that get an adapter. All linear layers learn most for the same size."
     )
     layers: str | None = Field(
-        None, pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$", max_length=200, title="Layers", description="Only these layers, counted from 0, such as 0-3,8. Empty: all.",
+        None, pattern=LAYERS, max_length=200, title="Layers", description="Only these layers, counted from 0, such as 0-3,8. Empty: all.",
         json_schema_extra={"advanced": True},
     )
     bias: Literal["none", "all", "lora_only"] = Field(
@@ -35,6 +38,14 @@ class LoraSettings(MethodSettings):
         False, title="Rank-stabilised scaling", description="Scale by alpha / √rank instead (rsLoRA, arXiv:2312.03732), for ranks above 64.",
         json_schema_extra={"advanced": True},
     )
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def written_as_numbers(cls, layers: Any) -> Any:
+        """Empty means all, as the description says; anything else wrong is told without a pattern."""
+        if isinstance(layers, str) and layers and not re.fullmatch(LAYERS, layers):
+            raise ValueError("layers are written as numbers and ranges, such as 0-3,8")
+        return None if layers == "" else layers
 
     @property
     def scale(self) -> float:
@@ -49,7 +60,9 @@ def layer_numbers(layers: str | None, count: int) -> list[int]:
     for part in layers.split(","):
         first, _, last = part.partition("-")
         low, high = int(first), int(last or first)
-        if low > high or high >= count:
+        if low > high:
+            raise Invalid(f"Layers '{clip(part)}' run backwards.", f"Write {high}-{low}.", "method.layers")
+        if high >= count:
             raise Invalid(f"Layers '{clip(layers)}' reach beyond this model, whose layers are 0 to {count - 1}.", "Name layers that it has, or leave it empty.", "method.layers")
         chosen.update(range(low, high + 1))
     return sorted(chosen)
@@ -71,8 +84,8 @@ def check(settings: LoraSettings, facts: ModelFacts) -> None:
             raise Invalid("No target module is chosen, so there is nothing to train.", "Choose at least one, or all linear layers.", "method.targets")
         for target in settings.targets:
             if target not in facts.target_modules:
-                near = difflib.get_close_matches(target, facts.target_modules, n=3, cutoff=0.3) or facts.target_modules
-                raise Invalid(f"'{clip(target)}' is no linear layer of {facts.architecture}.", f"This model has: {', '.join(near)}.", "method.targets")
+                near = "".join(f"Did you mean {name}? " for name in difflib.get_close_matches(target, facts.target_modules, n=1))
+                raise Invalid(f"'{clip(target)}' is no linear layer of {facts.architecture}.", f"{near}This model has: {', '.join(facts.target_modules)}.", "method.targets")
     layers = targeted(settings, facts)
     if not layers:
         raise Invalid("No layer of the model matches these targets and layers.", "Choose other targets or leave the layers empty.", "method.targets")
@@ -82,8 +95,11 @@ def check(settings: LoraSettings, facts: ModelFacts) -> None:
 
 
 def trainable_parameters(settings: LoraSettings, facts: ModelFacts) -> int:
-    learned = sum(settings.rank * (inputs + outputs) for _, inputs, outputs in targeted(settings, facts))
-    return learned + {"none": 0, "all": facts.bias_parameters, "lora_only": sum(l.bias for l in facts.linear_layers if l.name in {n for n, _, _ in targeted(settings, facts)})}[settings.bias]
+    layers = targeted(settings, facts)
+    names = {name for name, _, _ in layers}
+    learned = sum(settings.rank * (inputs + outputs) for _, inputs, outputs in layers)
+    biases = {"none": 0, "all": facts.bias_parameters, "lora_only": sum(layer.bias for layer in facts.linear_layers if layer.name in names)}
+    return learned + biases[settings.bias]
 
 
 def add_to(settings: LoraSettings, model):
