@@ -4,6 +4,7 @@ import logging
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -219,8 +220,15 @@ def test_any_other_error_is_a_number_to_look_up_in_the_log(caplog):
     assert "secret detail" in caplog.text
 
 
-def test_an_upload_moves_out_of_gradios_folder_and_is_found_by_its_id(studio, tmp_path):
-    arrived = tmp_path / "Mine.jsonl"
+def arriving(studio, name: str) -> Path:
+    """Where Gradio puts an upload: into a folder of its own among the incoming ones."""
+    folder = studio.data.incoming / "0f0f"
+    folder.mkdir(exist_ok=True)
+    return folder / name
+
+
+def test_an_upload_moves_out_of_gradios_folder_and_is_found_by_its_id(studio):
+    arrived = arriving(studio, "Mine.jsonl")
     arrived.write_text("{}")
     id, name = data_upload.accept(studio, str(arrived))
     assert name == "Mine.jsonl"
@@ -237,8 +245,8 @@ def test_an_id_from_the_browser_reaches_no_other_file(studio, id):
         data_upload.incoming_file(studio, id)
 
 
-def test_a_file_with_bad_rows_is_taken_only_when_the_person_says_so(studio, tmp_path):
-    arrived = tmp_path / "rows.jsonl"
+def test_a_file_with_bad_rows_is_taken_only_when_the_person_says_so(studio):
+    arrived = arriving(studio, "rows.jsonl")
     arrived.write_text('{"instruction": "a", "output": "b"}\n{"instruction": "c", "output": ""}\n')
     *_, checks, _, drop, take = data_upload.inspect(studio, *data_upload.accept(studio, str(arrived)))
     assert "Row 2 (line 2)" in checks

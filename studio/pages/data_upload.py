@@ -146,9 +146,15 @@ def layout(studio: Studio) -> Upload:
 
 
 def accept(studio: Studio, path: str) -> tuple[str, str]:
-    """(id, file name): move the file out of Gradio's folder, which it cleans, into ours."""
-    id, name = new_id(), Path(path).name
-    os.replace(path, studio.data.incoming / id)
+    """(id, file name): move the file out of Gradio's folder, which it cleans, into ours.
+
+    The path comes from the browser. Raises BadInput unless Gradio itself put the file there, into a folder of its own.
+    """
+    brought, incoming = Path(path), studio.data.incoming.resolve()
+    if brought.is_symlink() or not brought.is_file() or brought.resolve().parent.parent != incoming:
+        raise BadInput("The uploaded file is not here any more.", "Drop it again.")
+    id, name = new_id(), brought.name
+    os.replace(brought, studio.data.incoming / id)
     os.utime(studio.data.incoming / id)
     return id, name
 

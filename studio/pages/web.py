@@ -27,6 +27,9 @@ def build_pages(studio: Studio) -> gr.Blocks:
     for page in others:
         with demo.route(page.title, page.path, show_in_navbar=page.in_navigation):
             draw(studio, page)
+    # Gradio looks whether a file that a browser names was really uploaded only when this is set, and its own launch() alone
+    # sets it: without it, any path in an event's data is copied into the uploads, or handed to the handler as it is.
+    demo.has_launched = True
     return demo
 
 
