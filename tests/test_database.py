@@ -93,10 +93,13 @@ def test_two_writers_lose_no_update(studio):
 
 
 def test_a_transaction_that_fails_leaves_nothing(studio):
-    with pytest.raises(RuntimeError):
+    def fail_half_way():
         with studio.database.write() as session:
             session.add(Dataset(id="d", name="d", source="upload", file_name="x", format="alpaca", rows=1, size_bytes=1, sha256="x"))
             session.flush()
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     with studio.database.read() as session:
         assert session.get(Dataset, "d") is None

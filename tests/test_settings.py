@@ -26,6 +26,12 @@ def test_the_help_explains_every_option():
         assert field.description.split()[0] in shown
 
 
+def test_the_documentation_has_every_option():
+    page = (PROJECT / "docs" / "run-the-studio.md").read_text()
+    options = [f"--{'no-runner' if name == 'runner' else name.replace('_', '-')}" for name in StudioSettings.model_fields]
+    assert [option for option in options if f"`{option}`" not in page] == []
+
+
 def test_the_runner_is_given_the_same_settings(tmp_path, monkeypatch):
     given = read_settings(["--data-folder", str(tmp_path), "--port", "0", "--no-runner", "--chat-idle-seconds", "3", "--hub-offline"])
     for name, value in given.as_environment().items():
