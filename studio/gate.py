@@ -119,16 +119,19 @@ class _Counted:
     def __init__(self, receive: Receive, send: Send, path: str, limit: int):
         self._receive, self._send, self._path, self._limit = receive, send, path, limit
         self._seen = 0
-        self.started = False
+        self.started = self.too_large = False
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._seen += len(message.get("body", b""))
         if self._seen > self._limit:
+            self.too_large = True
             raise _TooLarge
         return message
 
     async def send(self, message: Message) -> None:
+        if self.too_large and not self.started:
+            raise _TooLarge  # whoever reads bodies takes our error for a broken one, and would answer 400
         if message["type"] == "http.response.start":
             self.started = True
             message = {**message, "headers": guarded_headers(self._path, message.get("headers", []))}
@@ -142,6 +145,8 @@ def guarded_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[t
     """The response's headers without what must not leave, and with what a browser must be told."""
     # Gradio answers a Range request for a file with the request's own headers, cookie included
     kept = [(name, value) for name, value in headers if name.lower() not in (b"cookie", b"authorization", b"server", b"host")]
+    # and lets every other page of a loopback host read its answers
+    kept = [(name, value) for name, value in kept if not name.lower().startswith(b"access-control-")]
     kept += [
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"same-origin"),

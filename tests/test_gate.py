@@ -14,7 +14,7 @@ async def answers_anything(scope, receive, send):
         size += len(message.get("body", b""))
         if not message.get("more_body"):
             break
-    leaky = {"cookie": "secret=1", "authorization": "Bearer x", "cache-control": "public", "content-disposition": "inline"}
+    leaky = {"access-control-allow-origin": "http://localhost:9999", "Access-Control-Allow-Credentials": "true", "cookie": "secret=1", "authorization": "Bearer x", "cache-control": "public", "content-disposition": "inline"}
     await PlainTextResponse(f"{size} bytes", headers=leaky)(scope, receive, send)
 
 
@@ -104,6 +104,7 @@ def test_answers_carry_what_a_browser_must_be_told_and_no_secret(client):
     assert headers["cache-control"] == "no-store"
     assert "cookie" not in headers
     assert "authorization" not in headers
+    assert not [name for name in headers if name.startswith("access-control-")]
 
 
 def test_an_uploaded_file_is_never_shown_as_a_page(client):

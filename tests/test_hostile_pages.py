@@ -104,3 +104,13 @@ def test_a_link_is_not_taken_for_an_upload(studio, place, brought):
     with pytest.raises(BadInput, match="not here any more"):
         data_upload.accept(studio, str(link))
     assert (place / "secret.jsonl").read_text() == SECRET
+
+
+def test_a_file_that_was_uploaded_is_still_taken_over(client, place):
+    [path] = client.post("/gradio_api/upload", files={"files": ("mine.jsonl", SECRET.encode())}).json()
+    event = next(event for event, inputs, _ in events(client, "file") if inputs == 2)
+    send(client, event, [named(path), ""])
+    assert not os.path.exists(path)
+    taken = [file for file in (place / "data" / "incoming").iterdir() if file.is_file() and file.stat().st_size]
+    assert [file.read_text() for file in taken] == [SECRET]
+    taken[0].unlink()

@@ -178,3 +178,15 @@ def test_a_misspelt_field_of_an_upload_is_refused_rather_than_ignored(client, ad
 def test_a_body_that_is_no_object_is_told_in_words(client, body):
     error = client.post("/api/v1/plans/estimate", content=body, headers={"Content-Type": "application/json"}).json()["error"]
     assert error == {"problem": "The body is not a JSON object.", "fix": 'Send one with the header "Content-Type: application/json".', "field": None}
+
+
+@pytest.mark.parametrize("address", ["/api/v1/runs", "/gradio_api/queue/join", "/gradio_api/run/predict", "/api/v1/runs/abc/clone"])
+def test_a_body_without_a_length_ends_at_the_limit_and_is_told_as_that(client, address):
+    answer = client.post(address, content=(b" " * 1_000_000 for _ in range(14)), headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+    assert "10 MB" in answer.json()["error"]["problem"]
+
+
+def test_no_other_page_of_this_machine_may_read_what_a_page_is_sent(client):
+    headers = client.get("/config", headers={"origin": "http://localhost:9999"}).headers
+    assert not [name for name in headers if name.startswith("access-control-")]
