@@ -226,7 +226,8 @@ def stop_run(studio: Studio, id: str, by: str = LOCAL_PERSON) -> Run:
             "The run is saving a checkpoint, to pause.", "Stop it when it is paused and resumed, or cancel it."
         )
     done = (S.PAUSING, *((S.SUCCEEDED,) if run.want is Want.STOP else ()))
-    fix = "It has ended." if run.state in TERMINAL else "Nothing is being trained; resume it first, or cancel it."
+    waiting = "resume it first" if run.state is S.PAUSED else "let it start first"
+    fix = "It has ended." if run.state in TERMINAL else f"Nothing is being trained; {waiting}, or cancel it."
     return _change(
         studio, id, by, "stopped", done, fix,
         ((S.STARTING, S.RUNNING), S.PAUSING, Want.STOP, "Asked to end after this step; the adapter is kept as it is then."),

@@ -178,6 +178,14 @@ def test_a_run_that_is_stopped_cannot_be_paused_and_the_other_way_round(studio):
         runs.stop_run(studio, paused.id)
 
 
+@pytest.mark.parametrize(("state", "way_out"), [(S.QUEUED, "let it start first"), (S.PAUSED, "resume it first")])
+def test_a_run_that_trains_nothing_cannot_be_stopped_and_is_told_the_way_out(studio, state, way_out):
+    run = in_state(studio, state)
+    with pytest.raises(Conflict) as refused:
+        runs.stop_run(studio, run.id)
+    assert way_out in refused.value.fix
+
+
 def test_a_deleted_run_is_gone_and_its_adapter_stays(studio):
     run = in_state(studio, S.SUCCEEDED)
     with studio.database.write() as session:
