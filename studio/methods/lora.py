@@ -110,6 +110,7 @@ def add_to(settings: LoraSettings, model):
     config = LoraConfig(
         task_type="CAUSAL_LM", r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, bias=settings.bias, use_rslora=settings.rslora,
         target_modules=_modules_in_layers(settings, model) if settings.layers else targets,
+        fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),  # GPT-2 keeps its weights transposed
     )
     return get_peft_model(model, config)
 
