@@ -44,8 +44,8 @@ def _offset(cursor: str | None) -> int:
         return 0
     try:
         offset = json.loads(base64.urlsafe_b64decode(cursor))
-    except ValueError:
+    except (ValueError, RecursionError):
         offset = None
-    if not isinstance(offset, int) or offset < 0:
+    if not isinstance(offset, int) or not 0 <= offset < 2**53:
         raise Invalid("This cursor is not one that the studio gave out.", "Leave it out to start from the first page.", "cursor")
     return offset

@@ -1,5 +1,6 @@
 """The assembled web application: every route has a declared policy, errors have one shape, repeated writes are done once."""
 
+import base64
 import re
 
 import pytest
@@ -190,3 +191,28 @@ def test_a_body_without_a_length_ends_at_the_limit_and_is_told_as_that(client, a
 def test_no_other_page_of_this_machine_may_read_what_a_page_is_sent(client):
     headers = client.get("/config", headers={"origin": "http://localhost:9999"}).headers
     assert not [name for name in headers if name.startswith("access-control-")]
+
+
+FAR = "9" * 30
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/api/v1/datasets/pirate/preview?model=builtin&start={FAR}", f"/api/v1/datasets/pirate/preview?model=builtin&sequence_length={FAR}",
+        f"/api/v1/runs/abc/log?offset={FAR}", *[f"/api/v1/{kind}?q={'a+' * 3000}" for kind in ("runs", "models", "datasets", "adapters")],
+        f"/api/v1/runs?cursor={base64.urlsafe_b64encode(FAR.encode()).decode()}", f"/api/v1/models?cursor={base64.urlsafe_b64encode(b'[' * 9000).decode()}",
+    ],
+    ids=lambda address: address[:40],
+)  # fmt: skip
+def test_numbers_and_words_beyond_all_measure_are_refused_by_name(client, address):
+    answer = client.get(address)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"]
+
+
+@pytest.mark.parametrize("path", ["x" * 400, "é" * 200, "a/" * 200 + "x" * 300])
+def test_a_models_name_that_no_file_system_takes_is_refused_by_name(client, path):
+    answer = client.post("/api/v1/models", json={"source": "local", "path": path})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "path"

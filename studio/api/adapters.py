@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from studio import adapters
-from studio.api.here import ERRORS, Body, Here
+from studio.api.here import ERRORS, Body, Here, Search
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
 
@@ -21,7 +21,7 @@ class Rename(Body):
 
 
 @ROUTER.get("/api/v1/adapters")
-def list_adapters(here: Here, q: str = "", model: str | None = None, limit: Limit = LIMIT, cursor: str | None = None) -> dict:
+def list_adapters(here: Here, q: Search = "", model: str | None = None, limit: Limit = LIMIT, cursor: str | None = None) -> dict:
     return adapters.list_adapters(here, q, base_model=model, limit=limit, cursor=cursor).shown_as(adapters.shown)
 
 

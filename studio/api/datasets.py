@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from pydantic import Field
 
 from studio import datasets
-from studio.api.here import ERRORS, Body, Here, Who
+from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.errors import Invalid, clip
 from studio.folders import new_id
 from studio.listing import LIMIT, MOST
@@ -64,7 +64,7 @@ def inspect(
 
 
 @ROUTER.get("")
-def list_datasets(here: Here, q: str = "", limit: Limit = LIMIT, cursor: str | None = None) -> dict:
+def list_datasets(here: Here, q: Search = "", limit: Limit = LIMIT, cursor: str | None = None) -> dict:
     return datasets.list_datasets(here, q, limit, cursor).shown_as(datasets.shown)
 
 
@@ -79,8 +79,8 @@ def preview(
     here: Here,
     model: str,
     rows: Annotated[int, Field(ge=1, le=50)] = 5,
-    start: Annotated[int, Field(ge=0)] = 0,
-    sequence_length: Annotated[int | None, Field(ge=8)] = None,
+    start: Annotated[int, Field(ge=0, le=MOST_NUMBER)] = 0,
+    sequence_length: Annotated[int | None, Field(ge=8, le=MOST_NUMBER)] = None,
 ) -> dict:
     """Per row the text pieces in order, with `trained` and token counts, from the function that the trainer calls."""
     shown = datasets.preview(here, id, model, start, rows, sequence_length)

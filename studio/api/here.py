@@ -3,7 +3,7 @@
 import logging
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +18,7 @@ from studio.studio import Studio
 log = logging.getLogger("studio.api")
 
 
+MOST_NUMBER = 2**53 - 1  # of rows and bytes; beyond, neither files nor JSON readers count exactly
 SOURCES = ("local", "hub")  # pydantic puts the chosen alternative of a model's source into a field's place
 
 
@@ -32,6 +33,7 @@ def _person() -> str:
 
 Here = Annotated[Studio, Depends(_studio)]
 Who = Annotated[str, Depends(_person)]
+Search = Annotated[str, Query(max_length=200, description="Words that all must be found.")]
 
 
 class Body(BaseModel):

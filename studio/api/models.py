@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from studio import base_models
-from studio.api.here import ERRORS, Body, Here, Who
+from studio.api.here import ERRORS, Body, Here, Search, Who
 from studio.listing import LIMIT, MOST
 
 ROUTER = APIRouter(prefix="/api/v1/models", tags=["Base models"], responses=ERRORS)
@@ -32,7 +32,7 @@ class Template(Body):
 
 
 @ROUTER.get("")
-def list_models(here: Here, q: str = "", limit: Limit = LIMIT, cursor: str | None = None) -> dict:
+def list_models(here: Here, q: Search = "", limit: Limit = LIMIT, cursor: str | None = None) -> dict:
     return base_models.list_models(here, q, limit, cursor).shown_as(base_models.shown)
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import Field
 
 from studio import metrics, runs
-from studio.api.here import ERRORS, Body, Here, Who
+from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.listing import LIMIT, MOST
 from studio.plan import TrainingPlan, read_plan
 from studio.records import Status
@@ -36,7 +36,7 @@ def queue_run(plan: TrainingPlan, here: Here, who: Who, idempotency_key: Key = N
 @ROUTER.get("")
 def list_runs(
     here: Here,
-    q: str = "",
+    q: Search = "",
     state: Annotated[list[Status] | None, Query()] = None,
     model: str | None = None,
     dataset: str | None = None,
@@ -111,7 +111,7 @@ def get_metrics(id: str, here: Here, names: str = "loss,heldout_loss", points: A
 
 
 @ROUTER.get("/{id}/log")
-def get_log(id: str, here: Here, offset: Annotated[int, Field(ge=0)] = 0) -> dict:
+def get_log(id: str, here: Here, offset: Annotated[int, Field(ge=0, le=MOST_NUMBER)] = 0) -> dict:
     text, next_offset = metrics.log(here, id, offset)
     return {"text": text, "offset": next_offset}
 
