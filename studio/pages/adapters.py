@@ -26,17 +26,37 @@ GO_BACK = "() => { location.href = '/adapters'; }"
 
 def build(studio: Studio) -> None:
     top = plain(head_html("Adapters", SUBTITLE))
+    all_of_them(studio)
+    one_of_them(studio, top)
+
+
+def all_of_them(studio: Studio) -> None:
+    """The list, while the address names no adapter."""
     with gr.Column(visible=False) as listed:
         with gr.Row(elem_classes=["ls-filters"]):
-            search = gr.Textbox(
-                placeholder="Search adapters and base models",
-                show_label=False,
-                label="Search",
-                max_lines=1,
-                interactive=True,
-            )
+            hint = "Search adapters and base models"
+            search = gr.Textbox(placeholder=hint, show_label=False, label="Search", max_lines=1, interactive=True)
         rows = plain('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
         more = gr.Button("Show more", size="sm", visible=False)
+    shown = gr.Number(PER_PAGE, visible=False)  # how many rows there are room for
+
+    def opened(request: gr.Request):
+        q, listing = request.query_params.get("q", ""), not request.query_params.get("id")
+        return gr.update(visible=listing), q, *(table_of(studio, q, PER_PAGE) if listing else ("", gr.skip()))
+
+    def searched(q: str):
+        return *table_of(studio, q, PER_PAGE), PER_PAGE
+
+    def longer(q: str, count: int):
+        return *table_of(studio, q, int(count) + PER_PAGE), count + PER_PAGE
+
+    on_load(plainly(opened), [listed, search, rows, more])
+    search.change(plainly(searched), search, [rows, more, shown], js=REMEMBER, trigger_mode="always_last", **QUICK)
+    more.click(plainly(longer), [search, shown], [rows, more, shown], **QUICK)
+
+
+def one_of_them(studio: Studio, top: gr.HTML) -> None:
+    """The adapter that the address names: its passport, its name, its end."""
     with gr.Column(visible=False) as one:
         with gr.Row(elem_classes=["ls-act", "ls-run-act"]):
             rename = gr.Button("Rename", scale=0, min_width=110)
@@ -49,41 +69,15 @@ def build(studio: Studio) -> None:
             yes = gr.Button("Delete the adapter", variant="stop", size="sm", scale=0, min_width=150)
             no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
         passport = copyable()
-    shown = gr.Number(PER_PAGE, visible=False)  # how many rows there are room for
-    page = [top, listed, one, search, rows, more, passport, name]
-
-    def look(id: str, q: str = "") -> tuple:
-        if not id:
-            return (
-                head_html("Adapters", SUBTITLE),
-                gr.update(visible=True),
-                gr.update(visible=False),
-                q,
-                *table_of(studio, q, PER_PAGE),
-                "",
-                "",
-            )
-        try:
-            adapter = adapters.get_adapter(studio, id)
-        except NotFound:
-            return missing(), *[gr.update(visible=False)] * 2, *[gr.skip()] * 5
-        return (
-            one_head(adapter),
-            gr.update(visible=False),
-            gr.update(visible=True),
-            *[gr.skip()] * 3,
-            details_of(studio, adapter),
-            adapter.name,
-        )
 
     def opened(request: gr.Request):
-        return look(request.query_params.get("id", ""), request.query_params.get("q", ""))
-
-    def searched(q: str):
-        return *table_of(studio, q, PER_PAGE), PER_PAGE
-
-    def longer(q: str, count: int):
-        return *table_of(studio, q, int(count) + PER_PAGE), count + PER_PAGE
+        if not request.query_params.get("id"):
+            return [gr.skip()] * 4
+        try:
+            adapter = adapters.get_adapter(studio, request.query_params["id"])
+        except NotFound:
+            return missing(), *[gr.skip()] * 3
+        return one_head(adapter), gr.update(visible=True), details_of(studio, adapter), adapter.name
 
     def renamed(wanted: str, request: gr.Request):
         adapter = adapters.rename_adapter(studio, request.query_params.get("id", ""), wanted)
@@ -92,9 +86,7 @@ def build(studio: Studio) -> None:
     def deleted(request: gr.Request):
         adapters.delete_adapter(studio, request.query_params.get("id", ""))
 
-    on_load(plainly(opened), page)
-    search.change(plainly(searched), search, [rows, more, shown], js=REMEMBER, trigger_mode="always_last", **QUICK)
-    more.click(plainly(longer), [search, shown], [rows, more, shown], **QUICK)
+    on_load(plainly(opened), [top, one, passport, name])
     rename.click(lambda: (gr.update(visible=True), gr.update(visible=False)), None, [naming, asking], **QUICK)
     gr.on([save.click, name.submit], plainly(renamed), name, [top, passport, name, naming], **QUICK)
     delete.click(lambda: (gr.update(visible=False), gr.update(visible=True)), None, [naming, asking], **QUICK)
@@ -111,11 +103,8 @@ def table_of(studio: Studio, q: str, most: int) -> tuple[str, Any]:
         cursor = listing.next
         if cursor is None:
             break
-    html = (
-        adapters_view.table((adapter, adapters.passport(studio, adapter.id)) for adapter in found)
-        if found
-        else adapters_view.nothing(bool(q))
-    )
+    with_passports = [(adapter, adapters.passport(studio, adapter.id)) for adapter in found]
+    html = adapters_view.table(with_passports) if found else adapters_view.nothing(bool(q))
     return html, gr.update(visible=cursor is not None)
 
 

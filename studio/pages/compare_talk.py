@@ -1,0 +1,113 @@
+"""What is said on the Compare page: who answers, the question to all of them, and the answers as they grow."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from studio import adapters, base_models, compare
+from studio.errors import Invalid, StudioError
+from studio.listing import MOST
+from studio.pages import parts
+from studio.pages.conversation import Column, Talk, read_talk
+from studio.records import LOCAL_PERSON
+from studio.studio import Studio
+
+MOST_ADAPTERS = 3
+DRAW_SECONDS = 0.1  # between two drawings of growing answers
+
+
+def models_in(studio: Studio, query: dict[str, str]) -> tuple[str, list[str]]:
+    """(base model, adapters) that the page's address names; the newest adapter on its base when it names none."""
+    asked = [query[name] for name in "abc" if query.get(name)]
+    known = [adapter for id in asked if (adapter := _found(studio, id))]
+    if known:
+        return known[0].base_model, [adapter.id for adapter in known if adapter.base_model == known[0].base_model]
+    ready = [model.id for model in ready_models(studio)]
+    base = query.get("model") if query.get("model") in ready else None
+    newest = adapters.list_adapters(studio, base_model=base, limit=1).items
+    if newest and not asked:
+        return newest[0].base_model, [newest[0].id]
+    return base or next(iter(ready), ""), []
+
+
+def _found(studio: Studio, id: str):
+    with contextlib.suppress(StudioError):
+        return adapters.get_adapter(studio, id)
+    return None
+
+
+def ready_models(studio: Studio) -> list:
+    return [model for model in base_models.list_models(studio, limit=MOST).items if model.state == "ready"]
+
+
+def fresh(studio: Studio, base: str, ids: list[str]) -> Talk:
+    """An empty conversation: the base, then these adapters of it."""
+    if not base:
+        return Talk()
+    columns = [Column(name=f"{base_models.get_model(studio, base).name} (base)")]
+    columns += [Column(adapter=id, name=adapters.get_adapter(studio, id).name) for id in (ids or [])[:MOST_ADAPTERS]]
+    return Talk(base_model=base, columns=columns)
+
+
+async def answering(studio: Studio, question: str, held: Talk, *sampled: Any) -> AsyncIterator[str]:
+    """Put the question to every column of `held` and let the answers grow there; yields what to say above them.
+
+    Closing it ends the answers.
+    """
+    if not question.strip():
+        raise Invalid("There is no question yet.", "Write one, or press one of the examples.")
+    held.ask(question.strip())
+    request = request_of(held, *sampled)
+    yield ""
+    message, drawn_at = "", 0.0
+    async with contextlib.aclosing(compare.stream(studio, request, LOCAL_PERSON)) as events:
+        async for event in events:
+            message = parts.banner("info", event["notice"]) if "notice" in event else ""
+            held.hear(event)
+            if time.monotonic() - drawn_at >= DRAW_SECONDS:
+                drawn_at = time.monotonic()
+                yield message
+    held.end()
+
+
+def request_of(
+    held: Talk, system: str | None, most: int, temperature: float, top_p: float, seed: int
+) -> compare.CompareRequest:
+    columns = [
+        {"adapter": column.adapter, "messages": [message.model_dump() for message in column.messages]}
+        for column in held.columns
+    ]
+    if not columns:
+        raise Invalid("No base model is chosen.", "Choose one above.")
+    values = {
+        "base_model": held.base_model,
+        "messages": columns[0]["messages"],
+        "columns": columns,
+        "system": (system or "").strip() or None,
+    }
+    return compare.read_request(
+        values
+        | {
+            "max_new_tokens": int(most),
+            "temperature": float(temperature),
+            "top_p": float(top_p),
+            "seed": int(seed or 0),
+        }
+    )
+
+
+def differing(held: Talk) -> list[tuple[str, list]]:
+    if not held.columns or not held.columns[0].answer:
+        return []
+    return [
+        (column.name, compare.word_differences(held.columns[0].answer, column.answer))
+        for column in held.columns[1:]
+        if column.answer
+    ]
+
+
+def last_question(said: Any) -> str:
+    with contextlib.suppress(StudioError):
+        return read_talk(said).last_question
+    return ""
