@@ -326,9 +326,8 @@ def result_of(studio: Studio, id: str) -> dict:
 
 
 def clone_values(studio: Studio, id: str) -> dict:
-    """The plan's values, to start a new plan from."""
-    values = plan_of(studio, id).model_dump(mode="json")
-    return {**values, "name": f"{values['name'][:93]} (copy)"}
+    """The plan's values, to start a new plan from, under the name that the run has now."""
+    return {**plan_of(studio, id).model_dump(mode="json"), "name": f"{get_run(studio, id).name[:93]} (copy)"}
 
 
 def queue_position(studio: Studio, id: str) -> int | None:

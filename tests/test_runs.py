@@ -328,6 +328,12 @@ def test_a_clone_starts_from_the_same_plan_under_a_new_name(studio, plan):
     assert runs.plan_of(studio, clone.id).method == plan.method
 
 
+def test_a_clone_of_a_renamed_run_has_the_name_that_people_know(studio, plan):
+    run = runs.queue_run(studio, plan)
+    runs.rename_run(studio, run.id, "Counting")
+    assert runs.clone_values(studio, run.id)["name"] == "Counting (copy)"
+
+
 def test_the_queue_goes_by_priority_then_by_who_has_least_then_by_age(studio):
     from studio.records import Person
 
