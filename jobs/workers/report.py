@@ -3,15 +3,19 @@
 import importlib.metadata
 import json
 import math
+import re
 import resource
 import sys
 import time
+from pathlib import Path
 
 import torch
 
 from studio.folders import AttemptFolder, write_json
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
+# Linux hands ru_maxrss down through fork and exec: a small program started by a large one reports the large one's peak.
+HIGH_WATER = Path("/proc/self/status")
 
 
 class Report:
@@ -75,7 +79,9 @@ def peak_memory_bytes() -> int:
     """Most memory held so far: of the GPU when one is used, otherwise of this process (resident set)."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_reserved()
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
+    if HIGH_WATER.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", HIGH_WATER.read_text())):
+        return int(found[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
