@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import numpy
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -18,7 +19,7 @@ TRAIN_SECONDS = 1800
 # Trained before the pictures are taken: all of them, then the first of the others is watched while it runs.
 RUNS = (
     {"name": "pirate-tone", "dataset": "pirate"},
-    {"name": "pirate-quick", "dataset": "pirate", "method": {"name": "lora", "rank": 4}, "training": {"max_steps": 40}},
+    {"name": "robot-tone", "dataset": "twoturnrobot", "method": {"name": "lora", "rank": 8}},
     {
         "name": "orders-as-json",
         "dataset": "orderstojson",
@@ -125,10 +126,16 @@ def take(page: Page, path: Path) -> None:
 
 def in_palette(picture: Image.Image) -> Image.Image:
     """The picture in its most frequent colours, which stay exactly as they are; the edges of letters take the nearest."""
-    frequent = sorted(picture.getcolors(picture.width * picture.height), reverse=True)[:COLOURS]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in frequent for part in colour])
-    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    colours, place, counts = numpy.unique(
+        numpy.asarray(picture).reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
+    )
+    kept = colours[numpy.argsort(counts)[-COLOURS:]].astype(int)
+    nearest = [int(((kept - colour) ** 2).sum(axis=1).argmin()) for colour in colours]
+    reduced = Image.fromarray(
+        numpy.array(nearest, numpy.uint8)[place.reshape(-1)].reshape(picture.height, picture.width), "P"
+    )
+    reduced.putpalette(kept.astype(numpy.uint8).tobytes())
+    return reduced
 
 
 if __name__ == "__main__":
