@@ -103,71 +103,38 @@ def layers_of(weights: Path) -> int:
 
 def card_of(passport: dict) -> str:
     """The model card in the Hub's form: what it is, where it comes from, how it did, how to load it."""
-    base, dataset, results, resolved, method = (
-        passport[key] for key in ("base_model", "dataset", "results", "resolved", "method")
-    )
-    head = [
-        "---",
-        f"base_model: {quoted(base['location'])}",
-        "library_name: peft",
-        "pipeline_tag: text-generation",
-        "tags:",
-        "- lora",
-        "- lora-studio",
-        "---",
-    ]
-    figures = [
-        ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)"),
-        (
-            "Data",
-            f"{plain(dataset['name'])}, {results['train_rows']} rows trained on, {results['heldout_rows']} held out",
-        ),
-        (
-            "Method",
-            f"{method['name']}, "
-            + ", ".join(
-                f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None
-            ),
-        ),
-        (
-            "Trained",
-            f"{results['step']} steps of {resolved['batch_size']} rows, {resolved['epochs']:g} epochs, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}",
-        ),
-        ("Trained parameters", f"{results['trainable_parameters']:,} in {passport['layers']} layers"),
-        ("Held-out loss", loss_in_words(results)),
-    ]
-    rows = [f"| {name} | {value} |" for name, value in figures]
+    location = passport["base_model"]["location"]
+    head = ["---", f"base_model: {quoted(location)}", "library_name: peft", "pipeline_tag: text-generation"]
+    rows = [f"| {name} | {value} |" for name, value in figures_of(passport)]
     usage = [
-        "```python",
         "from peft import PeftModel",
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
         "",
-        f"base = AutoModelForCausalLM.from_pretrained({base['location']!r})",
+        f"base = AutoModelForCausalLM.from_pretrained({location!r})",
         'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
         'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
-        "```",
     ]
-    lines = [
-        *head,
-        "",
-        f"# {plain(passport['name'])}",
-        "",
-        "An adapter trained with LoRA Studio.",
-        "",
-        "| | |",
-        "|---|---|",
-        *rows,
-        "",
-        "## Use",
-        "",
-        *usage,
-        "",
-    ]
-    lines += [
-        "The base model's licence and the data's own terms apply to what is made with this adapter. `passport.json` holds every setting.",
-        "",
-    ]
+    terms = "The base model's licence and the data's own terms apply to what is made with this adapter."
+    lines = [*head, "tags:", "- lora", "- lora-studio", "---", "", f"# {plain(passport['name'])}", ""]
+    lines += ["An adapter trained with LoRA Studio.", "", "| | |", "|---|---|", *rows, ""]
+    lines += ["## Use", "", "```python", *usage, "```", "", f"{terms} `passport.json` holds every setting.", ""]
     return "\n".join(lines)
+
+
+def figures_of(passport: dict) -> list[tuple[str, str]]:
+    keys = ("base_model", "dataset", "results", "resolved", "method")
+    base, dataset, results, resolved, method = (passport[key] for key in keys)
+    settings = [f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None]
+    rows, heldout = results["train_rows"], results["heldout_rows"]
+    steps = f"{results['step']} steps of {resolved['batch_size']} rows, {resolved['epochs']:g} epochs"
+    return [
+        ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)"),
+        ("Data", f"{plain(dataset['name'])}, {rows} rows trained on, {heldout} held out"),
+        ("Method", f"{method['name']}, {', '.join(settings)}"),
+        ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
+        ("Trained parameters", f"{results['trainable_parameters']:,} in {passport['layers']} layers"),
+        ("Held-out loss", loss_in_words(results)),
+    ]
 
 
 def loss_in_words(results: dict) -> str:
