@@ -216,3 +216,11 @@ def test_a_models_name_that_no_file_system_takes_is_refused_by_name(client, path
     answer = client.post("/api/v1/models", json={"source": "local", "path": path})
     assert answer.status_code == 422
     assert answer.json()["error"]["field"] == "path"
+
+
+@pytest.mark.parametrize("mapping", ["[" * 100_000, '{"prompt": ' * 20_000, '{"prompt": "\\ud800"}', '{"prompt": 1}', "[]", "NaN", "{"])
+def test_a_mapping_that_is_no_object_of_names_is_refused_by_name(client, mapping):
+    sent = {"file": ("a.jsonl", b'{"a": "b"}')}
+    answer = client.post("/api/v1/datasets/inspect", files=sent, data={"mapping": mapping})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "mapping"

@@ -114,7 +114,8 @@ def columns(mapping: str | None) -> dict[str, str] | None:
         return None
     try:
         value = json.loads(mapping)
-    except ValueError:
+        json.dumps(value, ensure_ascii=False).encode()  # no lone surrogates: no file takes them
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict) or not all(isinstance(column, str) for column in value.values()):
         raise Invalid("The mapping is not a JSON object of column names.", 'Write it as {"prompt": "question", "response": "reply"}.', "mapping")
