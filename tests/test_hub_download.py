@@ -240,3 +240,11 @@ def test_a_full_disk_is_told_before_anything_is_fetched(studio, stand_in, monkey
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 90, 10))
     with pytest.raises(Unavailable, match="are free on the disk"):
         download.check_disk(studio.data.path, 5)
+
+
+@pytest.mark.parametrize("name", ["model-/../../x-00001-of-00001.safetensors", "model-a/b-00001-of-00001.safetensors"])
+def test_a_shard_whose_name_leads_into_another_folder_is_not_one_that_is_needed(name):
+    from jobs.workers.download import needed
+
+    plain = "model-00001-of-00001.safetensors"
+    assert set(needed("owner/name", dict.fromkeys([plain, name, "config.json"]))) == {plain, "config.json"}

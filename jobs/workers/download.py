@@ -117,7 +117,9 @@ def needed(repo: str, files: dict) -> dict:
     """Of a repository's files those that make the model. Raises BadInput when it holds no safetensors."""
     single = "model.safetensors" in files
     names = {
-        name for name in files if name in NEEDED or (not single and SHARD.fullmatch(name) and name.startswith("model-"))
+        name
+        for name in files
+        if name in NEEDED or (not single and SHARD.fullmatch(name) and name.startswith("model-") and "/" not in name)
     }
     if single:
         names.discard("model.safetensors.index.json")
