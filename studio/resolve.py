@@ -12,6 +12,7 @@ from studio.plan import ResolvedPlan, TrainingPlan
 
 EVALUATIONS = 8  # of a run, when their distance is "auto"
 MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the mean
+MOST_EPOCHS = 10  # more of the same few rows is learned by heart
 WANTED_STEPS = 60  # below that, little data is gone through more often
 MOST_TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 16384}  # more is no faster
 USED_SHARE = 0.8  # of the usable memory that a run may fill when its micro-batch is chosen here
@@ -126,10 +127,11 @@ def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, r
         reasons["epochs"] = f"{tokens / 1e6:.0f} million tokens, gone through twice."
         return 2
     usual = 3 if facts.parameters > 100e6 else 6
-    for_steps = math.ceil(WANTED_STEPS / math.ceil(rows / plan.training.batch_size))
-    epochs = min(10, max(usual, for_steps))
+    batches = math.ceil(rows / plan.training.batch_size)
+    epochs = min(MOST_EPOCHS, max(usual, math.ceil(WANTED_STEPS / batches)))
     if epochs > usual:
-        reasons["epochs"] = f"{rows} rows are few; more rounds give about {WANTED_STEPS} steps."
+        few = f"{rows} rows are few" if rows > 1 else "One row is little"
+        reasons["epochs"] = f"{few}; {epochs} rounds give {epochs * batches} steps."
     else:
         reasons["epochs"] = (
             "Usual for this much data." if usual == 3 else "A small base needs to see little data more often."

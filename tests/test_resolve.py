@@ -112,6 +112,16 @@ def test_more_data_is_gone_through_fewer_times():
     assert epochs[0] > 3
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [(1, "One row is little; 10 rounds give 10 steps."), (120, "114 rows are few; 8 rounds give 64 steps.")],
+)
+def test_the_reason_for_more_rounds_names_the_steps_that_there_will_be(rows, told):
+    numbers = resolved(data=stats([50] * rows))
+    assert numbers.reasons["epochs"] == told
+    assert f" {numbers.steps} steps." in told
+
+
 def test_steps_are_whole_batches_of_the_rows_left_for_training():
     numbers = resolved(data=stats([50] * 100), epochs=2, validation=0.1, batch_size=16)
     assert (numbers.train_rows, numbers.heldout_rows) == (90, 10)
