@@ -1,5 +1,6 @@
 """What goes with an adapter's weights when it leaves: tokenizer and template, a model card for people, a passport for programs."""
 
+import math
 import os
 import secrets
 import shutil
@@ -103,14 +104,18 @@ def layers_of(weights: Path) -> int:
 
 def card_of(passport: dict) -> str:
     """The model card in the Hub's form: what it is, where it comes from, how it did, how to load it."""
-    location = passport["base_model"]["location"]
-    head = ["---", f"base_model: {quoted(location)}", "library_name: peft", "pipeline_tag: text-generation"]
+    base = passport["base_model"]
+    # Only what is on the Hub has a name that others can load: a folder called "gpt2" is not the Hub's gpt2
+    on_hub = base["source"] == "hub"
+    named = [f"base_model: {quoted(base['location'])}"] if on_hub else []
+    loaded = f"{base['location']!r}, revision={base['revision']!r}" if on_hub else '"path/of/the/base"'
+    head = ["---", *named, "library_name: peft", "pipeline_tag: text-generation"]
     rows = [f"| {name} | {value} |" for name, value in figures_of(passport)]
     usage = [
         "from peft import PeftModel",
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
         "",
-        f"base = AutoModelForCausalLM.from_pretrained({location!r})",
+        f"base = AutoModelForCausalLM.from_pretrained({loaded})",
         'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
         'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
     ]
@@ -126,7 +131,10 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
     base, dataset, results, resolved, method = (passport[key] for key in keys)
     settings = [f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None]
     rows, heldout = results["train_rows"], results["heldout_rows"]
-    steps = f"{results['step']} steps of {resolved['batch_size']} rows, {resolved['epochs']:g} epochs"
+    epochs = results["step"] / math.ceil(
+        rows / resolved["batch_size"]
+    )  # as trained: a limit or a stop may have come first
+    steps = f"{results['step']} steps of {resolved['batch_size']} rows, {round(epochs, 2):g} epochs"
     return [
         ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)"),
         ("Data", f"{plain(dataset['name'])}, {rows} rows trained on, {heldout} held out"),

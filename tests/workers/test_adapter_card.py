@@ -1,0 +1,39 @@
+"""What the model card says is true of this training and can be done by whoever reads it."""
+
+import pytest
+
+from jobs.workers.adapter_card import card_of
+
+pytestmark = pytest.mark.training
+
+
+def passport(steps=30, **base):
+    return {
+        "name": "Pirate",
+        "base_model": {
+            "name": "Small", "source": "local", "location": "gpt2", "revision": None, "architecture": "GPT2LMHeadModel", "parameters": 1000, **base,
+        },
+        "dataset": {"name": "Pirates"},
+        "method": {"name": "lora", "rank": 8},
+        "resolved": {"batch_size": 16, "epochs": 6.0, "learning_rate": 1e-3, "precision": "fp32"},
+        "results": {"step": steps, "train_rows": 150, "heldout_rows": 8, "trainable_parameters": 100},
+        "layers": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "told"), [(60, "60 steps of 16 rows, 6 epochs"), (5, "5 steps of 16 rows, 0.5 epochs"), (1234, ", 123.4 epochs")])
+def test_the_epochs_are_those_that_were_trained_whatever_was_planned(steps, told):
+    assert told in card_of(passport(steps))
+
+
+def test_a_base_from_the_hub_is_named_with_its_commit():
+    card = card_of(passport(source="hub", location="owner/name", revision="abc123"))
+    assert 'base_model: "owner/name"' in card
+    assert "from_pretrained('owner/name', revision='abc123')" in card
+
+
+def test_a_folder_of_ones_own_is_not_taken_for_a_model_of_the_hub():
+    card = card_of(passport())
+    assert "base_model:" not in card
+    assert "'gpt2'" not in card
+    assert 'from_pretrained("path/of/the/base")' in card
