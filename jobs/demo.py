@@ -63,7 +63,8 @@ def a_runner(studio: Studio) -> Iterator[None]:
     if runs.runner_alive(studio):
         yield
         return
-    environment = {**os.environ, **studio.settings.as_environment()}
+    # its news of starts and ends would stand in the middle of the line that counts the steps
+    environment = {**os.environ, **studio.settings.as_environment(), "STUDIO_LOG_LEVEL": "warning"}
     process = subprocess.Popen([sys.executable, "-m", "jobs.runner", "--until-stdin-closes"], cwd=PROJECT, env=environment, stdin=subprocess.PIPE)
     try:
         yield
@@ -99,11 +100,13 @@ def timed(times: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def wait_for(studio: Studio, run_id: str) -> Run:
-    """Follow a run to its end, one line that counts its steps."""
+    """Follow a run to its end; on a terminal one line counts its steps."""
+    on_terminal = sys.stdout.isatty()
     while (run := runs.get_run(studio, run_id)).state not in TERMINAL:
-        print(f"\r  {run.state}: step {run.step} of {run.steps} ", end="", flush=True)
+        if on_terminal:
+            print(f"\r  {run.state}: step {run.step} of {run.steps} ", end="", flush=True)
         time.sleep(POLL_SECONDS)
-    print(f"\r  {run.state}: step {run.step} of {run.steps} ")
+    print("\r" if on_terminal else "", f" {run.state}: step {run.step} of {run.steps} ", sep="")
     return run
 
 
