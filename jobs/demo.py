@@ -106,7 +106,7 @@ def wait_for(studio: Studio, run_id: str) -> Run:
         if on_terminal:
             print(f"\r  {run.state}: step {run.step} of {run.steps} ", end="", flush=True)
         time.sleep(POLL_SECONDS)
-    print("\r" if on_terminal else "", f" {run.state}: step {run.step} of {run.steps} ", sep="")
+    print("\r" if on_terminal else "", f"  {run.state}: step {run.step} of {run.steps} ", sep="")
     return run
 
 
