@@ -54,6 +54,8 @@ POLICY = ";".join(
         "frame-ancestors 'none'",
     )
 )
+STREAMS = re.compile(r"/gradio_api/(queue/data|heartbeat/.+)|/api/v1/compare")
+MOST_STREAMS = 200  # open at the same time; each holds a connection for as long as it likes
 UPLOADS = re.compile(r"/api/v1/datasets(/inspect)?|/gradio_api/upload/?")
 
 
@@ -63,6 +65,7 @@ class Gate:
     def __init__(self, app: ASGIApp, pages: Iterable[str], upload_bytes: int, body_bytes: int):
         self.app = app
         self.upload_bytes, self.body_bytes = upload_bytes, body_bytes
+        self.streams = 0  # open now
         shown = [(READ, re.escape("/" + path.strip("/")) + "/?") for path in pages]
         self.policies = [(methods, re.compile(pattern)) for methods, pattern in (*OURS, *GRADIO, *shown)]
 
@@ -82,11 +85,15 @@ class Gate:
             await _answer(send, *refusal)
             return
         counted = _Counted(receive, send, scope["path"], self._limit(scope["path"]))
+        streams = bool(STREAMS.fullmatch(scope["path"]))
+        self.streams += streams
         try:
             await self.app(scope, counted.receive, counted.send)
         except _TooLarge:
             if not counted.started:
                 await _answer(send, *counted.refusal())
+        finally:
+            self.streams -= streams
 
     def _limit(self, path: str) -> int:
         # a file travels in a multipart body, whose other parts are small
@@ -106,6 +113,8 @@ class Gate:
         length = headers.get(b"content-length", "")
         if length.isdigit() and int(length) > self._limit(path):
             return _too_large(self._limit(path))
+        if self.streams >= MOST_STREAMS and STREAMS.fullmatch(path):
+            return 429, f"{MOST_STREAMS} streams are open already.", "Close pages or answers that you do not need, and try again."
         return None
 
 

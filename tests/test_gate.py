@@ -1,10 +1,11 @@
 """What the gate lets through, in front of an application that would answer anything."""
 
+import anyio
 import pytest
 from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 
-from studio.gate import Gate
+from studio.gate import MOST_STREAMS, Gate
 
 
 async def answers_anything(scope, receive, send):
@@ -109,3 +110,35 @@ def test_answers_carry_what_a_browser_must_be_told_and_no_secret(client):
 
 def test_an_uploaded_file_is_never_shown_as_a_page(client):
     assert client.get("/gradio_api/file=/data/incoming/page.html").headers["content-disposition"] == "attachment"
+
+
+def test_a_thousand_idle_streams_are_not_taken():
+    opened = []
+
+    async def never_ends(scope, receive, send):
+        opened.append(scope["path"])
+        await anyio.sleep_forever()
+
+    async def flood() -> list[int]:
+        gate, refused = Gate(never_ends, ["/"], 1000, 1000), []
+
+        async def listen():
+            scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "headers": [(b"host", b"localhost")]}
+
+            async def send(message):
+                if message["type"] == "http.response.start":
+                    refused.append(message["status"])
+
+            await gate(scope, None, send)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(1000):
+                group.start_soon(listen)
+            with anyio.move_on_after(0.2):
+                await anyio.sleep_forever()
+            group.cancel_scope.cancel()
+        assert gate.streams == 0
+        return refused
+
+    refused = anyio.run(flood)
+    assert (len(opened), set(refused), len(refused)) == (MOST_STREAMS, {429}, 1000 - MOST_STREAMS)
