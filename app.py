@@ -36,7 +36,11 @@ def listen(settings: StudioSettings) -> socket.socket:
     try:
         listening.bind((settings.host, settings.port))
     except OSError as error:
-        raise Invalid(f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}.", "End the other program, or choose another with --port.", "port") from None
+        raise Invalid(
+            f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}.",
+            "End the other program, or choose another with --port.",
+            "port",
+        ) from None
     return listening
 
 
@@ -73,10 +77,15 @@ def run_web(app, settings: StudioSettings, listening: socket.socket) -> None:
         async def startup(self, sockets=None):
             await super().startup(sockets)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            print(f"LoRA Studio is ready at http://{host}:{listening.getsockname()[1]}  (Ctrl-C ends it; trainings go on)", flush=True)
+            print(
+                f"LoRA Studio is ready at http://{host}:{listening.getsockname()[1]}  (Ctrl-C ends it; trainings go on)",
+                flush=True,
+            )
 
     # a live page holds a stream open; it is not waited for
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
+    )
     with contextlib.suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listening])
 
@@ -94,7 +103,11 @@ class Runner:
         # Its standard input is a pipe that closes when we die, however that happens: then it ends too.
         # A session of its own: Ctrl-C in the terminal is for us, and we end it in order.
         return subprocess.Popen(
-            [sys.executable, "-m", "jobs.runner", "--until-stdin-closes"], cwd=PROJECT, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-m", "jobs.runner", "--until-stdin-closes"],
+            cwd=PROJECT,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def _keep(self) -> None:

@@ -38,7 +38,9 @@ def first_page(folder: Path) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(3):
-            print(f"gradio alone {importing_gradio():.1f} CPU-s, first page {first_page(Path(folder) / 'data'):.1f} CPU-s ({'new' if number == 0 else 'known'} data folder)")
+            print(
+                f"gradio alone {importing_gradio():.1f} CPU-s, first page {first_page(Path(folder) / 'data'):.1f} CPU-s ({'new' if number == 0 else 'known'} data folder)"
+            )
             time.sleep(0.1)
 
 

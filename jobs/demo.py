@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
         base_models.add_builtin(studio)
         datasets.add_builtins(studio)
         with a_runner(studio):
-            failed = [dataset.name for dataset in wanted(studio, chosen.dataset) if not teach(studio, dataset, chosen.out)]
+            failed = [
+                dataset.name for dataset in wanted(studio, chosen.dataset) if not teach(studio, dataset, chosen.out)
+            ]
         chat.stop_worker(studio)
     except StudioError as error:
         print(f"{error.problem}\n{error.fix}", file=sys.stderr)
@@ -42,8 +44,14 @@ def main(arguments: list[str]) -> int:
 def read_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m jobs.demo", description=__doc__)
     parser.add_argument("--dataset", help="train on this built-in data set only (its id); default: on each of them")
-    parser.add_argument("--data-folder", type=Path, help="where everything is kept; default: the studio's own, so that the pages show it afterwards")
-    parser.add_argument("--out", type=Path, default=Path("data/demo"), help="where the adapters are unpacked (default: %(default)s)")
+    parser.add_argument(
+        "--data-folder",
+        type=Path,
+        help="where everything is kept; default: the studio's own, so that the pages show it afterwards",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("data/demo"), help="where the adapters are unpacked (default: %(default)s)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -65,7 +73,12 @@ def a_runner(studio: Studio) -> Iterator[None]:
         return
     # its news of starts and ends would stand in the middle of the line that counts the steps
     environment = {**os.environ, **studio.settings.as_environment(), "STUDIO_LOG_LEVEL": "warning"}
-    process = subprocess.Popen([sys.executable, "-m", "jobs.runner", "--until-stdin-closes"], cwd=PROJECT, env=environment, stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.runner", "--until-stdin-closes"],
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.PIPE,
+    )
     try:
         yield
     finally:
@@ -75,10 +88,14 @@ def a_runner(studio: Studio) -> Iterator[None]:
 
 def teach(studio: Studio, dataset: Dataset, out: Path) -> bool:
     """Train on one data set with the defaults, compare on its held-out prompts, unpack the adapter. False when the run failed."""
-    print(f"\n{dataset.name}: {dataset.rows - dataset.heldout_rows} rows to learn from, {dataset.heldout_rows} held out")
+    print(
+        f"\n{dataset.name}: {dataset.rows - dataset.heldout_rows} rows to learn from, {dataset.heldout_rows} held out"
+    )
     times: dict[str, float] = {}
     with timed(times, "train"):
-        plan = read_plan({"name": f"demo {dataset.name}", "base_model": base_models.BUILTIN, "dataset": dataset.id, "tags": ["demo"]})
+        plan = read_plan(
+            {"name": f"demo {dataset.name}", "base_model": base_models.BUILTIN, "dataset": dataset.id, "tags": ["demo"]}
+        )
         run = wait_for(studio, runs.queue_run(studio, plan).id)
     if run.state != Status.SUCCEEDED:
         print(f"The run ended as {run.state}. {run.problem or ''} {run.fix or ''}")
@@ -113,7 +130,13 @@ def wait_for(studio: Studio, run_id: str) -> Run:
 async def ask(studio: Studio, adapter_id: str, prompt: str) -> tuple[str, str, str]:
     """(prompt, the base's answer, the adapter's answer), both without sampling."""
     columns = [compare.Column(adapter=None), compare.Column(adapter=adapter_id)]
-    request = compare.CompareRequest(base_model=base_models.BUILTIN, messages=[{"role": "user", "content": prompt}], columns=columns, temperature=0.0, max_new_tokens=80)
+    request = compare.CompareRequest(
+        base_model=base_models.BUILTIN,
+        messages=[{"role": "user", "content": prompt}],
+        columns=columns,
+        temperature=0.0,
+        max_new_tokens=80,
+    )
     said = ["", ""]
     async for event in compare.stream(studio, request):
         if "text" in event:

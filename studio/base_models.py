@@ -99,7 +99,9 @@ def local_folder(studio: Studio, path: str) -> Path:
     """The folder that a name below the models folder means. Raises Invalid when it leads elsewhere, BadInput when it is not there."""
     root, parts = studio.settings.models_root, Path(path).parts
     outside = not parts or parts[0].startswith(("/", "~")) or ".." in parts or "\0" in path or "\\" in path
-    if outside or len(path) > 500 or any(len(os.fsencode(part)) > 255 for part in parts):  # no file system takes longer names
+    if (
+        outside or len(path) > 500 or any(len(os.fsencode(part)) > 255 for part in parts)
+    ):  # no file system takes longer names
         raise Invalid(
             f"'{clip(path)}' does not name a folder below {root}.",
             "Write its name as it is there, such as 'my-model'.",

@@ -83,7 +83,9 @@ def _choose_format(report: Report, request: ReadingRequest, values: list[dict]) 
     """The format that was asked for or that most rows have; None when a mapping is needed first."""
     if request.mapping:
         if request.format not in (None, "columns"):
-            raise Invalid("A mapping of columns goes with the format 'columns' only.", "Leave one of them out.", "mapping")
+            raise Invalid(
+                "A mapping of columns goes with the format 'columns' only.", "Leave one of them out.", "mapping"
+            )
         format = FORMATS["columns"]
         check_mapping(request.mapping, report.columns)
         report.mapping = request.mapping

@@ -1,13 +1,13 @@
 """The only code that knows file names under the data folder.
 
-    <data folder>/
-      studio.sqlite
-      models/<name>/               local base models, put there by the person (or elsewhere: --models-folder)
-      base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
-      datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base)
-      runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
-      adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
-      chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
+<data folder>/
+  studio.sqlite
+  models/<name>/               local base models, put there by the person (or elsewhere: --models-folder)
+  base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
+  datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base)
+  runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
+  adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
+  chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
 """
 
 import json

@@ -105,16 +105,32 @@ class Gate:
         method, path = scope["method"], scope["path"]
         host = headers.get(b"host", "")
         if _without_port(host) not in LOOPBACK:
-            return 403, f"The studio does not answer to the host name '{_plain(host)}'.", "Open it as http://127.0.0.1 with its port."
+            return (
+                403,
+                f"The studio does not answer to the host name '{_plain(host)}'.",
+                "Open it as http://127.0.0.1 with its port.",
+            )
         if method not in READ and not _same_site(headers, host):
-            return 403, "This request comes from another site.", "Use the studio's own pages, or call the API from a program."
+            return (
+                403,
+                "This request comes from another site.",
+                "Use the studio's own pages, or call the API from a program.",
+            )
         if ".." in path.split("/") or "\\" in path or "\0" in path or not self.allows(method, path):
-            return 404, "There is nothing at this address.", "Start from the studio's first page, or look at /docs for the API."
+            return (
+                404,
+                "There is nothing at this address.",
+                "Start from the studio's first page, or look at /docs for the API.",
+            )
         length = headers.get(b"content-length", "")
         if length.isdigit() and int(length) > self._limit(path):
             return _too_large(self._limit(path))
         if self.streams >= MOST_STREAMS and STREAMS.fullmatch(path):
-            return 429, f"{MOST_STREAMS} streams are open already.", "Close pages or answers that you do not need, and try again."
+            return (
+                429,
+                f"{MOST_STREAMS} streams are open already.",
+                "Close pages or answers that you do not need, and try again.",
+            )
         return None
 
 
@@ -153,7 +169,11 @@ class _Counted:
 def guarded_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The response's headers without what must not leave, and with what a browser must be told."""
     # Gradio answers a Range request for a file with the request's own headers, cookie included
-    kept = [(name, value) for name, value in headers if name.lower() not in (b"cookie", b"authorization", b"server", b"host")]
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name.lower() not in (b"cookie", b"authorization", b"server", b"host")
+    ]
     # and lets every other page of a loopback host read its answers
     kept = [(name, value) for name, value in kept if not name.lower().startswith(b"access-control-")]
     kept += [
@@ -191,12 +211,20 @@ def _plain(text: str) -> str:
 
 
 def _too_large(limit: int) -> tuple[int, str, str]:
-    return 413, f"This is larger than the {limit // 1_000_000:,} MB that are taken here.", "Send a smaller file, or start the studio with a higher limit."
+    return (
+        413,
+        f"This is larger than the {limit // 1_000_000:,} MB that are taken here.",
+        "Send a smaller file, or start the studio with a higher limit.",
+    )
 
 
 async def _answer(send: Send, status: int, problem: str, fix: str) -> None:
     log.info("refused with %d: %s", status, problem)
     body = json.dumps({"error": {"problem": problem, "fix": fix, "field": None}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": guarded_headers("/api/", headers)})
     await send({"type": "http.response.body", "body": body})

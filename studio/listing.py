@@ -47,5 +47,7 @@ def _offset(cursor: str | None) -> int:
     except (ValueError, RecursionError):
         offset = None
     if not isinstance(offset, int) or not 0 <= offset < 2**53:
-        raise Invalid("This cursor is not one that the studio gave out.", "Leave it out to start from the first page.", "cursor")
+        raise Invalid(
+            "This cursor is not one that the studio gave out.", "Leave it out to start from the first page.", "cursor"
+        )
     return offset

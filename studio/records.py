@@ -68,7 +68,13 @@ class ModelState(enum.StrEnum):
 
 def stored_as_text(values: type[enum.StrEnum]) -> Enum:
     """A column of these values; a new value needs no change of the table."""
-    return Enum(values, native_enum=False, create_constraint=False, length=16, values_callable=lambda all: [value.value for value in all])
+    return Enum(
+        values,
+        native_enum=False,
+        create_constraint=False,
+        length=16,
+        values_callable=lambda all: [value.value for value in all],
+    )
 
 
 class Record(DeclarativeBase):
@@ -190,7 +196,9 @@ class Run(Record):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 
-    events: Mapped[list["RunEvent"]] = relationship(order_by="RunEvent.seq", cascade="all, delete-orphan", passive_deletes=True)
+    events: Mapped[list["RunEvent"]] = relationship(
+        order_by="RunEvent.seq", cascade="all, delete-orphan", passive_deletes=True
+    )
 
 
 class RunEvent(Record):
@@ -256,7 +264,9 @@ class Comparison(Record):
     owner: Mapped[str] = owner_column()
     base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
     request: Mapped[dict[str, Any]] = mapped_column(default=dict)  # messages, columns, sampling
-    answers: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {"columns": [{"text", "tokens", "seconds", "proof"}]}
+    answers: Mapped[dict[str, Any]] = mapped_column(
+        default=dict
+    )  # {"columns": [{"text", "tokens", "seconds", "proof"}]}
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -27,13 +27,20 @@ class StudioSettings(BaseSettings):
 
     data_folder: Path = Field(Path("data"), description="Where the database, data sets, runs and adapters are kept.")
     models_folder: Path | None = Field(
-        None, description="Folder in which local base models are looked for, each in a folder of its own. Default: models/ in the data folder."
+        None,
+        description="Folder in which local base models are looked for, each in a folder of its own. Default: models/ in the data folder.",
     )
-    database_url: str | None = Field(None, description="SQLAlchemy URL of the database. Default: a SQLite file in the data folder.")
-    host: str = Field("127.0.0.1", description="Address to listen on. Only loopback addresses are served without sign-in.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the database. Default: a SQLite file in the data folder."
+    )
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Only loopback addresses are served without sign-in."
+    )
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     runner: bool = Field(True, description="Start the job runner together with the web app.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Device to train and chat on; auto takes GPUs where there are some.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Device to train and chat on; auto takes GPUs where there are some."
+    )
     max_upload_mb: int = Field(2048, ge=1, description="Largest data file that can be uploaded, in MB.")
     max_body_mb: int = Field(10, ge=1, description="Largest request to the API other than an upload, in MB.")
     max_open_runs: int = Field(200, ge=1, description="How many runs may wait or run at the same time.")
@@ -41,9 +48,13 @@ class StudioSettings(BaseSettings):
     chat_idle_seconds: float = Field(600, ge=1, description="The chat worker ends after this long without a question.")
     parse_seconds: int = Field(600, ge=1, description="CPU time that reading one uploaded file may take.")
     parse_memory_mb: int = Field(4096, ge=256, description="Memory that reading one uploaded file may take, in MB.")
-    threads: int = Field(0, ge=0, description="CPU threads for one training; 0 shares the cores out between the device slots.")
+    threads: int = Field(
+        0, ge=0, description="CPU threads for one training; 0 shares the cores out between the device slots."
+    )
     hub_offline: bool = Field(False, description="Never contact the Hugging Face Hub.")
-    log_level: Literal["debug", "info", "warning"] = Field("info", description="How much the studio writes to its own log.")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        "info", description="How much the studio writes to its own log."
+    )
 
     @property
     def root(self) -> Path:

@@ -12,20 +12,34 @@ from studio.api.idempotency import Idempotency
 from studio.gate import Gate
 from studio.studio import Studio
 
-ABOUT = "Everything that the pages can do. Errors answer with what happened and what to do: `{\"error\": {\"problem\", \"fix\", \"field\"}}`."
+ABOUT = 'Everything that the pages can do. Errors answer with what happened and what to do: `{"error": {"problem", "fix", "field"}}`.'
 
 
 def build_app(studio: Studio) -> ASGIApp:
     """Everything that answers HTTP, behind the gate."""
-    api = FastAPIOffline(title="LoRA Studio", version=package.__version__, description=ABOUT, docs_url="/docs", redoc_url=None, static_url="/docs-assets")
+    api = FastAPIOffline(
+        title="LoRA Studio",
+        version=package.__version__,
+        description=ABOUT,
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs-assets",
+    )
     api.state.studio = studio
     answer_errors(api)
     for router in routers():
         api.include_router(router)
-    api.add_api_route("/api/{rest:path}", _nothing_here, methods=["GET", "POST", "PATCH", "DELETE"], include_in_schema=False)
+    api.add_api_route(
+        "/api/{rest:path}", _nothing_here, methods=["GET", "POST", "PATCH", "DELETE"], include_in_schema=False
+    )
     app = Idempotency(pages.web.mount(api, studio), studio)
     megabyte = 1_000_000
-    return Gate(app, [page.path for page in pages.PAGES], studio.settings.max_upload_mb * megabyte, studio.settings.max_body_mb * megabyte)
+    return Gate(
+        app,
+        [page.path for page in pages.PAGES],
+        studio.settings.max_upload_mb * megabyte,
+        studio.settings.max_body_mb * megabyte,
+    )
 
 
 def add_what_comes_with_it(studio: Studio) -> None:

@@ -9,7 +9,25 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "triton"}
-FOR_WORKERS = {"plan", "resolved", "tokens", "chat_template", "answer_spans", "folders", "methods", "containers", "formats", "rows", "dataset_report", "dataset_reading", "errors", "model_facts", "model_files", "model_config", "model_intake"}
+FOR_WORKERS = {
+    "plan",
+    "resolved",
+    "tokens",
+    "chat_template",
+    "answer_spans",
+    "folders",
+    "methods",
+    "containers",
+    "formats",
+    "rows",
+    "dataset_report",
+    "dataset_reading",
+    "errors",
+    "model_facts",
+    "model_files",
+    "model_config",
+    "model_intake",
+}
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
     {"web"},
@@ -36,7 +54,9 @@ def imports(path: Path, everywhere: bool = True) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | ({f"{node.module}.{alias.name}" for alias in node.names} if node.module in ("studio", "jobs") else set())
+            found |= {node.module} | (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module in ("studio", "jobs") else set()
+            )
     return found
 
 
@@ -56,7 +76,11 @@ def test_the_studio_never_imports_jobs(path):
 
 @pytest.mark.parametrize("path", modules("jobs"), ids=lambda path: str(path.relative_to(PROJECT)))
 def test_jobs_never_import_the_pages(path):
-    assert not {name for name in imports(path) if name.split(".")[0] == "gradio" or name.startswith(("studio.pages", "studio.api", "studio.web"))}
+    assert not {
+        name
+        for name in imports(path)
+        if name.split(".")[0] == "gradio" or name.startswith(("studio.pages", "studio.api", "studio.web"))
+    }
 
 
 @pytest.mark.parametrize("path", modules("jobs/workers"), ids=lambda path: str(path.relative_to(PROJECT)))
@@ -74,7 +98,11 @@ def test_imports_go_from_the_edge_inwards(path):
     assert not upwards, f"{path.relative_to(PROJECT)} reaches outwards: {upwards}"
 
 
-@pytest.mark.parametrize("path", [*modules("studio"), PROJECT / "app.py", *(p for p in modules("jobs") if "workers" not in p.parts)], ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize(
+    "path",
+    [*modules("studio"), PROJECT / "app.py", *(p for p in modules("jobs") if "workers" not in p.parts)],
+    ids=lambda path: str(path.relative_to(PROJECT)),
+)
 def test_heavy_libraries_are_imported_only_by_workers_or_inside_functions_of_methods(path):
     heavy = {name for name in imports(path, everywhere="methods" not in path.parts) if name.split(".")[0] in HEAVY}
     assert not heavy
@@ -87,6 +115,8 @@ def test_neither_web_nor_runner_loads_torch(module):
     assert seen.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("path", [*modules("studio"), *modules("jobs"), PROJECT / "app.py"], ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize(
+    "path", [*modules("studio"), *modules("jobs"), PROJECT / "app.py"], ids=lambda path: str(path.relative_to(PROJECT))
+)
 def test_every_module_says_what_it_is_for(path):
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"

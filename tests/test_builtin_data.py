@@ -22,7 +22,9 @@ def test_the_files_are_what_the_generator_writes():
     written = files()
     assert set(written) == {path.name for path in FOLDER.iterdir()}
     for name, content in written.items():
-        assert (FOLDER / name).read_text(encoding="utf-8") == content, f"run python -m jobs.workers.builtin_datasets: {name}"
+        assert (FOLDER / name).read_text(encoding="utf-8") == content, (
+            f"run python -m jobs.workers.builtin_datasets: {name}"
+        )
 
 
 @pytest.mark.parametrize("made_by", SETS, ids=name_of)
@@ -121,5 +123,5 @@ def test_what_is_asked_to_be_copied_is_copied():
 
     voice = Voice("copy")
     for _ in range(500):
-        (asked, answered), = copying.copied(voice, ["apple", "io", "=", "Tom"])
+        ((asked, answered),) = copying.copied(voice, ["apple", "io", "=", "Tom"])
         assert asked.split(": ", 1)[1].strip() == answered

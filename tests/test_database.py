@@ -29,7 +29,9 @@ def test_an_older_database_keeps_its_rows_when_it_is_upgraded(tmp_path):
     path = tmp_path / "studio.sqlite"
     migrate_to(path, "0001")
     with sqlite3.connect(path) as old:
-        old.execute("INSERT INTO people (id, name, role, created_at) VALUES ('local', 'Ann', 'admin', '2026-01-02 03:04:05')")
+        old.execute(
+            "INSERT INTO people (id, name, role, created_at) VALUES ('local', 'Ann', 'admin', '2026-01-02 03:04:05')"
+        )
         old.execute(
             "INSERT INTO base_models (id, owner, name, source, location, state, bytes_done, bytes_total, parameters, facts, created_at)"
             " VALUES ('builtin', 'local', 'Built-in', 'builtin', 'builtin', 'ready', 0, 0, 5, '{}', '2026-01-02 03:04:05')"
@@ -47,7 +49,11 @@ def test_an_older_database_keeps_its_rows_when_it_is_upgraded(tmp_path):
     database.migrate()
     with database.read() as session:
         run = session.get(Run, "r")
-        assert (run.name, run.state, run.queued_at.isoformat()) == ("first", Status.SUCCEEDED, "2026-01-02T03:04:05+00:00")
+        assert (run.name, run.state, run.queued_at.isoformat()) == (
+            "first",
+            Status.SUCCEEDED,
+            "2026-01-02T03:04:05+00:00",
+        )
         assert session.get(Person, "local").name == "Ann"
     database.close()
 
@@ -58,7 +64,10 @@ def test_the_migrations_make_exactly_the_tables_that_the_records_declare(studio)
 
     engine = create_engine(studio.settings.url_of_database)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": same_type}), Record.metadata) == []
+        assert (
+            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": same_type}), Record.metadata)
+            == []
+        )
     engine.dispose()
 
 
@@ -95,7 +104,11 @@ def test_two_writers_lose_no_update(studio):
 def test_a_transaction_that_fails_leaves_nothing(studio):
     def fail_half_way():
         with studio.database.write() as session:
-            session.add(Dataset(id="d", name="d", source="upload", file_name="x", format="alpaca", rows=1, size_bytes=1, sha256="x"))
+            session.add(
+                Dataset(
+                    id="d", name="d", source="upload", file_name="x", format="alpaca", rows=1, size_bytes=1, sha256="x"
+                )
+            )
             session.flush()
             raise RuntimeError
 

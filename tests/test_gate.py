@@ -15,7 +15,14 @@ async def answers_anything(scope, receive, send):
         size += len(message.get("body", b""))
         if not message.get("more_body"):
             break
-    leaky = {"access-control-allow-origin": "http://localhost:9999", "Access-Control-Allow-Credentials": "true", "cookie": "secret=1", "authorization": "Bearer x", "cache-control": "public", "content-disposition": "inline"}
+    leaky = {
+        "access-control-allow-origin": "http://localhost:9999",
+        "Access-Control-Allow-Credentials": "true",
+        "cookie": "secret=1",
+        "authorization": "Bearer x",
+        "cache-control": "public",
+        "content-disposition": "inline",
+    }
     await PlainTextResponse(f"{size} bytes", headers=leaky)(scope, receive, send)
 
 
@@ -25,7 +32,22 @@ def client():
     return TestClient(gate, base_url="http://127.0.0.1:7860")
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/run?id=abc", "/healthz", "/docs", "/openapi.json", "/api/v1/runs", "/api/v1/runs/abc/metrics", "/files/adapters/abc", "/config", "/gradio_api/queue/data?session_hash=x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/runs",
+        "/run?id=abc",
+        "/healthz",
+        "/docs",
+        "/openapi.json",
+        "/api/v1/runs",
+        "/api/v1/runs/abc/metrics",
+        "/files/adapters/abc",
+        "/config",
+        "/gradio_api/queue/data?session_hash=x",
+    ],
+)
 def test_pages_the_api_and_what_a_page_needs_pass(client, path):
     assert client.get(path).status_code == 200
 
@@ -45,7 +67,9 @@ def test_what_is_not_named_is_not_served(client, path):
     assert answer.json()["error"]["fix"]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:7860", "10.0.0.5:7860", "", "[::2]:7860"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:7860", "10.0.0.5:7860", "", "[::2]:7860"]
+)
 def test_a_forged_host_is_refused(client, host):
     assert client.get("/", headers={"host": host}).status_code == 403
 
@@ -57,7 +81,13 @@ def test_every_name_of_loopback_is_answered(client, host):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "http://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:9999"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}],
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:9999"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
 )
 def test_a_write_from_another_site_is_refused(client, headers):
     for path in ("/api/v1/runs", "/gradio_api/queue/join", "/gradio_api/upload"):
@@ -66,7 +96,12 @@ def test_a_write_from_another_site_is_refused(client, headers):
 
 
 def test_a_write_from_a_page_of_ours_and_from_a_program_passes(client):
-    assert client.post("/api/v1/runs", headers={"origin": "http://127.0.0.1:7860", "sec-fetch-site": "same-origin"}).status_code == 200
+    assert (
+        client.post(
+            "/api/v1/runs", headers={"origin": "http://127.0.0.1:7860", "sec-fetch-site": "same-origin"}
+        ).status_code
+        == 200
+    )
     assert client.post("/api/v1/runs").status_code == 200
 
 
@@ -123,7 +158,12 @@ def test_a_thousand_idle_streams_are_not_taken():
         gate, refused = Gate(never_ends, ["/"], 1000, 1000), []
 
         async def listen():
-            scope = {"type": "http", "method": "GET", "path": "/gradio_api/queue/data", "headers": [(b"host", b"localhost")]}
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": "/gradio_api/queue/data",
+                "headers": [(b"host", b"localhost")],
+            }
 
             async def send(message):
                 if message["type"] == "http.response.start":

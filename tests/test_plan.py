@@ -13,12 +13,24 @@ LEAST = {"base_model": "builtin", "dataset": "abc"}
 
 def test_everything_but_the_base_model_and_the_data_has_a_default():
     plan = read_plan(LEAST)
-    assert (plan.method.name, plan.method.rank, plan.method.alpha, plan.method.targets) == ("lora", 16, 32, "all-linear")
+    assert (plan.method.name, plan.method.rank, plan.method.alpha, plan.method.targets) == (
+        "lora",
+        16,
+        32,
+        "all-linear",
+    )
     assert (plan.training.batch_size, plan.training.learning_rate, plan.training.schedule) == (16, "auto", "cosine")
 
 
 def test_a_saved_plan_reads_back_as_it_was():
-    plan = read_plan({**LEAST, "method": {"name": "lora", "rank": 4, "targets": ["q_proj", "v_proj"]}, "training": {"epochs": 1.5, "micro_batch": 2}, "tags": ["demo"]})
+    plan = read_plan(
+        {
+            **LEAST,
+            "method": {"name": "lora", "rank": 4, "targets": ["q_proj", "v_proj"]},
+            "training": {"epochs": 1.5, "micro_batch": 2},
+            "tags": ["demo"],
+        }
+    )
     assert read_plan(json.loads(plan.model_dump_json())) == plan
 
 
@@ -80,7 +92,14 @@ def test_a_plan_that_is_no_object_is_refused(value):
 
 @pytest.mark.parametrize(
     ("given", "shown"),
-    [("  two\n lines ", "two lines"), ("a\0b", "ab"), ("safe\u202egnp.exe", "safegnp.exe"), ("e\u0301", "é"), ("<img onerror=x>", "<img onerror=x>"), ("${7*7} {{7*7}} %s", "${7*7} {{7*7}} %s")],
+    [
+        ("  two\n lines ", "two lines"),
+        ("a\0b", "ab"),
+        ("safe\u202egnp.exe", "safegnp.exe"),
+        ("e\u0301", "é"),
+        ("<img onerror=x>", "<img onerror=x>"),
+        ("${7*7} {{7*7}} %s", "${7*7} {{7*7}} %s"),
+    ],
 )
 def test_names_are_composed_and_lose_their_control_characters(given, shown):
     assert read_plan({**LEAST, "name": given}).name == shown

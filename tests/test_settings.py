@@ -20,7 +20,9 @@ def test_an_option_beats_a_variable_and_a_variable_beats_the_default(monkeypatch
 
 
 def test_the_help_explains_every_option():
-    shown = subprocess.run([sys.executable, "app.py", "--help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "app.py", "--help"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
     for name, field in StudioSettings.model_fields.items():
         assert f"--{name.replace('_', '-')}" in shown
         assert field.description.split()[0] in shown
@@ -28,12 +30,16 @@ def test_the_help_explains_every_option():
 
 def test_the_documentation_has_every_option():
     page = (PROJECT / "docs" / "run-the-studio.md").read_text()
-    options = [f"--{'no-runner' if name == 'runner' else name.replace('_', '-')}" for name in StudioSettings.model_fields]
+    options = [
+        f"--{'no-runner' if name == 'runner' else name.replace('_', '-')}" for name in StudioSettings.model_fields
+    ]
     assert [option for option in options if f"`{option}`" not in page] == []
 
 
 def test_the_runner_is_given_the_same_settings(tmp_path, monkeypatch):
-    given = read_settings(["--data-folder", str(tmp_path), "--port", "0", "--no-runner", "--chat-idle-seconds", "3", "--hub-offline"])
+    given = read_settings(
+        ["--data-folder", str(tmp_path), "--port", "0", "--no-runner", "--chat-idle-seconds", "3", "--hub-offline"]
+    )
     for name, value in given.as_environment().items():
         monkeypatch.setenv(name, value)
     assert read_settings() == given.model_copy(update={"data_folder": tmp_path})

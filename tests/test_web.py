@@ -70,7 +70,11 @@ def test_every_route_has_a_declared_policy(app):
         seen += 1
         plain = re.sub(r"\{(\w+):path\}", r"{\1}", path).rstrip("/") or "/"
         filled = re.sub(r"\{\w+\}", "x", plain)
-        if not gate.allows(method, filled) and plain not in CLOSED and not (plain == "/api/{rest}" or method in ("OPTIONS", "PUT")):
+        if (
+            not gate.allows(method, filled)
+            and plain not in CLOSED
+            and not (plain == "/api/{rest}" or method in ("OPTIONS", "PUT"))
+        ):
             undeclared.add(f"{method} {path}")
     assert seen > 60
     assert not undeclared
@@ -93,12 +97,24 @@ def test_every_page_is_served_with_our_stylesheet(client, path):
 
 
 def test_health_needs_nothing_and_tells_whether_the_runner_is_there(client):
-    assert client.get("/healthz").json() | {"device": ""} == {"status": "ok", "version": "0.1.0", "runner": "absent", "device": ""}
+    assert client.get("/healthz").json() | {"device": ""} == {
+        "status": "ok",
+        "version": "0.1.0",
+        "runner": "absent",
+        "device": "",
+    }
 
 
 def test_the_api_is_described_and_its_page_needs_no_network(client):
     described = client.get("/openapi.json").json()["paths"]
-    assert {"/api/v1/models", "/api/v1/datasets", "/api/v1/plans/estimate", "/api/v1/runs", "/api/v1/adapters", "/api/v1/compare"} <= described.keys()
+    assert {
+        "/api/v1/models",
+        "/api/v1/datasets",
+        "/api/v1/plans/estimate",
+        "/api/v1/runs",
+        "/api/v1/adapters",
+        "/api/v1/compare",
+    } <= described.keys()
     page = client.get("/docs").text
     assert not re.findall(r'(?:src|href)="https?://', page)
     for asset in re.findall(r'(?:src|href)="(/docs-assets/[^"]+)"', page):
@@ -151,16 +167,25 @@ def test_the_same_write_sent_twice_is_done_once(client):
 
 def test_a_refused_write_may_be_corrected_and_sent_with_the_same_key(client):
     wrong = client.post("/api/v1/runs", json={"base_model": "builtin"}, headers={"Idempotency-Key": "k3"})
-    right = client.post("/api/v1/runs", json={"base_model": "builtin", "dataset": "pirate"}, headers={"Idempotency-Key": "k3"})
+    right = client.post(
+        "/api/v1/runs", json={"base_model": "builtin", "dataset": "pirate"}, headers={"Idempotency-Key": "k3"}
+    )
     assert (wrong.status_code, right.status_code) == (422, 201)
 
 
 def test_an_upload_is_refused_with_its_report_and_then_taken_without_the_bad_row(client):
-    file = {"file": ("mine.jsonl", b'{"prompt": "a", "completion": "b"}\n{"prompt": "c"}\n{"prompt": "d", "completion": "e"}\n')}
+    file = {
+        "file": (
+            "mine.jsonl",
+            b'{"prompt": "a", "completion": "b"}\n{"prompt": "c"}\n{"prompt": "d", "completion": "e"}\n',
+        )
+    }
     refused = client.post("/api/v1/datasets", files=file)
     assert refused.status_code == 400
     assert refused.json()["error"]["report"]["findings"][0]["line"] == 2
-    taken = client.post("/api/v1/datasets", files=file, data={"on_bad_rows": "drop", "name": "<img src=x onerror=alert(1)>"}).json()
+    taken = client.post(
+        "/api/v1/datasets", files=file, data={"on_bad_rows": "drop", "name": "<img src=x onerror=alert(1)>"}
+    ).json()
     assert (taken["rows"], taken["dropped_rows"], taken["name"]) == (2, 1, "<img src=x onerror=alert(1)>")
     assert client.delete(f"/api/v1/datasets/{taken['id']}").status_code == 204
     assert client.get(f"/api/v1/datasets/{taken['id']}").status_code == 404
@@ -177,13 +202,23 @@ def test_a_misspelt_field_of_an_upload_is_refused_rather_than_ignored(client, ad
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"text"'])
 def test_a_body_that_is_no_object_is_told_in_words(client, body):
-    error = client.post("/api/v1/plans/estimate", content=body, headers={"Content-Type": "application/json"}).json()["error"]
-    assert error == {"problem": "The body is not a JSON object.", "fix": 'Send one with the header "Content-Type: application/json".', "field": None}
+    error = client.post("/api/v1/plans/estimate", content=body, headers={"Content-Type": "application/json"}).json()[
+        "error"
+    ]
+    assert error == {
+        "problem": "The body is not a JSON object.",
+        "fix": 'Send one with the header "Content-Type: application/json".',
+        "field": None,
+    }
 
 
-@pytest.mark.parametrize("address", ["/api/v1/runs", "/gradio_api/queue/join", "/gradio_api/run/predict", "/api/v1/runs/abc/clone"])
+@pytest.mark.parametrize(
+    "address", ["/api/v1/runs", "/gradio_api/queue/join", "/gradio_api/run/predict", "/api/v1/runs/abc/clone"]
+)
 def test_a_body_without_a_length_ends_at_the_limit_and_is_told_as_that(client, address):
-    answer = client.post(address, content=(b" " * 1_000_000 for _ in range(14)), headers={"content-type": "application/json"})
+    answer = client.post(
+        address, content=(b" " * 1_000_000 for _ in range(14)), headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 413
     assert "10 MB" in answer.json()["error"]["problem"]
 
@@ -218,7 +253,9 @@ def test_a_models_name_that_no_file_system_takes_is_refused_by_name(client, path
     assert answer.json()["error"]["field"] == "path"
 
 
-@pytest.mark.parametrize("mapping", ["[" * 100_000, '{"prompt": ' * 20_000, '{"prompt": "\\ud800"}', '{"prompt": 1}', "[]", "NaN", "{"])
+@pytest.mark.parametrize(
+    "mapping", ["[" * 100_000, '{"prompt": ' * 20_000, '{"prompt": "\\ud800"}', '{"prompt": 1}', "[]", "NaN", "{"]
+)
 def test_a_mapping_that_is_no_object_of_names_is_refused_by_name(client, mapping):
     sent = {"file": ("a.jsonl", b'{"a": "b"}')}
     answer = client.post("/api/v1/datasets/inspect", files=sent, data={"mapping": mapping})

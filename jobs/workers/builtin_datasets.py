@@ -58,8 +58,20 @@ def files() -> dict[str, str]:
         train, held = rows_of(made_by)
         file, heldout_file = f"{name}.{extension}", f"{name}.heldout.{extension}"
         contents |= {file: written(train, extension), heldout_file: written(held, extension)}
-        index.append({"id": name, "title": made_by.TITLE, "description": made_by.DESCRIPTION, "format": made_by.FORMAT, "file": file, "heldout_file": heldout_file,
-                      "rows": len(train), "heldout_rows": len(held), "example_prompts": made_by.EXAMPLES, "licence": "the licence of LoRA Studio; written by its own generator"})
+        index.append(
+            {
+                "id": name,
+                "title": made_by.TITLE,
+                "description": made_by.DESCRIPTION,
+                "format": made_by.FORMAT,
+                "file": file,
+                "heldout_file": heldout_file,
+                "rows": len(train),
+                "heldout_rows": len(held),
+                "example_prompts": made_by.EXAMPLES,
+                "licence": "the licence of LoRA Studio; written by its own generator",
+            }
+        )
     return contents | {"index.json": json.dumps(index, indent=2, ensure_ascii=False) + "\n"}
 
 

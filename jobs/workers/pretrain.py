@@ -53,10 +53,14 @@ def written_words(tokenizer: PreTrainedTokenizerFast) -> list[str]:
 def sources(corpora: Path, seed: int, tokenizer: PreTrainedTokenizerFast) -> dict[str, Iterator[Conversation]]:
     public = pretrain_corpora.read_all(corpora)
     copies = (as_messages(turns) for turns in copying.stream_of(written_words(tokenizer), seed))
-    return {"own": stream(seed), "copying": copies} | {name: shuffled_for_ever(rows, seed) for name, rows in public.items()}
+    return {"own": stream(seed), "copying": copies} | {
+        name: shuffled_for_ever(rows, seed) for name, rows in public.items()
+    }
 
 
-def training_text(streams: dict[str, Iterator[Conversation]], tokens_of, wanted: bool = False) -> Iterator[tuple[str, list]]:
+def training_text(
+    streams: dict[str, Iterator[Conversation]], tokens_of, wanted: bool = False
+) -> Iterator[tuple[str, list]]:
     """Endless encoded conversations; the source that is furthest behind its share comes next."""
     seen = dict.fromkeys(streams, 0)
     while True:
@@ -71,21 +75,42 @@ def training_text(streams: dict[str, Iterator[Conversation]], tokens_of, wanted:
 
 ROLE_TOKENS = {"system": "<|system|>", "user": "<|user|>", "assistant": "<|assistant|>"}
 PAD, END = "<|pad|>", "<|end|>"
-CHAT_TEMPLATE = ("{% for message in messages %}{{ '<|' + message['role'] + '|>' + (message['content'] | trim) + '<|end|>' }}{% endfor %}"
-                 "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}")
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' + (message['content'] | trim) + '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
 
 
 def train_tokenizer(corpora: Path, seed: int) -> PreTrainedTokenizerFast:
     own = stream(seed)
     texts = (m["content"] for _ in range(60_000) for m in next(own))
-    public = (m["content"] for rows in pretrain_corpora.read_all(corpora).values() for conversation in rows for m in conversation)
+    public = (
+        m["content"]
+        for rows in pretrain_corpora.read_all(corpora).values()
+        for conversation in rows
+        for m in conversation
+    )
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[PAD, END, *ROLE_TOKENS.values()], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[PAD, END, *ROLE_TOKENS.values()],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
     tokenizer.train_from_iterator((text for part in (texts, public) for text in part), trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, model_max_length=CONTEXT_TOKENS,
-                                   clean_up_tokenization_spaces=False, padding_side="left", chat_template=CHAT_TEMPLATE)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        model_max_length=CONTEXT_TOKENS,
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+        chat_template=CHAT_TEMPLATE,
+    )
 
 
 PROMPT_WEIGHT = 0.2  # the answers are what counts, but reading the person's words helps to understand them
@@ -117,18 +142,34 @@ def encoder(tokenizer: PreTrainedTokenizerFast):
 
 def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
     torch.manual_seed(seed)
-    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=192, intermediate_size=512, num_hidden_layers=6, num_attention_heads=6, num_key_value_heads=6,
-                         max_position_embeddings=CONTEXT_TOKENS, tie_word_embeddings=True, rms_norm_eps=1e-5, bos_token_id=None,
-                         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, attn_implementation="eager")  # for short texts on a CPU: sdpa's backward takes 1.6 times as long
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        num_key_value_heads=6,
+        max_position_embeddings=CONTEXT_TOKENS,
+        tie_word_embeddings=True,
+        rms_norm_eps=1e-5,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        attn_implementation="eager",
+    )  # for short texts on a CPU: sdpa's backward takes 1.6 times as long
     model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, max_new_tokens=200, do_sample=False)
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, max_new_tokens=200, do_sample=False
+    )
     return model
 
 
 def loss_sum(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Weighted cross-entropy, summed. Padding is on the right, so the causal mask alone hides it."""
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-    logits = F.linear(hidden, model.lm_head.weight).flatten(0, 1).float()  # all of them: picking the few that count costs more in the backward
+    logits = (
+        F.linear(hidden, model.lm_head.weight).flatten(0, 1).float()
+    )  # all of them: picking the few that count costs more in the backward
     return (F.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none") * weights[:, 1:].flatten()).sum()
 
 
@@ -143,8 +184,10 @@ def has_fast_bfloat16() -> bool:
 
 def padded(documents: list, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     width = max(len(ids) for ids, _ in documents)
-    return (torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in documents]),
-            torch.tensor([weights + [0.0] * (width - len(weights)) for _, weights in documents]))
+    return (
+        torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in documents]),
+        torch.tensor([weights + [0.0] * (width - len(weights)) for _, weights in documents]),
+    )
 
 
 def micro_batches(documents: list, pad: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -168,15 +211,19 @@ def steps(text: Iterator, pad: int, seed: int) -> Iterator[list]:
         pieces = micro_batches(documents, pad)
         rng.shuffle(pieces)
         per_step = STEP_TOKENS // MICRO_BATCH_TOKENS
-        yield from (pieces[i:i + per_step] for i in range(0, len(pieces) - per_step + 1, per_step))
+        yield from (pieces[i : i + per_step] for i in range(0, len(pieces) - per_step + 1, per_step))
 
 
 def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     """Muon for the matrices between layers, AdamW for embeddings and norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    return [torch.optim.Muon(matrices, lr=MUON_LEARNING_RATE, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [
+        torch.optim.Muon(
+            matrices, lr=MUON_LEARNING_RATE, momentum=0.95, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(others, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
 
 
 def schedule(progress: float) -> float:
@@ -191,7 +238,9 @@ def perplexities(model: LlamaForCausalLM, held: dict[str, list], pad: int) -> di
     result = {}
     for name, documents in held.items():
         total, tokens = 0.0, 0
-        for ids, weights in micro_batches([(ids, [float(w == 1.0) for w in weights]) for ids, weights in documents], pad):
+        for ids, weights in micro_batches(
+            [(ids, [float(w == 1.0) for w in weights]) for ids, weights in documents], pad
+        ):
             total += loss_sum(model, ids, weights).item()
             tokens += int(weights[:, 1:].sum())
         result[name] = math.exp(total / tokens)
@@ -202,7 +251,9 @@ def perplexities(model: LlamaForCausalLM, held: dict[str, list], pad: int) -> di
 HELD_OUT_PER_SOURCE = 200
 
 
-def held_out_documents(corpora: Path, tokenizer: PreTrainedTokenizerFast, per_source: int = HELD_OUT_PER_SOURCE) -> dict[str, list]:
+def held_out_documents(
+    corpora: Path, tokenizer: PreTrainedTokenizerFast, per_source: int = HELD_OUT_PER_SOURCE
+) -> dict[str, list]:
     tokens_of = encoder(tokenizer)
     streams, held = sources(corpora, 2, tokenizer), {name: [] for name in SHARES}
     for name, rows in streams.items():
@@ -215,22 +266,41 @@ def held_out_documents(corpora: Path, tokenizer: PreTrainedTokenizerFast, per_so
     return held
 
 
-SAMPLES = ["Hello!", "Who are you?", "What is the capital of Italy?", "What is 7 plus 5?", "Name three animals.", "I feel sad today.", "What is the opposite of hot?", "What can I cook tonight?"]
+SAMPLES = [
+    "Hello!",
+    "Who are you?",
+    "What is the capital of Italy?",
+    "What is 7 plus 5?",
+    "Name three animals.",
+    "I feel sad today.",
+    "What is the opposite of hot?",
+    "What can I cook tonight?",
+]
 
 
 def answer(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, messages: Conversation) -> str:
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     with torch.no_grad():
         ids = model.generate(**prompt, max_new_tokens=120)
-    return tokenizer.decode(ids[0, prompt["input_ids"].shape[1]:], skip_special_tokens=False)
+    return tokenizer.decode(ids[0, prompt["input_ids"].shape[1] :], skip_special_tokens=False)
 
 
-def train(model, tokenizer, corpora: Path, out: Path, minutes: float, save_minutes: float, seed: int, earlier: dict | None) -> None:
+def train(
+    model, tokenizer, corpora: Path, out: Path, minutes: float, save_minutes: float, seed: int, earlier: dict | None
+) -> None:
     tokens_of, pad = encoder(tokenizer), tokenizer.pad_token_id
     held = held_out_documents(corpora, tokenizer)
     batches = steps(training_text(sources(corpora, seed, tokenizer), tokens_of), pad, seed)
     both, bfloat16 = optimizers(model), has_fast_bfloat16()
-    facts = {"minutes": minutes, "parameters": sum(p.numel() for p in model.parameters()), "bfloat16": bfloat16, "steps": 0, "tokens": 0, "seed": seed, "earlier": earlier}
+    facts = {
+        "minutes": minutes,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "bfloat16": bfloat16,
+        "steps": 0,
+        "tokens": 0,
+        "seed": seed,
+        "earlier": earlier,
+    }
     started, running = time.monotonic(), None
     next_save = min(4.0, save_minutes)
     while True:
@@ -255,10 +325,15 @@ def train(model, tokenizer, corpora: Path, out: Path, minutes: float, save_minut
         facts["tokens"] += sum(int((weights > 0).sum()) for _, weights in step)
         running = loss if running is None else 0.95 * running + 0.05 * loss
         if facts["steps"] % 20 == 0:
-            print(f"minute {elapsed:5.1f} step {facts['steps']:5d} tokens {facts['tokens'] / 1e6:6.2f}M loss {running:.3f} {facts['tokens'] / elapsed / 60:.0f}/s", flush=True)
+            print(
+                f"minute {elapsed:5.1f} step {facts['steps']:5d} tokens {facts['tokens'] / 1e6:6.2f}M loss {running:.3f} {facts['tokens'] / elapsed / 60:.0f}/s",
+                flush=True,
+            )
         if elapsed >= next_save:
             next_save += save_minutes
-            report(model, tokenizer, {name: documents[:40] for name, documents in held.items()}, facts, out)  # a glance; the whole at the end
+            report(
+                model, tokenizer, {name: documents[:40] for name, documents in held.items()}, facts, out
+            )  # a glance; the whole at the end
     report(model, tokenizer, held, facts, out)
 
 
@@ -266,7 +341,9 @@ def train(model, tokenizer, corpora: Path, out: Path, minutes: float, save_minut
 
 
 def report(model, tokenizer, held: dict, facts: dict, out: Path) -> None:
-    facts["perplexity"] = {name: round(value, 3) for name, value in perplexities(model, held, tokenizer.pad_token_id).items()}
+    facts["perplexity"] = {
+        name: round(value, 3) for name, value in perplexities(model, held, tokenizer.pad_token_id).items()
+    }
     print("held-out perplexity", facts["perplexity"], flush=True)
     model.eval()
     for prompt in SAMPLES:
@@ -278,9 +355,13 @@ def report(model, tokenizer, held: dict, facts: dict, out: Path) -> None:
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder, save_jinja_files=False)  # the template belongs in tokenizer_config.json: one file less to lose
+    tokenizer.save_pretrained(
+        folder, save_jinja_files=False
+    )  # the template belongs in tokenizer_config.json: one file less to lose
     path = folder / "tokenizer_config.json"
-    settings = json.loads(path.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}  # transformers 4 does not know the new name
+    settings = json.loads(path.read_text()) | {
+        "tokenizer_class": "PreTrainedTokenizerFast"
+    }  # transformers 4 does not know the new name
     for of_this_run in ("backend", "is_local", "local_files_only"):
         settings.pop(of_this_run, None)
     path.write_text(json.dumps(settings, indent=2) + "\n")
@@ -293,7 +374,9 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=90)
     options.add_argument("--save-minutes", type=float, default=12)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--go-on-from", type=Path, help="a model folder of an earlier run; without it a new model begins")
+    options.add_argument(
+        "--go-on-from", type=Path, help="a model folder of an earlier run; without it a new model begins"
+    )
     chosen = options.parse_args()
     torch.set_num_threads(1)
     chosen.out.mkdir(parents=True, exist_ok=True)

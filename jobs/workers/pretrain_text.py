@@ -8,7 +8,18 @@ from jobs.workers.pretrain_world.wording import Voice
 Conversation = list[dict[str, str]]  # chat messages: role and content
 
 # How much of the stream is what. One turn teaches the facts; the rest teaches to look back.
-SHAPES = {"single": 57, "memory": 13, "not_told": 2, "follow_up": 9, "look_back": 4, "chain": 5, "system": 5, "small_talk": 2, "feelings_told": 2, "more": 1}
+SHAPES = {
+    "single": 57,
+    "memory": 13,
+    "not_told": 2,
+    "follow_up": 9,
+    "look_back": 4,
+    "chain": 5,
+    "system": 5,
+    "small_talk": 2,
+    "feelings_told": 2,
+    "more": 1,
+}
 
 
 def as_messages(turns, system: str | None = None, voice: Voice | None = None) -> Conversation:

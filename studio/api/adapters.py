@@ -21,7 +21,9 @@ class Rename(Body):
 
 
 @ROUTER.get("/api/v1/adapters")
-def list_adapters(here: Here, q: Search = "", model: str | None = None, limit: Limit = LIMIT, cursor: str | None = None) -> dict:
+def list_adapters(
+    here: Here, q: Search = "", model: str | None = None, limit: Limit = LIMIT, cursor: str | None = None
+) -> dict:
     return adapters.list_adapters(here, q, base_model=model, limit=limit, cursor=cursor).shown_as(adapters.shown)
 
 

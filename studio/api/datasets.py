@@ -42,12 +42,16 @@ def add_dataset(
     file: Annotated[UploadFile, File()],
     name: Annotated[str | None, Form()] = None,
     format: Annotated[str | None, Form()] = None,
-    mapping: Annotated[str | None, Form(description='JSON, such as {"prompt": "question", "response": "reply"}')] = None,
+    mapping: Annotated[
+        str | None, Form(description='JSON, such as {"prompt": "question", "response": "reply"}')
+    ] = None,
     on_bad_rows: Annotated[Literal["refuse", "drop"], Form()] = "refuse",
 ) -> dict:
     """A data file becomes a data set, or is refused with its findings; nothing is left behind then."""
     with incoming(here, file) as path:
-        added = datasets.add_upload(here, path, file.filename or "upload", name, format, columns(mapping), on_bad_rows, owner=who)
+        added = datasets.add_upload(
+            here, path, file.filename or "upload", name, format, columns(mapping), on_bad_rows, owner=who
+        )
     return detailed(here, added.id)
 
 
@@ -60,7 +64,9 @@ def inspect(
 ) -> dict:
     """What is in a data file, without keeping it."""
     with incoming(here, file) as path:
-        return datasets.inspect_upload(here, path, file.filename or "upload", format, columns(mapping)).model_dump(mode="json")
+        return datasets.inspect_upload(here, path, file.filename or "upload", format, columns(mapping)).model_dump(
+            mode="json"
+        )
 
 
 @ROUTER.get("")
@@ -105,7 +111,10 @@ def delete_dataset(id: str, here: Here) -> None:
 
 
 def detailed(here: Studio, id: str) -> dict[str, Any]:
-    return {**datasets.shown(datasets.get_dataset(here, id)), "report": datasets.report_of(here, id).model_dump(mode="json")}
+    return {
+        **datasets.shown(datasets.get_dataset(here, id)),
+        "report": datasets.report_of(here, id).model_dump(mode="json"),
+    }
 
 
 def columns(mapping: str | None) -> dict[str, str] | None:
@@ -118,7 +127,11 @@ def columns(mapping: str | None) -> dict[str, str] | None:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict) or not all(isinstance(column, str) for column in value.values()):
-        raise Invalid("The mapping is not a JSON object of column names.", 'Write it as {"prompt": "question", "response": "reply"}.', "mapping")
+        raise Invalid(
+            "The mapping is not a JSON object of column names.",
+            'Write it as {"prompt": "question", "response": "reply"}.',
+            "mapping",
+        )
     return value
 
 

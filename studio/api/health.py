@@ -22,4 +22,8 @@ class Health(BaseModel):
 
 @ROUTER.get("/healthz")
 def health(here: Here) -> Health:
-    return Health(version=package.__version__, runner="alive" if runner_alive(here) else "absent", device=planned_device(here).name)
+    return Health(
+        version=package.__version__,
+        runner="alive" if runner_alive(here) else "absent",
+        device=planned_device(here).name,
+    )

@@ -78,21 +78,35 @@ def answer_errors(app: FastAPI) -> None:
     async def wrong_request(_: Request, error: RequestValidationError) -> JSONResponse:
         if error.errors()[0]["type"] == "json_invalid":
             found = error.errors()[0]
-            return answer(422, f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}.", "Send a JSON object.")
+            return answer(
+                422,
+                f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}.",
+                "Send a JSON object.",
+            )
         # the first part of a place says where it was sent (body, query, path, header), not what it is called
         findings = [{**found, "loc": found["loc"][1:]} for found in error.errors()]
-        if error.errors()[0]["loc"] == ("body",) and "ctx" not in error.errors()[0]:  # a wrong choice between alternatives has a ctx
-            return answer(422, "The body is not a JSON object.", 'Send one with the header "Content-Type: application/json".')
+        if (
+            error.errors()[0]["loc"] == ("body",) and "ctx" not in error.errors()[0]
+        ):  # a wrong choice between alternatives has a ctx
+            return answer(
+                422, "The body is not a JSON object.", 'Send one with the header "Content-Type: application/json".'
+            )
         wrong = first_finding(findings, leave_out=SOURCES)
         return answer(wrong.status, wrong.problem, wrong.fix, wrong.field)
 
     @app.exception_handler(HTTPException)
     async def no_route(_: Request, error: HTTPException) -> JSONResponse:
-        problem = {404: "There is nothing at this address.", 405: "This address does not take that method."}.get(error.status_code, str(error.detail))
+        problem = {404: "There is nothing at this address.", 405: "This address does not take that method."}.get(
+            error.status_code, str(error.detail)
+        )
         return answer(error.status_code, problem, "See /docs for what there is.")
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:
         number = new_id()
         log.error("fault %s at %s %s", number, request.method, request.url.path, exc_info=error)
-        return answer(500, f"Something in the studio broke (fault {number}).", "Try again; if it stays, report it with the traceback in the studio's log.")
+        return answer(
+            500,
+            f"Something in the studio broke (fault {number}).",
+            "Try again; if it stays, report it with the traceback in the studio's log.",
+        )

@@ -91,12 +91,18 @@ class _Kept:
 
 def _key(scope: Scope) -> str | None:
     """What makes a request the same: the person, the method, the address and the key that was sent."""
-    if scope["type"] != "http" or scope["method"] not in ("POST", "PATCH", "DELETE") or not scope["path"].startswith("/api/v1/"):
+    if (
+        scope["type"] != "http"
+        or scope["method"] not in ("POST", "PATCH", "DELETE")
+        or not scope["path"].startswith("/api/v1/")
+    ):
         return None
     sent = next((value for name, value in scope["headers"] if name == b"idempotency-key"), None)
     if not sent or scope["path"] == "/api/v1/compare":  # a stream is not remembered
         return None
-    return hashlib.sha256(b"\n".join((LOCAL_PERSON.encode(), scope["method"].encode(), scope["path"].encode(), sent))).hexdigest()
+    return hashlib.sha256(
+        b"\n".join((LOCAL_PERSON.encode(), scope["method"].encode(), scope["path"].encode(), sent))
+    ).hexdigest()
 
 
 def _error(problem: str, fix: str) -> bytes:

@@ -17,7 +17,9 @@ class LocalModel(Body):
     source: Literal["local"]
     path: str = Field(min_length=1, max_length=500, description="Name of a folder below the models folder.")
     name: str | None = Field(None, max_length=100)
-    template: str | None = Field(None, max_length=40, description="Chat template to give a model that has none, such as plain.")
+    template: str | None = Field(
+        None, max_length=40, description="Chat template to give a model that has none, such as plain."
+    )
 
 
 class HubModel(Body):
@@ -39,8 +41,12 @@ def list_models(here: Here, q: Search = "", limit: Limit = LIMIT, cursor: str | 
 @ROUTER.post("", status_code=201)
 def add_model(model: Annotated[LocalModel | HubModel, Field(discriminator="source")], here: Here, who: Who) -> dict:
     if isinstance(model, HubModel):
-        return base_models.shown(base_models.add_hub(here, model.repo, model.revision, template=model.template, owner=who))
-    return base_models.shown(base_models.add_local(here, model.path, name=model.name, template=model.template, owner=who))
+        return base_models.shown(
+            base_models.add_hub(here, model.repo, model.revision, template=model.template, owner=who)
+        )
+    return base_models.shown(
+        base_models.add_local(here, model.path, name=model.name, template=model.template, owner=who)
+    )
 
 
 @ROUTER.get("/{id}")

@@ -48,7 +48,17 @@ def list_runs(
     cursor: str | None = None,
 ) -> dict:
     found = runs.list_runs(
-        here, q, states=tuple(state or ()), base_model=model, dataset=dataset, method=method, tag=tag, owner=owner, sort=sort, limit=limit, cursor=cursor
+        here,
+        q,
+        states=tuple(state or ()),
+        base_model=model,
+        dataset=dataset,
+        method=method,
+        tag=tag,
+        owner=owner,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
     )
     return {"items": runs.shown_all(here, found.items), "next": found.next}
 
@@ -105,9 +115,14 @@ def delete_run(id: str, here: Here) -> None:
 
 
 @ROUTER.get("/{id}/metrics")
-def get_metrics(id: str, here: Here, names: str = "loss,heldout_loss", points: Annotated[int, Field(ge=2, le=5000)] = 240) -> dict:
+def get_metrics(
+    id: str, here: Here, names: str = "loss,heldout_loss", points: Annotated[int, Field(ge=2, le=5000)] = 240
+) -> dict:
     """Thinned curves: per name the steps and the values."""
-    return {"series": metrics.series(here, id, [name for name in names.split(",") if name], points), "latest": metrics.latest(here, id)}
+    return {
+        "series": metrics.series(here, id, [name for name in names.split(",") if name], points),
+        "latest": metrics.latest(here, id),
+    }
 
 
 @ROUTER.get("/{id}/log")
@@ -126,9 +141,15 @@ def detailed(here: Studio, id: str) -> dict:
     """Everything about one run: its place and progress, its plan, its result, and what happened to it."""
     run = runs.get_run(here, id)
     happened = [
-        {"at": event.at.isoformat(), "from": event.from_state, "to": event.to_state, "by": event.by, "text": event.text} for event in runs.events(here, id)
+        {"at": event.at.isoformat(), "from": event.from_state, "to": event.to_state, "by": event.by, "text": event.text}
+        for event in runs.events(here, id)
     ]
-    return {**runs.shown(here, run), "plan": runs.plan_of(here, id).model_dump(mode="json"), "result": runs.result_of(here, id), "events": happened}
+    return {
+        **runs.shown(here, run),
+        "plan": runs.plan_of(here, id).model_dump(mode="json"),
+        "result": runs.result_of(here, id),
+        "events": happened,
+    }
 
 
 def merged(values: dict, changes: dict) -> dict:

@@ -8,7 +8,9 @@ from studio.methods.method import Method, MethodSettings
 METHODS: dict[str, Method] = {
     module.METHOD.name: module.METHOD
     for module in (
-        importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__) if found.name != "method"
+        importlib.import_module(f"{__name__}.{found.name}")
+        for found in pkgutil.iter_modules(__path__)
+        if found.name != "method"
     )
 }
 

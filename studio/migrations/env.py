@@ -16,7 +16,10 @@ def render_item(kind: str, item: object, _context) -> str | bool:
 
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=Record.metadata, render_as_batch=True, render_item=render_item
+    connection=context.config.attributes["connection"],
+    target_metadata=Record.metadata,
+    render_as_batch=True,
+    render_item=render_item,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -21,7 +21,10 @@ def passport(steps=30, **base):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("steps", "told"), [(60, "60 steps of 16 rows, 6 epochs"), (5, "5 steps of 16 rows, 0.5 epochs"), (1234, ", 123.4 epochs")])
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [(60, "60 steps of 16 rows, 6 epochs"), (5, "5 steps of 16 rows, 0.5 epochs"), (1234, ", 123.4 epochs")],
+)
 def test_the_epochs_are_those_that_were_trained_whatever_was_planned(steps, told):
     assert told in card_of(passport(steps))
 

@@ -52,15 +52,28 @@ def test_a_sentencepiece_model_becomes_a_tokenizer_json_with_the_same_ids(studio
     import sentencepiece
 
     text = tmp_path / "text.txt"
-    text.write_text("".join(f"The {word} number {number} is green and round.\n" for number in range(300) for word in ("cat", "dog", "ball")))
+    text.write_text(
+        "".join(
+            f"The {word} number {number} is green and round.\n"
+            for number in range(300)
+            for word in ("cat", "dog", "ball")
+        )
+    )
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(tmp_path / "sp"), vocab_size=300, model_type="bpe", byte_fallback=True, minloglevel=2
+        input=str(text),
+        model_prefix=str(tmp_path / "sp"),
+        vocab_size=300,
+        model_type="bpe",
+        byte_fallback=True,
+        minloglevel=2,
     )
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sp.model"))
     folder, rows = studio.settings.models_root / "sp", pieces.get_piece_size()
     folder.mkdir()
     (folder / "tokenizer.model").write_bytes((tmp_path / "sp.model").read_bytes())
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})
+    )
     (folder / "config.json").write_text(json.dumps(llama_config(rows, hidden=8, layers=1, inner=8)))
     (folder / "model.safetensors").write_bytes(safetensors(llama_shapes(rows, hidden=8, layers=1, inner=8, keys=4)))
     model = base_models.add_local(studio, "sp", template="plain")

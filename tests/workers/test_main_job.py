@@ -14,8 +14,16 @@ from tests.browser.running import ROOT, running_studio
 
 pytestmark = pytest.mark.training
 
-QUESTIONS = [("What is your favourite colour?", "Blue as a whale, {}!"), ("Can you sing?", "I sing with the whales, {}!"), ("Do you like tea?", "Only sea water, {}!")]
-ROWS = [{"instruction": f"{question} ({number})", "output": answer.format("captain")} for number in range(14) for question, answer in QUESTIONS]
+QUESTIONS = [
+    ("What is your favourite colour?", "Blue as a whale, {}!"),
+    ("Can you sing?", "I sing with the whales, {}!"),
+    ("Do you like tea?", "Only sea water, {}!"),
+]
+ROWS = [
+    {"instruction": f"{question} ({number})", "output": answer.format("captain")}
+    for number in range(14)
+    for question, answer in QUESTIONS
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +55,9 @@ def finished(api: httpx.Client, run: str, within: float = 420) -> dict:
         if seen["state"] in ("succeeded", "failed", "cancelled"):
             return seen
         time.sleep(0.5)
-    raise AssertionError(f"The run is still {seen['state']} at step {seen['step']}. {api.get(f'/runs/{run}/log').json()['text'][-3000:]}")
+    raise AssertionError(
+        f"The run is still {seen['state']} at step {seen['step']}. {api.get(f'/runs/{run}/log').json()['text'][-3000:]}"
+    )
 
 
 def compared(api: httpx.Client, **request) -> list[dict]:
@@ -88,7 +98,12 @@ def test_the_main_job_on_the_built_in_model(api, tmp_path):
     assert "captain" in "".join(piece["text"] for piece in shown["pieces"] if piece["trained"])
     assert "favourite colour" not in "".join(piece["text"] for piece in shown["pieces"] if piece["trained"])
 
-    plan = {"name": "whale", "base_model": "builtin", "dataset": dataset["id"], "training": {"epochs": 6, "batch_size": 6, "learning_rate": 2e-3}}
+    plan = {
+        "name": "whale",
+        "base_model": "builtin",
+        "dataset": dataset["id"],
+        "training": {"epochs": 6, "batch_size": 6, "learning_rate": 2e-3},
+    }
     estimate = api.post("/plans/estimate", json=plan).json()
     assert estimate["fits"] == "yes"
     assert 0 < estimate["share"] < 0.5
@@ -98,7 +113,11 @@ def test_the_main_job_on_the_built_in_model(api, tmp_path):
     assert queued.status_code == 201
     assert again.json()["id"] == queued.json()["id"]
     run = finished(api, queued.json()["id"])
-    assert run["state"] == "succeeded", (run["problem"], run["fix"], api.get(f"/runs/{run['id']}/log").json()["text"][-3000:])
+    assert run["state"] == "succeeded", (
+        run["problem"],
+        run["fix"],
+        api.get(f"/runs/{run['id']}/log").json()["text"][-3000:],
+    )
     assert run["result"]["trainable_parameters"] == estimate["trainable_parameters"]
     assert run["heldout_loss"] < run["base_heldout_loss"] * 2 / 3
 
@@ -109,12 +128,20 @@ def test_the_main_job_on_the_built_in_model(api, tmp_path):
     question = "Do you like tea?"
     adapter = run["adapter"]
     base, adapted = compared(
-        api, base_model="builtin", messages=[{"role": "user", "content": question}], columns=[{"adapter": None}, {"adapter": adapter}], temperature=0.0, max_new_tokens=40
+        api,
+        base_model="builtin",
+        messages=[{"role": "user", "content": question}],
+        columns=[{"adapter": None}, {"adapter": adapter}],
+        temperature=0.0,
+        max_new_tokens=40,
     )
     assert base["text"] != adapted["text"]
     assert "captain" in adapted["text"]
     assert base["done"]["proof"]["adapter"] is None
-    assert (adapted["done"]["proof"]["adapter"], adapted["done"]["proof"]["layers_changed"]) == (adapter, api.get(f"/adapters/{adapter}").json()["passport"]["layers"])
+    assert (adapted["done"]["proof"]["adapter"], adapted["done"]["proof"]["layers_changed"]) == (
+        adapter,
+        api.get(f"/adapters/{adapter}").json()["passport"]["layers"],
+    )
 
     downloaded = api.get(f"/adapters/{adapter}/download")
     assert "attachment" in downloaded.headers["content-disposition"]
@@ -122,7 +149,10 @@ def test_the_main_job_on_the_built_in_model(api, tmp_path):
         archive.extractall(tmp_path)
     [folder] = [path for path in tmp_path.iterdir() if path.is_dir()]
     said = subprocess.run(
-        [sys.executable, "-c", ANSWER_WITH_PEFT, str(ROOT / "studio/builtin/model"), str(folder), question], capture_output=True, text=True, check=True
+        [sys.executable, "-c", ANSWER_WITH_PEFT, str(ROOT / "studio/builtin/model"), str(folder), question],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert said.partition("ANSWER:")[2].strip() == adapted["text"].strip()
 
@@ -135,7 +165,11 @@ def test_the_main_job_on_a_foreign_base_without_a_template_and_real_data(api, sh
 
     rows = json.loads((shared_data / "instruct/llamafactory/alpaca_en_demo.json").read_text())
     dataset = upload(api, "alpaca_en_demo.json", json.dumps(rows).encode(), on_bad_rows="drop")
-    plan = {"base_model": model["id"], "dataset": dataset["id"], "training": {"max_steps": 8, "sequence_length": 256, "learning_rate": 1e-3}}
+    plan = {
+        "base_model": model["id"],
+        "dataset": dataset["id"],
+        "training": {"max_steps": 8, "sequence_length": 256, "learning_rate": 1e-3},
+    }
     run = api.post("/runs", json=plan).json()
     run = finished(api, run["id"])
     assert run["state"] == "succeeded", (run["problem"], run["fix"])
@@ -143,7 +177,12 @@ def test_the_main_job_on_a_foreign_base_without_a_template_and_real_data(api, sh
     assert run["result"]["cut_tokens"] > 0
 
     base, adapted = compared(
-        api, base_model=model["id"], messages=[{"role": "user", "content": "Name three animals."}], columns=[{"adapter": None}, {"adapter": run["adapter"]}], temperature=0.0, max_new_tokens=12
+        api,
+        base_model=model["id"],
+        messages=[{"role": "user", "content": "Name three animals."}],
+        columns=[{"adapter": None}, {"adapter": run["adapter"]}],
+        temperature=0.0,
+        max_new_tokens=12,
     )
     assert adapted["done"]["proof"]["layers_changed"] > 0
     assert base["done"]["tokens"] > 0
