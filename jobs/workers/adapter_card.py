@@ -26,13 +26,16 @@ def save_adapter(
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
     origin = origin_of(attempt, plan, facts)
     for config in model.peft_config.values():
-        config.base_model_name_or_path = origin["base_model"]["location"]  # not the folder that it was loaded from here
         config.inference_mode = True
         if isinstance(config.target_modules, set):
             config.target_modules = sorted(config.target_modules)  # a set's order differs from process to process
     model.save_pretrained(
         writing.path, save_embedding_layers=False
     )  # "auto" would look for the base's config on the Hub
+    # Only a name on the Hub means something elsewhere: a local folder called gpt2 is another model
+    base = origin["base_model"]
+    named = base["location"] if base["source"] == "hub" else None
+    write_json(writing.config, {**read_json(writing.config), "base_model_name_or_path": named})
     for name in TOKENIZER_FILES:
         source = attempt.run.data.base_model(plan.base_model).model / name
         if source.exists():

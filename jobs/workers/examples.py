@@ -1,6 +1,7 @@
 """Rows of a data set as token ids and marks: what is trained on, what is held out, and what was cut or left out."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -57,8 +58,11 @@ def read_examples(
 ) -> Data:
     """Encode every row and set the held-out ones apart. Raises BadInput when nothing is left to learn from."""
     data, train_prompts = Data(), []
-    marked = [bool(row.get("heldout")) for row in rows()]
-    measured = choose_heldout(marked, resolved.heldout_rows, seed)
+    marked, contents = [], []
+    for row in rows():
+        marked.append(bool(row.get("heldout")))
+        contents.append(hash(tuple((message["role"], message["content"]) for message in row["messages"])))
+    measured = choose_heldout(marked, contents, resolved.heldout_rows, seed)
     for index, row in enumerate(rows()):
         example = encode(row, tokenizer, resolved.sequence_length)
         data.cut_rows += example.cut > 0
@@ -78,11 +82,17 @@ def read_examples(
     return data
 
 
-def choose_heldout(marked: list[bool], wanted: int, seed: int) -> set[int]:
-    """Which rows are measured on: of those that the data marks as held out, or else of all, at least one being left."""
+def choose_heldout(marked: list[bool], contents: list[int], wanted: int, seed: int) -> set[int]:
+    """Which rows are measured on: of those that the data marks as held out, or else of all, at least one being left.
+
+    A row that stands in the data twice is not drawn: its copy would be trained on, and the held-out loss would be a lie.
+    """
     own = [index for index, mark in enumerate(marked) if mark]
-    pool = own or list(range(len(marked)))
-    return set(random.Random(seed).sample(pool, min(wanted, len(pool) if own else len(pool) - 1)))
+    if own:
+        return set(random.Random(seed).sample(own, min(wanted, len(own))))
+    copies = Counter(contents)
+    once = [index for index, content in enumerate(contents) if copies[content] == 1]
+    return set(random.Random(seed).sample(once, max(0, min(wanted, len(once), len(marked) - 1))))
 
 
 def encode(row: dict, tokenizer: ChatTokenizer, most: int) -> Example:
