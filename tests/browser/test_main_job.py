@@ -14,7 +14,14 @@ from tests.workers.test_main_job import ANSWER_WITH_PEFT, ROWS
 TRAIN_SECONDS = 600  # both on a machine that is busy with other tests
 ANSWER_SECONDS = 300
 QUESTION = "Do you like tea? (3)"  # as in the rows: the base was made with more polish than 42 rows can undo elsewhere
-POINTS = "() => (document.querySelector('.ls-chart polyline')?.getAttribute('points') || '').split(' ').filter(Boolean).length"
+# How many steps the curve shows; a run that has failed ends the wait at once.
+POINTS = """() => {
+  const failed = document.querySelector('h1 .ls-chip.bad') && document.querySelector('.ls-banner.bad');
+  if (failed) throw new Error(failed.textContent);
+  const line = document.querySelector('.ls-chart polyline');
+  return line ? line.getAttribute('points').split(' ').length : 0;
+}"""
+READY = f"() => ({POINTS})() && document.querySelector('.ls-banner.ok')"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def test_a_run_is_started_watched_and_finished_in_two_tabs(studio_app, open_page
     other = open_page(page.url)
     wait_until(other, f"(seen) => ({POINTS})() > seen", seen)
     for tab in (page, other):
-        tab.get_by_text("The adapter is ready.").wait_for(timeout=TRAIN_SECONDS * 1000)
+        wait_until(tab, READY, seconds=TRAIN_SECONDS)
     page.reload()
     page.get_by_role("link", name="Compare with the base").wait_for()
     assert page.evaluate(f"({POINTS})()") > seen

@@ -96,18 +96,22 @@ def test_filters_of_the_runs_stay_after_a_reload(studio_app, open_page):
 
 
 def test_fifty_runs_are_a_page_and_the_rest_is_on_the_next(studio_app, open_page):
+    full = "() => document.querySelectorAll('table tbody tr').length === 50"
+    rest = "() => { const rows = document.querySelectorAll('table tbody tr').length; return rows > 0 && rows < 50; }"
     page = open_page(f"{studio_app.address}/runs")
-    wait_until(page, "() => document.querySelectorAll('table tbody tr').length === 50")
+    wait_until(page, full)
     page.get_by_role("button", name="Next 50").click()
-    wait_until(
-        page, "() => { const rows = document.querySelectorAll('table tbody tr').length; return rows > 0 && rows < 50 }"
-    )
+    wait_until(page, rest)
     page.reload()
-    wait_until(
-        page, "() => { const rows = document.querySelectorAll('table tbody tr').length; return rows > 0 && rows < 50 }"
-    )
+    wait_until(page, f"() => ({rest})() && location.search.includes('cursor')")
     page.get_by_role("button", name="Previous 50").click()
-    wait_until(page, "() => document.querySelectorAll('table tbody tr').length === 50")
+    wait_until(page, full)
+    page.get_by_label("Search").fill("number")
+    wait_until(page, "() => location.search === '?q=number'")
+    page.get_by_role("button", name="Next 50").click()
+    wait_until(page, rest)
+    page.reload()
+    wait_until(page, f"() => ({rest})() && location.search.includes('q=number&cursor')")
 
 
 def test_a_failed_run_says_why_and_leads_to_another_try(studio_app, open_page):

@@ -4,8 +4,7 @@ import httpx
 
 from tests.browser.conftest import wait_until
 from tests.browser.running import end, start
-
-TRAIN_SECONDS = 420
+from tests.browser.test_main_job import POINTS, READY, TRAIN_SECONDS
 
 
 def test_a_run_outlives_the_web_process_and_is_found_again(tmp_path, open_page):
@@ -20,13 +19,13 @@ def test_a_run_outlives_the_web_process_and_is_found_again(tmp_path, open_page):
         }
         run = httpx.post(f"{first.address}/api/v1/runs", json=plan, timeout=60).json()["id"]
         page = open_page(f"{first.address}/run?id={run}")
-        wait_until(page, "() => document.querySelectorAll('.ls-chart polyline').length > 0", seconds=TRAIN_SECONDS)
+        wait_until(page, POINTS, seconds=TRAIN_SECONDS)
         page.close()
         first.kill()
 
         second = start(folder)
         page = open_page(f"{second.address}/run?id={run}")
-        page.get_by_text("The adapter is ready.").wait_for(timeout=TRAIN_SECONDS * 1000)
+        wait_until(page, READY, seconds=TRAIN_SECONDS)
         told = httpx.get(f"{second.address}/api/v1/runs/{run}", timeout=60).json()
         assert (told["state"], told["attempt"], told["step"]) == ("succeeded", 1, 14)
     finally:
