@@ -18,6 +18,7 @@ from studio.studio import Studio
 PER_PAGE = 50
 SUBTITLE = "Small files that change what a base model says. Take one along, or compare it with its base."
 REMEMBER = """(q) => {
+  if (new URLSearchParams(location.search).has('id')) return [q];
   history.replaceState(null, '', location.pathname + (q ? '?q=' + encodeURIComponent(q) : ''));
   return [q];
 }"""
@@ -42,7 +43,9 @@ def all_of_them(studio: Studio) -> None:
 
     def opened(request: gr.Request):
         q, listing = request.query_params.get("q", ""), not request.query_params.get("id")
-        return gr.update(visible=listing), q, *(table_of(studio, q, PER_PAGE) if listing else ("", gr.skip()))
+        if not listing:
+            return gr.update(visible=False), *[gr.skip()] * 3
+        return gr.update(visible=True), q, *table_of(studio, q, PER_PAGE)
 
     def searched(q: str):
         return *table_of(studio, q, PER_PAGE), PER_PAGE

@@ -28,7 +28,12 @@ REMEMBER = """(q, states, sort, trail) => {
   history.replaceState(null, '', location.pathname + (kept.size ? '?' + kept : ''));
   return [q, states, sort, trail];
 }"""
-FIRST_PAGE = f"(q, states, sort) => ({REMEMBER})(q, states, sort, [])"
+# Other filters start from the first page. A text box tells of a change when the page itself fills it in: then nothing is other.
+FIRST_PAGE = f"""(q, states, sort, trail) => {{
+  const now = new URLSearchParams(location.search);
+  const same = (now.get('q') || '') === q && (now.get('state') || '') === states.join(',') && (now.get('sort') || 'Newest first') === sort;
+  return ({REMEMBER})(q, states, sort, same ? trail : []);
+}}"""
 NEXT_PAGE = f"(q, states, sort, trail, next) => [...({REMEMBER})(q, states, sort, [...trail, next]), next]"
 PREVIOUS_PAGE = f"(q, states, sort, trail) => ({REMEMBER})(q, states, sort, trail.slice(0, -1))"
 
