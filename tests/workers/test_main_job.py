@@ -125,7 +125,7 @@ def test_the_main_job_on_the_built_in_model(api, tmp_path):
     assert len(curves["loss"]["x"]) == run["steps"] == estimate["steps"]
     assert {sample["step"] for sample in api.get(f"/runs/{run['id']}/samples").json()["items"]} >= {0, run["steps"]}
 
-    question = "Do you like tea?"
+    question = "Do you like tea? (3)"  # as in the rows: 42 of them do not undo everywhere what the base has learned
     adapter = run["adapter"]
     base, adapted = compared(
         api,
