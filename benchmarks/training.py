@@ -25,7 +25,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArgumen
 from jobs.workers.engine import Engine
 from jobs.workers.optimizer import Optimizer
 from jobs.workers.packing import Example
-from studio.plan import ResolvedPlan, read_plan
+from studio.plan import read_plan
+from studio.resolved_plan import ResolvedPlan
 
 SIZES = {
     "builtin": {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 4},

@@ -13,9 +13,10 @@ from studio.folders import read_json
 from studio.footprint import Footprint
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
-from studio.plan import ResolvedPlan, TrainingPlan
+from studio.plan import TrainingPlan
 from studio.records import Run, Status
 from studio.resolve import resolve
+from studio.resolved_plan import ResolvedPlan
 from studio.studio import Studio
 
 COMFORTABLE = 0.85  # of the usable memory; beyond it a run is "tight"

@@ -8,7 +8,8 @@ from studio.errors import BadInput, Invalid
 from studio.footprint import Footprint, fitting_tokens
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
-from studio.plan import ResolvedPlan, TrainingPlan
+from studio.plan import TrainingPlan
+from studio.resolved_plan import ResolvedPlan
 
 EVALUATIONS = 8  # of a run, when their distance is "auto"
 MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the mean

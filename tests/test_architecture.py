@@ -11,7 +11,8 @@ PROJECT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "triton"}
 FOR_WORKERS = {
     "plan",
-    "resolved",
+    "training_settings",
+    "resolved_plan",
     "tokens",
     "chat_template",
     "answer_spans",
@@ -35,9 +36,9 @@ LAYERS = [
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
     {"dataset_reading"},
-    {"records", "plan", "resolved", "tokens", "rows", "containers"},
+    {"records", "plan", "resolved_plan", "tokens", "rows", "containers"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
-    {"dataset_report", "model_facts", "model_config", "linear_layers"},
+    {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
     {"settings", "errors"},
 ]
 

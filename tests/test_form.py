@@ -7,7 +7,8 @@ from studio.errors import Invalid
 from studio.methods import METHODS
 from studio.pages import form, train_form
 from studio.pages.recipes import RECIPES
-from studio.plan import Resources, TrainingPlan, TrainingSettings, read_plan
+from studio.plan import TrainingPlan, read_plan
+from studio.training_settings import Resources, TrainingSettings
 
 PLAN = {"base_model": "m", "dataset": "d"}
 

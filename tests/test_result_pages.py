@@ -13,8 +13,8 @@ from studio.pages.conversation import Column, Talk, read_talk
 from studio.pages.prompts import example_prompts
 from studio.pages.run import draw, mark_of, offers
 from studio.pages.runs import filters_in, page_of_runs
-from studio.plan import ResolvedPlan
 from studio.records import Status, utc_now
+from studio.resolved_plan import ResolvedPlan
 from tests.finished_runs import NASTY, RESOLVED, leave_run, what_comes_with_it
 
 

@@ -14,7 +14,8 @@ from jobs.workers.report import versions
 from studio.errors import StudioError, clip
 from studio.folders import AdapterFolder, AttemptFolder, read_json, write_json
 from studio.model_facts import ModelFacts
-from studio.plan import ResolvedPlan, TrainingPlan
+from studio.plan import TrainingPlan
+from studio.resolved_plan import ResolvedPlan
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 

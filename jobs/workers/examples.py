@@ -11,7 +11,7 @@ import numpy as np
 from jobs.workers.packing import Example
 from jobs.workers.report import Report
 from studio.errors import BadInput
-from studio.plan import ResolvedPlan
+from studio.resolved_plan import ResolvedPlan
 from studio.tokens import ChatTokenizer
 
 SAMPLED = 3  # prompts answered at each evaluation when the person pinned none

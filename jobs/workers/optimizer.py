@@ -5,7 +5,8 @@ import math
 import torch
 from accelerate import Accelerator
 
-from studio.plan import ResolvedPlan, TrainingSettings
+from studio.resolved_plan import ResolvedPlan
+from studio.training_settings import TrainingSettings
 
 MOST_BROKEN_STEPS = 3  # steps in a row without a finite loss before a training is given up
 

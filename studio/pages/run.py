@@ -16,8 +16,8 @@ from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head_html
-from studio.plan import ResolvedPlan
 from studio.records import OPEN, TERMINAL, Run, Status, Want, utc_now
+from studio.resolved_plan import ResolvedPlan
 from studio.studio import Studio
 
 REFRESH_SECONDS = 2

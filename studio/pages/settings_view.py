@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from studio.methods import METHODS
 from studio.pages import parts, words
-from studio.plan import ResolvedPlan, TrainingPlan
+from studio.plan import TrainingPlan
+from studio.resolved_plan import ResolvedPlan
 
 # Settings of these names are not told again: they stand in the head of the page.
 ELSEWHERE = ("name", "version")

@@ -10,7 +10,8 @@ from studio.pages import form
 from studio.pages.events import plain
 from studio.pages.form import Setting
 from studio.pages.recipes import BALANCED, RECIPES, Recipe
-from studio.plan import Resources, TrainingPlan, TrainingSettings
+from studio.plan import TrainingPlan
+from studio.training_settings import Resources, TrainingSettings
 
 Key = tuple[str, str]  # ("training", "epochs"); a method's settings go by its name: ("lora", "rank")
 

@@ -9,7 +9,8 @@ from studio.memory import Estimate
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.pages import parts, words
-from studio.plan import TrainingPlan, TrainingSettings
+from studio.plan import TrainingPlan
+from studio.training_settings import TrainingSettings
 
 # Part of the memory: what a person calls it, and its colour.
 MEMORY_PARTS = {

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from jobs.workers import train as worker
+from jobs.workers import train, training
 from studio.folders import read_json
 from tests.workers.training_place import (
     NEVER,
@@ -76,8 +76,8 @@ def test_a_plan_for_a_gpu_is_refused_where_there_is_none(place: TrainingPlace, m
 
 
 def test_a_loss_that_is_no_number_ends_as_diverged(place: TrainingPlace, monkeypatch):
-    real = worker.Engine.accumulate
-    monkeypatch.setattr(worker.Engine, "accumulate", lambda engine, *rest: real(engine, *rest) * math.nan)
+    real = training.Engine.accumulate
+    monkeypatch.setattr(training.Engine, "accumulate", lambda engine, *rest: real(engine, *rest) * math.nan)
     result = train_here(place.queue("r1"))
     assert (result["exit"], result["kind"]) == (78, "diverged")
     assert "step 3" in result["problem"]
@@ -85,13 +85,13 @@ def test_a_loss_that_is_no_number_ends_as_diverged(place: TrainingPlace, monkeyp
 
 
 def test_one_broken_step_is_passed_over(place: TrainingPlace, monkeypatch):
-    real, calls = worker.Engine.accumulate, []
+    real, calls = training.Engine.accumulate, []
 
     def broken_once(engine, *rest):
         calls.append(1)
         return real(engine, *rest) * (math.nan if len(calls) == 4 else 1)
 
-    monkeypatch.setattr(worker.Engine, "accumulate", broken_once)
+    monkeypatch.setattr(training.Engine, "accumulate", broken_once)
     attempt = place.queue("r1")
     assert train_here(attempt)["status"] == "succeeded"
     assert [line["loss"] for line in steps_of(attempt)].index(None) == 3
@@ -110,7 +110,7 @@ def test_running_out_of_memory_is_told_apart(place: TrainingPlace, monkeypatch, 
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(worker.Engine, "accumulate", fail)
+    monkeypatch.setattr(training.Engine, "accumulate", fail)
     result = train_here(place.queue("r1"))
     assert (result["exit"], result["kind"]) == (77, "out_of_memory")
     assert result["peak_memory_bytes"] > 0
@@ -131,8 +131,8 @@ def test_a_full_disk_pauses_the_training_and_it_goes_on_when_there_is_room(place
 
 
 def test_a_bug_keeps_its_traceback_and_is_called_one(place: TrainingPlace, monkeypatch):
-    monkeypatch.setattr(worker.Engine, "accumulate", lambda *_: 1 / 0)
+    monkeypatch.setattr(training.Engine, "accumulate", lambda *_: 1 / 0)
     attempt = place.queue("r1")
     with pytest.raises(ZeroDivisionError):
-        worker.main(str(attempt.path), NEVER)
+        train.main(str(attempt.path), NEVER)
     assert (read_json(attempt.result)["status"], read_json(attempt.result)["kind"]) == ("failed", "bug")

@@ -14,7 +14,8 @@ from jobs.workers import train as worker
 from jobs.workers.ending import Request
 from studio.folders import AdapterFolder, AttemptFolder, DataFolder, read_json, write_json
 from studio.model_facts import ModelFacts
-from studio.plan import ResolvedPlan, read_plan
+from studio.plan import read_plan
+from studio.resolved_plan import ResolvedPlan
 from tests.workers.tiny_facts import facts_of
 
 PROJECT = Path(__file__).parents[2]

@@ -1,0 +1,20 @@
+"""How far a training is: what a checkpoint takes along besides tensors."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Progress:
+    """How far a training is; saved with each checkpoint."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0  # of steps, evaluations and samples, over all attempts
+    step_seconds: float = 0.0  # of the steps alone
+    loss: float | None = None  # of the last step
+    base_heldout_loss: float | None = None
+    heldout_loss: float | None = None
+    best_heldout_loss: float | None = None
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+    evaluated_at: int = -1  # step

@@ -1,0 +1,295 @@
+"""The training loop: one attempt at a run, from its loaded parts to its adapter.
+
+One optimiser step takes `batch_size` rows, whatever the micro-batch or the number of processes; its loss is the mean
+over all supervised tokens of those rows. Random numbers are drawn anew for each step from the run's seed and the step's
+number, so a training that was stopped and goes on is bit for bit the one that was not.
+"""
+
+import math
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from jobs.workers.adapter_card import save_adapter
+from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
+from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request
+from jobs.workers.engine import Engine
+from jobs.workers.examples import batches_of, read_examples
+from jobs.workers.generate import answer_prompts
+from jobs.workers.load import load_base_model
+from jobs.workers.optimizer import Optimizer, learning_rate
+from jobs.workers.progress import Progress
+from jobs.workers.report import Report, finite, peak_memory_bytes
+from studio.folders import AttemptFolder, read_json
+from studio.methods import METHODS
+from studio.model_facts import ModelFacts
+from studio.plan import TrainingPlan
+from studio.resolved_plan import ResolvedPlan
+from studio.rows import iter_training_rows
+from studio.tokens import ChatTokenizer
+
+LOG_SECONDS = 10  # between two lines about steps
+
+
+def load_model(plan: TrainingPlan, resolved: ResolvedPlan, folder: Path, device: torch.device):
+    """The base with the method's untrained adapter, the same in every process."""
+    base = load_base_model(folder, resolved.precision, device)
+    base.requires_grad_(False)
+    if resolved.gradient_checkpointing and base.supports_gradient_checkpointing:
+        base.activation_checkpointing_enable()
+    set_seed(plan.training.seed)
+    return METHODS[plan.method.name].add_to(plan.method, base).to(device)
+
+
+class Training:
+    """One attempt at a run, from its loaded parts to its adapter."""
+
+    def __init__(
+        self,
+        attempt: AttemptFolder,
+        plan: TrainingPlan,
+        resolved: ResolvedPlan,
+        accelerator: Accelerator,
+        report: Report,
+        request: Request,
+    ):
+        self.attempt, self.plan, self.resolved = attempt, plan, resolved
+        self.accelerator, self.report, self.request = accelerator, report, request
+        self.settings, self.device = plan.training, accelerator.device
+        self.rank, self.processes = accelerator.process_index, accelerator.num_processes
+        self.progress = Progress()
+        self.best: dict[str, torch.Tensor] | None = None
+        self.epoch, self.batches = -1, []
+        decides = (resolved.learning_rate, resolved.steps, resolved.sequence_length, resolved.precision)
+        self.hash = hash_of(plan.model_dump(mode="json"), *decides)
+
+    def load(self) -> None:
+        base = self.attempt.run.data.base_model(self.plan.base_model)
+        self.facts = ModelFacts.model_validate(read_json(base.facts))
+        self.tokenizer = ChatTokenizer.load(base.model)
+        rows = partial(iter_training_rows, self.attempt.run.data.dataset(self.plan.dataset))
+        self.data = read_examples(rows, self.tokenizer, self.resolved, self.settings.seed)
+        self.data.tell(self.report, self.resolved.sequence_length)
+        self.model = load_model(self.plan, self.resolved, base.model, self.device)
+        self.parameters = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        self.tell_model()
+        at_once = (self.resolved.micro_batch, self.resolved.token_budget)
+        self.engine = Engine(self.model, self.device, *at_once, autocast=self.accelerator.autocast)
+        for line in self.engine.choose(self.settings.packing):
+            self.report.say(line)
+        self.optimizer = Optimizer(self.parameters, self.resolved, self.settings, self.accelerator)
+
+    def tell_model(self) -> None:
+        learned = sum(each.numel() for each in self.parameters.values())
+        frozen = sum(each.numel() for each in self.model.parameters()) - learned
+        where = {"device": str(self.device), "precision": self.resolved.precision}
+        self.report.facts |= {"parameters": frozen, "trainable_parameters": learned, **where}
+        self.report.say(
+            f"{self.facts.architecture} with {frozen:,} parameters, {learned:,} of the adapter are trained, "
+            f"on {self.device} in {self.resolved.precision}."
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.data.train) / self.resolved.batch_size)
+
+    @property
+    def steps(self) -> int:
+        wanted = max(1, math.ceil(self.resolved.epochs * self.steps_per_epoch))
+        return min(wanted, self.settings.max_steps or wanted)
+
+    def resume(self) -> None:
+        """Go on from the newest whole checkpoint, if an earlier attempt left one."""
+        path, passed_over = newest_checkpoint(self.attempt, self.hash)
+        for line in passed_over:
+            self.report.say(line)
+        if path is None:
+            return
+        saved = load_checkpoint(path)
+        self.put(saved.adapter)
+        self.optimizer.restore(saved.optimizer, saved.state["optimizer"])
+        self.progress, self.best = Progress(**saved.state["progress"]), saved.best
+        self.report.say(f"Goes on from the checkpoint of step {self.progress.step} ({path.parent.parent.name}).")
+
+    def put(self, values: dict[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(values[name])
+
+    def save(self) -> None:
+        if self.accelerator.is_main_process:
+            state = finite({"progress": asdict(self.progress), "optimizer": self.optimizer.numbers()})
+            saved = Saved(self.parameters, self.optimizer.tensors(), state, self.best)
+            save_checkpoint(self.attempt, self.progress.step, self.hash, saved, self.settings.keep_checkpoints)
+        self.accelerator.wait_for_everyone()
+
+    def run(self) -> int:
+        """Every step up to the last, or until something ends it. Returns the exit code."""
+        total, self.said_at = self.steps, time.monotonic()
+        self.report.facts["steps"] = total
+        if total != self.resolved.steps:
+            self.report.say(
+                f"{total} steps instead of the {self.resolved.steps} planned, by the rows that can be used."
+            )
+        if self.progress.step == 0:
+            self.evaluate()
+        while self.progress.step < total:
+            if wanted := self.request.wanted(self.accelerator):
+                return self.end_early(wanted)
+            self.step(total)
+            step = self.progress.step
+            if step % self.resolved.evaluate_every == 0 or step == total:
+                self.evaluate()
+            if step < total and self.has_stopped_falling():
+                times = self.settings.early_stopping
+                return self.finish(
+                    "succeeded", f"Stopped early: the held-out loss fell in none of {times} evaluations."
+                )
+            if step % self.resolved.checkpoint_every == 0 and step < total:
+                self.save()
+        return self.finish("succeeded", f"All {total} steps are done.")
+
+    def step(self, total: int) -> None:
+        """One optimiser step over one batch."""
+        progress, began = self.progress, time.monotonic()
+        number = progress.step + 1
+        batch = self.batch(number)
+        set_seed(seed_of_step(self.settings.seed, number, self.rank))
+        micro_batches = self.engine.micro_batches(batch[self.rank :: self.processes])
+        supervised = sum(example.trained_tokens for example in batch)
+        total_loss = self.engine.accumulate(micro_batches, self.optimizer.weight(supervised))
+        loss = self.sum_over_processes(total_loss) / supervised
+        warmup = min(self.resolved.warmup_steps, total - 1)
+        rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings.schedule)
+        norm, applied = self.optimizer.step(number, rate, loss)
+        tokens, seconds = sum(map(len, batch)), time.monotonic() - began
+        progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
+        progress.seconds, progress.step_seconds = progress.seconds + seconds, progress.step_seconds + seconds
+        self.report.metric(
+            step=number,
+            steps=total,
+            epoch=round(number / self.steps_per_epoch, 4),
+            loss=loss,
+            grad_norm=norm,
+            learning_rate=rate,
+            tokens=tokens,
+            trained_tokens=supervised,
+            seconds=round(seconds, 4),
+            tokens_per_second=round(tokens / max(seconds, 1e-6), 1),
+            memory_bytes=peak_memory_bytes(),
+            padding=sum(each.padding for each in micro_batches),
+        )
+        self.tell_step(number, total, loss, tokens / max(seconds, 1e-6), applied)
+
+    def tell_step(self, number: int, total: int, loss: float, speed: float, applied: bool) -> None:
+        if not applied:
+            self.report.say(f"Step {number}: the loss is not a number; the step is passed over.")
+        elif time.monotonic() - self.said_at > LOG_SECONDS or number == total:
+            self.said_at = time.monotonic()
+            self.report.say(f"Step {number} of {total}: loss {loss:.4f}, {speed:,.0f} tokens/s.")
+
+    def batch(self, number: int):
+        """The rows of step `number`, counted from 1."""
+        epoch, index = divmod(number - 1, self.steps_per_epoch)
+        if epoch != self.epoch:
+            seed = self.settings.seed
+            self.epoch, self.batches = epoch, batches_of(self.data.train, self.resolved.batch_size, seed, epoch)
+        return self.batches[index]
+
+    def sum_over_processes(self, value: float) -> float:
+        if self.processes == 1:
+            return value
+        return float(self.accelerator.reduce(torch.tensor(value, dtype=torch.float64, device=self.device), "sum"))
+
+    def evaluate(self) -> None:
+        """Held-out loss and answers to the pinned prompts as they stand now, once for each step."""
+        progress, began = self.progress, time.monotonic()
+        if progress.evaluated_at == progress.step:
+            return
+        if tokens := self.data.heldout_tokens:
+            loss = self.sum_over_processes(self.engine.measure(self.data.heldout[self.rank :: self.processes])) / tokens
+            self.report.metric(step=progress.step, heldout_loss=loss, heldout_tokens=tokens)
+            self.report.say(f"{f'Step {progress.step}' if progress.step else 'The base'}: held-out loss {loss:.4f}.")
+            self.note_heldout(loss)
+        self.answer_prompts()
+        progress.evaluated_at = progress.step
+        progress.seconds += time.monotonic() - began
+
+    def note_heldout(self, loss: float) -> None:
+        progress = self.progress
+        progress.heldout_loss = loss
+        if progress.step == 0:
+            progress.base_heldout_loss = loss
+        elif progress.best_heldout_loss is None or loss < progress.best_heldout_loss:
+            progress.best_heldout_loss, progress.best_step, progress.evaluations_since_best = loss, progress.step, 0
+            if self.settings.early_stopping:
+                self.best = {name: each.detach().cpu().clone() for name, each in self.parameters.items()}
+        else:
+            progress.evaluations_since_best += 1
+
+    def has_stopped_falling(self) -> bool:
+        patience = self.settings.early_stopping
+        return patience is not None and self.progress.evaluations_since_best >= patience
+
+    def answer_prompts(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        pinned = [[{"role": "user", "content": text}] for text in self.settings.sample_prompts]
+        prompts = pinned or self.data.prompts
+        context, together = self.facts.context_length, self.engine.packs
+        found = answer_prompts(self.engine.causal, self.tokenizer, prompts, context, together)
+        for messages, (text, seconds) in zip(prompts, found, strict=True):
+            asked = messages[-1]["content"]
+            self.report.sample(step=self.progress.step, prompt=asked, answer=text, seconds=round(seconds, 3))
+
+    def end_early(self, wanted: str) -> int:
+        step = self.progress.step
+        if wanted == "pause":
+            self.save()
+            return self.ended("paused", PAUSED, f"Paused after step {step}; a checkpoint is saved.")
+        if wanted == "stop" and step:
+            self.evaluate()
+            return self.finish("stopped", f"Stopped after step {step}; the adapter is kept as it is.")
+        kept = " Nothing was learned yet, so there is nothing to keep." if wanted == "stop" else ""
+        return self.ended("cancelled", CANCELLED, f"Cancelled after step {step}.{kept}")
+
+    def finish(self, status: str, text: str) -> int:
+        """Save the adapter: as it is after the last step, or at its best where the person asked for early stopping."""
+        if self.best and self.progress.best_step != self.progress.step:
+            self.put(self.best)
+            self.progress.heldout_loss = self.progress.best_heldout_loss
+            self.report.say(f"The adapter of step {self.progress.best_step} is kept: its held-out loss was the lowest.")
+        if self.accelerator.is_main_process:
+            self.note_results()
+            save_adapter(self.attempt, self.model, self.plan, self.resolved, self.facts, self.report.facts)
+        self.accelerator.wait_for_everyone()
+        return self.ended(status, SUCCEEDED, text)
+
+    def ended(self, status: str, code: int, text: str) -> int:
+        self.report.say(text)
+        self.note_results()
+        return self.report.result(status, code)
+
+    def note_results(self) -> None:
+        progress = asdict(self.progress)
+        results = [
+            "step",
+            "tokens",
+            "loss",
+            "heldout_loss",
+            "base_heldout_loss",
+            "best_step",
+            "best_heldout_loss",
+            "seconds",
+        ]
+        self.report.facts |= {name: progress[name] for name in results}
+        self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
+
+
+def seed_of_step(seed: int, step: int, process: int) -> int:
+    return int(hash_of(seed, step, process)[:8], 16) % 2**31

@@ -1,0 +1,175 @@
+"""How an adapter is trained, whatever the method, and on what: the plan's settings besides the method's own."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+ADVANCED = {"advanced": True}
+Auto = Literal["auto"]
+
+
+class PlanPart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TrainingSettings(PlanPart):
+    """How the adapter is trained, whatever the method."""
+
+    epochs: Auto | Annotated[float, Field(gt=0, le=1000)] = Field(
+        "auto",
+        title="Epochs",
+        description="How often every row is learned from. auto: fewer for more data, more for a very small base.",
+    )
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        title="Step limit",
+        description="Stop after this many optimiser steps, whatever the epochs say.",
+        json_schema_extra=ADVANCED,
+    )
+    learning_rate: Auto | Annotated[float, Field(gt=0, le=1)] = Field(
+        "auto",
+        title="Learning rate",
+        description="Size of a step. auto: 2e-4 for models from a billion parameters, more for smaller ones.",
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine",
+        title="Schedule",
+        description="How the learning rate falls towards the end.",
+        json_schema_extra=ADVANCED,
+    )
+    warmup_ratio: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        title="Warm-up",
+        description="Share of the steps in which the learning rate rises from 0.",
+        json_schema_extra=ADVANCED,
+    )
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=4096,
+        title="Batch size",
+        description="Rows per optimiser step, over all devices. The gradient is exactly that of this batch.",
+    )
+    micro_batch: Auto | Annotated[int, Field(ge=1, le=4096)] = Field(
+        "auto",
+        title="Micro-batch",
+        description="Rows computed at once; the rest of the batch is accumulated. auto: what the memory allows.",
+        json_schema_extra=ADVANCED,
+    )
+    sequence_length: Auto | Annotated[int, Field(ge=8, le=1_048_576)] = Field(
+        "auto",
+        title="Sequence length",
+        description="Longest row in tokens; what is longer is cut, counted and shown. auto: the data's longest row that the model can take.",
+    )
+    packing: bool = Field(
+        True,
+        title="Packing",
+        description="Rows share a sequence without seeing each other, so that no padding is computed.",
+        json_schema_extra=ADVANCED,
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        title="Precision",
+        description="Arithmetic of the training. auto: bf16 where the device has it, otherwise fp32.",
+        json_schema_extra=ADVANCED,
+    )
+    quantization: Literal["none"] = Field(
+        "none",
+        title="Base in 4 bits",
+        description="Not in this version: the base is loaded as it is.",
+        json_schema_extra=ADVANCED,
+    )
+    gradient_checkpointing: Auto | bool = Field(
+        "auto",
+        title="Gradient checkpointing",
+        description="Recompute activations to save memory, at half as much compute again. auto: only when memory needs it.",
+        json_schema_extra=ADVANCED,
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Weight decay",
+        description="AdamW's pull of the learned weights towards 0.",
+        json_schema_extra=ADVANCED,
+    )
+    max_grad_norm: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        title="Gradient clipping",
+        description="Gradients longer than this are shortened to it.",
+        json_schema_extra=ADVANCED,
+    )
+    validation: Auto | Annotated[float, Field(ge=0, lt=1)] = Field(
+        "auto",
+        title="Held-out share",
+        description="Rows kept out of training to measure on. auto: the data's own held-out part, otherwise the smaller of 5 % and 200 rows.",
+        json_schema_extra=ADVANCED,
+    )
+    evaluate_every: Auto | Annotated[int, Field(ge=1)] = Field(
+        "auto",
+        title="Evaluate every",
+        description="Optimiser steps between two evaluations on held-out rows. auto: eight times in a run.",
+        json_schema_extra=ADVANCED,
+    )
+    checkpoint_every: Auto | Annotated[int, Field(ge=1)] = Field(
+        "auto",
+        title="Checkpoint every",
+        description="Optimiser steps between two checkpoints. auto: at each evaluation.",
+        json_schema_extra=ADVANCED,
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, le=100, title="Checkpoints kept", description="Older ones are deleted.", json_schema_extra=ADVANCED
+    )
+    early_stopping: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None,
+        title="Early stopping",
+        description="End when the held-out loss has not fallen for this many evaluations.",
+        json_schema_extra=ADVANCED,
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title="Seed",
+        description="Same seed, same data, same device: same adapter.",
+        json_schema_extra=ADVANCED,
+    )
+    sample_prompts: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(
+        default_factory=list,
+        max_length=10,
+        title="Pinned prompts",
+        description="Answered at each evaluation, one per line. Empty: the first held-out prompts.",
+        json_schema_extra=ADVANCED,
+    )
+
+    @field_validator("epochs", "learning_rate", "warmup_ratio", "validation", mode="before")
+    @classmethod
+    def no_truth_values(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # strict floats still take True as 1.0
+            raise ValueError("must be a number")
+        return value
+
+
+class Resources(PlanPart):
+    gpus: int = Field(
+        1,
+        ge=1,
+        le=64,
+        title="Devices",
+        description="Device slots the run takes; on a machine without a GPU, 1 is the CPU.",
+        json_schema_extra=ADVANCED,
+    )
+    priority: int = Field(
+        0,
+        ge=-10,
+        le=10,
+        title="Priority",
+        description="Higher starts first; equal ones in the order they came.",
+        json_schema_extra=ADVANCED,
+    )
