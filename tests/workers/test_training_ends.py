@@ -122,7 +122,7 @@ def test_a_full_disk_pauses_the_training_and_it_goes_on_when_there_is_room(place
 
     first = place.queue("r1")
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "save_adapter", full)
+        patch.setattr(training, "save_adapter", full)
         result = train_here(first)
     assert (result["exit"], result["status"], result["kind"]) == (75, "paused", "disk_full")
     second = first.run.attempt(2).create()
