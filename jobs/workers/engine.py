@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from jobs.workers import attention
-from jobs.workers.loss import frozen_head_loss, plain_loss
+from jobs.workers.loss import frozen_head_losses, plain_losses
 from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
 
 PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
@@ -96,14 +96,18 @@ class Engine:
         given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
         return given | ({"position_ids": batch.position_ids} if self.takes_positions else {})
 
-    def loss_sum(self, batch: MicroBatch) -> torch.Tensor:
-        """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch.lengths)`."""
+    def token_losses(self, batch: MicroBatch) -> torch.Tensor:
+        """Loss of each supervised token, float32 [n], as `batch.targets`. Call inside `DOCUMENTS.of(batch.lengths)`."""
         if self.head == "whole":
-            return plain_loss(self.model(**self.inputs(batch)).logits.flatten(0, 1)[batch.supervised], batch.targets)
+            return plain_losses(self.model(**self.inputs(batch)).logits.flatten(0, 1)[batch.supervised], batch.targets)
         hidden, head = self.hidden(batch)[batch.supervised], self.causal.get_output_embeddings()
         if self.head == "frozen":
-            return frozen_head_loss(hidden.to(head.weight.dtype), head, batch.targets)
-        return plain_loss(head(hidden), batch.targets)
+            return frozen_head_losses(hidden.to(head.weight.dtype), head, batch.targets)
+        return plain_losses(head(hidden), batch.targets)
+
+    def loss_sum(self, batch: MicroBatch) -> torch.Tensor:
+        """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        return self.token_losses(batch).sum()
 
     def micro_batches(self, examples: list[Example]) -> list[MicroBatch]:
         if self.packs:

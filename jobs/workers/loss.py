@@ -8,44 +8,45 @@ LEAST_ROWS = 128  # with fewer, reading the output layer's weights takes longer 
 
 
 class FrozenHeadLoss(torch.autograd.Function):
-    """Sum of cross-entropies through a frozen output layer.
+    """Cross-entropy of each token through a frozen output layer.
 
     The gradient of the hidden states is computed in the forward pass, chunk by chunk, because the layer itself needs
-    none: two matrix products per chunk, and no logits are kept for the backward pass.
+    none: two matrix products per chunk, and no logits are kept for the backward pass. A row of it depends on that row's
+    loss alone, so whatever is made of the losses afterwards only scales the rows.
     """
 
     @staticmethod
     def forward(ctx, hidden, weight, bias, targets):
-        """hidden [n, size], weight [vocabulary, size], bias [vocabulary] or None, targets int64 [n] -> float32 sum."""
+        """hidden [n, size], weight [vocabulary, size], bias [vocabulary] or None, targets int64 [n] -> float32 [n]."""
         rows = max(LEAST_ROWS, CHUNK_BYTES[hidden.device.type] // (4 * weight.shape[0]))
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for start in range(0, len(targets), rows):
             chunk = slice(start, start + rows)
             wanted = targets[chunk, None]
             logits = linear(hidden[chunk], weight, bias).float()
             normaliser = logits.logsumexp(dim=-1, keepdim=True)
-            total += (normaliser - logits.gather(1, wanted)).sum()
+            losses[chunk] = (normaliser - logits.gather(1, wanted)).squeeze(1)
             if gradient is not None:
                 logits.sub_(normaliser).exp_()  # now the probabilities
                 logits.scatter_add_(1, wanted, torch.full_like(normaliser, -1.0))
                 torch.mm(logits.to(weight.dtype), weight, out=gradient[chunk])
         ctx.save_for_backward(gradient)
-        return total
+        return losses
 
     @staticmethod
     def backward(ctx, upstream):
         (gradient,) = ctx.saved_tensors
-        return gradient * upstream.to(gradient.dtype), None, None, None
+        return gradient * upstream[:, None].to(gradient.dtype), None, None, None
 
 
-def frozen_head_loss(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
-    """Sum over the tokens, float32. hidden [n, size] must be of the head's own dtype."""
+def frozen_head_losses(hidden: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
+    """Loss of each token, float32 [n]. hidden [n, size] must be of the head's own dtype."""
     return FrozenHeadLoss.apply(
         hidden, head.weight.detach(), None if head.bias is None else head.bias.detach(), targets
     )
 
 
-def plain_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Sum over the tokens, float32, for an output layer that is trained or that we do not know. logits [n, vocabulary]."""
-    return cross_entropy(logits.float(), targets, reduction="sum")
+def plain_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Loss of each token, float32 [n], for an output layer that is trained or that we do not know. logits [n, vocabulary]."""
+    return cross_entropy(logits.float(), targets, reduction="none")

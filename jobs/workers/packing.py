@@ -34,6 +34,7 @@ class MicroBatch:
     attention_mask: torch.Tensor | None  # padded: 1 where there is a token; None: packed, or no padding
     supervised: torch.Tensor  # int64 [n]: flat positions whose next token is learned from
     targets: torch.Tensor  # int64 [n]: those next tokens
+    documents: torch.Tensor  # int64 [n]: which example of the group each of them belongs to, from 0
     tokens: int  # real ones
 
     @property
@@ -80,7 +81,8 @@ def packed(examples: list[Example], device: torch.device) -> MicroBatch:
     ids = np.concatenate([example.ids for example in examples]).astype(np.int64)
     positions = np.concatenate([np.arange(length) for length in lengths])
     learned = np.concatenate([np.append(example.trained[1:], False) for example in examples])
-    return to_device(ids[None], positions[None], lengths, None, learned, ids, device)
+    documents = np.repeat(np.arange(len(examples)), lengths)
+    return to_device(ids[None], positions[None], lengths, None, learned, documents, device)
 
 
 def padded(examples: list[Example], device: torch.device, pad_id: int = 0) -> MicroBatch:
@@ -94,10 +96,11 @@ def padded(examples: list[Example], device: torch.device, pad_id: int = 0) -> Mi
         mask[index, : len(example)] = 1
         learned[index, : len(example) - 1] = example.trained[1:]
     positions = np.broadcast_to(np.arange(slots), ids.shape).copy()
-    return to_device(ids, positions, None, mask, learned.ravel(), ids.ravel(), device)
+    documents = np.repeat(np.arange(len(examples)), slots)
+    return to_device(ids, positions, None, mask, learned.ravel(), documents, device)
 
 
-def to_device(ids, positions, lengths, mask, learned, flat_ids, device) -> MicroBatch:
+def to_device(ids, positions, lengths, mask, learned, documents, device) -> MicroBatch:
     supervised = np.flatnonzero(learned)
     return MicroBatch(
         input_ids=torch.from_numpy(ids).to(device),
@@ -105,6 +108,7 @@ def to_device(ids, positions, lengths, mask, learned, flat_ids, device) -> Micro
         lengths=lengths,
         attention_mask=None if mask is None or mask.all() else torch.from_numpy(mask).to(device),
         supervised=torch.from_numpy(supervised).to(device),
-        targets=torch.from_numpy(flat_ids[supervised + 1]).to(device),
+        targets=torch.from_numpy(ids.ravel()[supervised + 1]).to(device),
+        documents=torch.from_numpy(documents[supervised]).to(device),
         tokens=int(ids.size if mask is None else mask.sum()),
     )

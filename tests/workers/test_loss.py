@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from jobs.workers import loss as loss_module
 from jobs.workers.engine import Engine
-from jobs.workers.loss import frozen_head_loss, plain_loss
+from jobs.workers.loss import frozen_head_losses, plain_losses
 from tests.workers.test_packing import engine_of, example
 from tests.workers.tiny_models import tiny_model
 
@@ -23,37 +23,38 @@ def test_chunked_loss_and_gradient_are_those_of_cross_entropy(monkeypatch, chunk
     torch.manual_seed(0)
     head = torch.nn.Linear(12, 50, bias=bias).requires_grad_(False)
     hidden, targets = torch.randn(10, 12, requires_grad=True), torch.randint(0, 50, (10,))
-    expected = cross_entropy(linear(hidden, head.weight, head.bias), targets, reduction="sum")
-    [expected_gradient] = torch.autograd.grad(expected * 0.25, hidden)
-    found = frozen_head_loss(hidden, head, targets)
-    [gradient] = torch.autograd.grad(found * 0.25, hidden)
-    assert found.item() == pytest.approx(expected.item(), rel=2e-6)
+    expected = cross_entropy(linear(hidden, head.weight, head.bias), targets, reduction="none")
+    upstream = torch.linspace(-1, 1, 10)  # as a loss of preferences has it: another weight for each token
+    [expected_gradient] = torch.autograd.grad(expected, hidden, upstream)
+    found = frozen_head_losses(hidden, head, targets)
+    [gradient] = torch.autograd.grad(found, hidden, upstream)
+    assert (found - expected).abs().max() <= 2e-6
     assert (gradient - expected_gradient).abs().max() <= 2e-6
 
 
 def test_very_large_logits_stay_finite():
     head = torch.nn.Linear(4, 30, bias=False).requires_grad_(False)
     hidden = torch.full((3, 4), 1e4, requires_grad=True)
-    found = frozen_head_loss(hidden, head, torch.tensor([1, 2, 29]))
-    found.backward()
-    assert found.isfinite()
+    found = frozen_head_losses(hidden, head, torch.tensor([1, 2, 29]))
+    found.sum().backward()
+    assert found.isfinite().all()
     assert hidden.grad.isfinite().all()
 
 
 def test_without_a_gradient_nothing_is_kept():
     head = torch.nn.Linear(4, 30, bias=False).requires_grad_(False)
     with torch.no_grad():
-        assert frozen_head_loss(torch.randn(3, 4), head, torch.tensor([1, 2, 3])).grad_fn is None
+        assert frozen_head_losses(torch.randn(3, 4), head, torch.tensor([1, 2, 3])).grad_fn is None
 
 
 def test_no_supervised_token_costs_nothing():
     head = torch.nn.Linear(4, 30, bias=False).requires_grad_(False)
-    assert frozen_head_loss(torch.randn(0, 4), head, torch.empty(0, dtype=torch.long)).item() == 0
+    assert frozen_head_losses(torch.randn(0, 4), head, torch.empty(0, dtype=torch.long)).shape == (0,)
 
 
 def test_bf16_logits_are_summed_in_fp32():
     logits = torch.randn(5, 20).bfloat16()
-    assert plain_loss(logits, torch.zeros(5, dtype=torch.long)).dtype == torch.float32
+    assert plain_losses(logits, torch.zeros(5, dtype=torch.long)).dtype == torch.float32
 
 
 @pytest.mark.parametrize(

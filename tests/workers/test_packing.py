@@ -155,8 +155,24 @@ def test_supervised_positions_predict_the_next_token_of_their_own_row():
     assert together.supervised.tolist() == [1, 3]
     assert together.targets.tolist() == [7, 9]
     assert together.position_ids.tolist() == [[0, 1, 2, 0, 1]]
+    assert together.documents.tolist() == [0, 1]
     beside = padded([first, second], CPU)
     assert (beside.supervised.tolist(), beside.targets.tolist()) == ([1, 3], [7, 9])
+    assert beside.documents.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("packing", [True, False], ids=["packed", "padded"])
+@pytest.mark.parametrize("name", ["llama", "gemma2"])  # by the frozen output layer, and by the model itself
+def test_each_documents_loss_is_the_sum_over_its_own_tokens(name, packing):
+    model = architecture(name).requires_grad_(False) if name in ARCHITECTURES else tiny_model(name, head_dim=8)
+    engine = engine_of(model, packing)
+    examples = [example(length, seed) for seed, length in enumerate((9, 25, 14))]
+    [batch] = engine.micro_batches(examples)
+    with torch.no_grad(), attention.DOCUMENTS.of(batch.lengths):
+        sums = torch.zeros(3).index_add(0, batch.documents, engine.token_losses(batch))
+    in_order = sorted(examples, key=len, reverse=True)  # as micro_batches sorts them
+    for found, each in zip(sums, in_order, strict=True):
+        assert found.item() == pytest.approx(engine.measure([each]), rel=1e-5)
 
 
 @pytest.mark.parametrize("split", [split_for_packing, split_for_padding])
