@@ -10,6 +10,12 @@ from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+AVERAGES_BYTES = {  # of AdamW's two, for each trained number; in 8 bits each block of 256 has a factor as well
+    "adamw": 8,
+    "adamw_8bit": 2.04,
+    "paged_adamw": 8,
+    "paged_adamw_8bit": 2.04,
+}
 PROGRAM_BYTES = {
     "cpu": 400 * 2**20,
     "cuda": 900 * 2**20,
@@ -30,7 +36,7 @@ class Footprint:
 
     program: int
     weights: int
-    adapter: int  # parameters, gradients and AdamW's averages, all fp32
+    adapter: float  # parameters and gradients in fp32, AdamW's averages
     per_token: int  # activations kept from forward to backward, for every token computed at once
     per_token_recomputed: int  # the same with gradient checkpointing: the layers' inputs, and a few layers
     per_token_loss: int  # hidden states and their gradient
@@ -49,7 +55,7 @@ class Footprint:
         return cls(
             program=PROGRAM_BYTES[kind],
             weights=facts.parameters * size,
-            adapter=method.trainable_parameters(plan.method, facts) * 16,
+            adapter=method.trainable_parameters(plan.method, facts) * (8 + AVERAGES_BYTES[plan.training.optimizer]),
             per_token=per_layer * layers,
             per_token_recomputed=per_layer * min(layers, LAYERS_AT_ONCE[kind]) + facts.hidden_size * size * layers,
             per_token_loss=4 * facts.hidden_size * size,
@@ -63,7 +69,7 @@ class Footprint:
         return {
             "program": self.program,
             "weights": self.weights,
-            "adapter and optimizer": self.adapter,
+            "adapter and optimizer": round(self.adapter),
             "activations": round(SLACK * activations * tokens),
             "loss": LOSS_COPIES * min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens,
         }

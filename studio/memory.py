@@ -137,6 +137,8 @@ def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -
         found.append(
             "No rows are held out, so nothing will show whether the adapter learns more than the rows by heart."
         )
+    if plan.training.early_stopping and not resolved.heldout_rows:
+        found.append("Early stopping goes by held-out rows; with none, all steps are done.")
     if resolved.steps < 10:
         found.append(f"Only {resolved.steps} steps: a smaller batch or more epochs would teach more.")
     if not stats.trained_tokens:

@@ -31,6 +31,7 @@ def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: De
     per_epoch = math.ceil(train_rows / plan.training.batch_size)
     wanted = max(1, math.ceil(epochs * per_epoch))
     steps = min(wanted, plan.training.max_steps or wanted)
+    check_choices(plan, device, heldout_rows)
     precision = precision_of(plan, device, reasons)
     footprint = Footprint.of(plan, facts, precision, device.kind)
     at_once = micro_batch_of(plan, footprint, length, rate, device, reasons)
@@ -174,6 +175,23 @@ def precision_of(plan: TrainingPlan, device: DeviceFacts, reasons: dict[str, str
         return "fp32"
     reasons["precision"] = f"{device.name} has bf16." if device.bf16 else f"{device.name} has no bf16."
     return "bf16" if device.bf16 else "fp16"
+
+
+def check_choices(plan: TrainingPlan, device: DeviceFacts, heldout_rows: int) -> None:
+    """Refuse what this device or this data cannot do."""
+    settings = plan.training
+    if settings.optimizer.startswith("paged") and device.kind == "cpu":
+        raise Invalid(
+            "A paged optimizer moves its averages out of a GPU's memory, and this run is on a CPU.",
+            "Choose adamw, or adamw_8bit to save memory.",
+            "training.optimizer",
+        )
+    if heldout_rows == 0 and settings.keep == "best":
+        raise Invalid(
+            "Which step was the best is measured on held-out rows, and none are held out.",
+            "Choose a held-out share, or keep the last adapter.",
+            "training.keep",
+        )
 
 
 def micro_batch_of(

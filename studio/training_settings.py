@@ -33,10 +33,24 @@ class TrainingSettings(PlanPart):
         title="Learning rate",
         description="Size of a step. auto: 2e-4 for models from a billion parameters, more for smaller ones.",
     )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
+    schedule: Literal["cosine", "linear", "constant", "warmup-stable-decay"] = Field(
         "cosine",
         title="Schedule",
-        description="How the learning rate falls towards the end.",
+        description="How the learning rate falls towards the end. warmup-stable-decay: it stays up and falls only in the last part.",
+        json_schema_extra=ADVANCED,
+    )
+    decay_ratio: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        title="Decay",
+        description="Share of the steps in which the learning rate falls to 0 at the end, with the schedule warmup-stable-decay.",
+        json_schema_extra=ADVANCED,
+    )
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"] = Field(
+        "adamw",
+        title="Optimizer",
+        description="adamw is exact. 8bit keeps its averages in a quarter of the memory; paged moves them out of a full GPU.",
         json_schema_extra=ADVANCED,
     )
     warmup_ratio: float = Field(
@@ -105,6 +119,12 @@ class TrainingSettings(PlanPart):
         description="Gradients longer than this are shortened to it.",
         json_schema_extra=ADVANCED,
     )
+    neftune_alpha: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None,
+        title="NEFTune noise",
+        description="Random noise on the embeddings while training, against overfitting on little data; 5 is usual. Empty: none.",
+        json_schema_extra=ADVANCED,
+    )
     validation: Auto | Annotated[float, Field(ge=0, lt=1)] = Field(
         "auto",
         title="Held-out share",
@@ -132,6 +152,12 @@ class TrainingSettings(PlanPart):
         description="End when the held-out loss has not fallen for this many evaluations.",
         json_schema_extra=ADVANCED,
     )
+    keep: Literal["auto", "last", "best"] = Field(
+        "auto",
+        title="Adapter kept",
+        description="last: as it is after the last step; best: as it was when the held-out loss was lowest. auto: best with early stopping.",
+        json_schema_extra=ADVANCED,
+    )
     seed: int = Field(
         0,
         ge=0,
@@ -148,12 +174,19 @@ class TrainingSettings(PlanPart):
         json_schema_extra=ADVANCED,
     )
 
-    @field_validator("epochs", "learning_rate", "warmup_ratio", "validation", mode="before")
+    @field_validator(
+        "epochs", "learning_rate", "warmup_ratio", "decay_ratio", "neftune_alpha", "validation", mode="before"
+    )
     @classmethod
     def no_truth_values(cls, value: Any) -> Any:
         if isinstance(value, bool):  # strict floats still take True as 1.0
             raise ValueError("must be a number")
         return value
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the adapter at its lowest held-out loss is what remains, rather than the last one."""
+        return self.keep == "best" or (self.keep == "auto" and self.early_stopping is not None)
 
 
 class Resources(PlanPart):

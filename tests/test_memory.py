@@ -37,8 +37,9 @@ def test_trained_parameters_and_their_share_are_those_of_the_method():
         ({"gradient_checkpointing": False}, {"gradient_checkpointing": True}),
         ({"micro_batch": 16}, {"micro_batch": 1}),
         ({"facts": llama(512)}, {"facts": llama(256)}),
+        ({"optimizer": "adamw"}, {"optimizer": "adamw_8bit"}),
     ],
-    ids=["rank", "dropout", "checkpointing", "micro-batch", "model"],
+    ids=["rank", "dropout", "checkpointing", "micro-batch", "model", "optimizer"],
 )
 def test_what_needs_more_memory_is_said_to(more, less):
     assert estimated(**more).total_bytes > estimated(**less).total_bytes
@@ -75,6 +76,7 @@ def test_more_epochs_take_longer():
         ({"validation": 0}, "No rows are held out"),
         ({"epochs": 0.1}, "Only 2 steps"),
         ({"method": {"rank": 128}}, "rank-stabilised"),
+        ({"validation": 0, "early_stopping": 2}, "all steps are done"),
     ],
 )
 def test_what_is_worth_knowing_before_the_start_is_said(changes, word):

@@ -228,3 +228,18 @@ def test_after_memory_ran_out_ever_gentler_numbers_follow_until_one_row_is_left(
     assert "checkpointing" in said[0]
     assert (numbers.micro_batch, numbers.token_budget) == (1, numbers.sequence_length)
     assert len(said) < 12
+
+
+def test_an_optimizer_that_pages_a_gpus_memory_is_refused_on_a_cpu():
+    with pytest.raises(Invalid, match="on a CPU") as refused:
+        resolved(optimizer="paged_adamw_8bit")
+    assert refused.value.field == "training.optimizer"
+    assert resolved(optimizer="paged_adamw_8bit", device=GPU)
+    assert resolved(optimizer="adamw_8bit")
+
+
+def test_the_best_adapter_cannot_be_kept_where_nothing_is_measured():
+    with pytest.raises(Invalid, match="none are held out") as refused:
+        resolved(keep="best", validation=0)
+    assert refused.value.field == "training.keep"
+    assert resolved(keep="best")

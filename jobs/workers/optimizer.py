@@ -1,4 +1,8 @@
-"""AdamW over the adapter's parameters: gradients of all processes summed, clipped and applied, unless they are no numbers."""
+"""AdamW over the adapter's parameters: gradients of all processes summed, clipped and applied, unless they are no numbers.
+
+AdamW is torch's own (Loshchilov and Hutter 2019, arXiv:1711.05101); with its averages in 8 bits, or in memory that a full GPU
+may page out, it is bitsandbytes' (Dettmers et al. 2022, arXiv:2110.02861).
+"""
 
 import math
 
@@ -28,7 +32,7 @@ class Optimizer:
         accelerator: Accelerator,
     ):
         self.parameters, self.resolved, self.settings, self.accelerator = parameters, resolved, settings, accelerator
-        self.adamw = torch.optim.AdamW(parameters.values(), lr=0.0, weight_decay=settings.weight_decay, fused=True)
+        self.adamw = adamw_of(settings.optimizer, list(parameters.values()), settings.weight_decay)
         self.scaler = torch.amp.GradScaler(accelerator.device.type, enabled=resolved.precision == "fp16")
         self.broken_steps = 0  # in a row
 
@@ -64,30 +68,67 @@ class Optimizer:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """AdamW's state by the names of its parameters; a parameter without a step yet has none."""
+        return {key: value for key, value in self.state().items() if isinstance(value, torch.Tensor)}
+
+    def numbers(self) -> dict:
+        """What a checkpoint keeps besides tensors, as JSON knows it."""
+        counts = {key: value for key, value in self.state().items() if not isinstance(value, torch.Tensor)}
+        return {"scaler": self.scaler.state_dict(), "broken_steps": self.broken_steps, "counts": counts}
+
+    def state(self) -> dict[str, torch.Tensor | int]:
         return {
             f"{key}/{name}": value
             for name, parameter in self.parameters.items()
             for key, value in self.adamw.state.get(parameter, {}).items()
         }
 
-    def numbers(self) -> dict:
-        return {"scaler": self.scaler.state_dict(), "broken_steps": self.broken_steps}
-
     def restore(self, tensors: dict[str, torch.Tensor], numbers: dict) -> None:
         """Go on from there. Raises KeyError when there is a tensor for a parameter that is not trained."""
-        state = {name: {} for name in self.parameters}
-        for key, value in tensors.items():
+        for key, value in {**tensors, **numbers["counts"]}.items():
             kind, _, name = key.partition("/")
-            state[name][kind] = value
-        numbered = {index: state[name] for index, name in enumerate(self.parameters) if state[name]}
-        self.adamw.load_state_dict({"state": numbered, "param_groups": self.adamw.state_dict()["param_groups"]})
+            self.restore_one(self.parameters[name], kind, value)
         self.scaler.load_state_dict(numbers["scaler"])
         self.broken_steps = numbers["broken_steps"]
 
+    def restore_one(self, parameter: torch.nn.Parameter, kind: str, value: torch.Tensor | int) -> None:
+        """Not by load_state_dict: torch's would turn averages in 8 bits into the parameter's own type."""
+        state = self.adamw.state[parameter]
+        if not state and hasattr(
+            self.adamw, "init_state"
+        ):  # bitsandbytes: where pages may be moved out, it must say so itself
+            self.adamw.init_state(self.adamw.param_groups[0], parameter, 0, 0)
+            state = self.adamw.state[parameter]
+        if isinstance(value, torch.Tensor) and isinstance(state.get(kind), torch.Tensor):
+            state[kind].copy_(value)
+        else:
+            state[kind] = value.to(parameter.device) if isinstance(value, torch.Tensor) else value
 
-def learning_rate(step: int, steps: int, warmup: int, peak: float, schedule: str) -> float:
-    """For step 1 to `steps`: rises over `warmup` steps to the peak, then falls by the schedule to nearly 0."""
+
+def adamw_of(name: str, parameters: list[torch.nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
+    """The optimizer of that name in the plan; its learning rate is set before each step."""
+    if name == "adamw":
+        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=weight_decay, fused=True)
+    import bitsandbytes  # only here: it takes seconds to load, and most runs do without
+
+    kinds = {"adamw_8bit": "AdamW8bit", "paged_adamw": "PagedAdamW", "paged_adamw_8bit": "PagedAdamW8bit"}
+    return getattr(bitsandbytes.optim, kinds[name])(parameters, lr=0.0, weight_decay=weight_decay)
+
+
+def learning_rate(step: int, steps: int, warmup: int, peak: float, settings: TrainingSettings) -> float:
+    """For step 1 to `steps`: rises over `warmup` steps to the peak, then falls by the schedule to nearly 0.
+
+    warmup-stable-decay stays at the peak and falls over the last `decay_ratio` of all steps by 1 - sqrt (Hägele et al. 2024,
+    arXiv:2405.18392).
+    """
     if step <= warmup:
         return peak * step / warmup
     done = (step - warmup - 1) / max(1, steps - warmup)
-    return peak * {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[schedule]
+    match settings.schedule:
+        case "constant":
+            return peak
+        case "linear":
+            return peak * (1 - done)
+        case "cosine":
+            return peak * 0.5 * (1 + math.cos(math.pi * done))
+    decay = max(1, round(settings.decay_ratio * steps))
+    return peak * (1 - math.sqrt(max(0, step - 1 - max(warmup, steps - decay)) / decay))

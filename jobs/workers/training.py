@@ -22,6 +22,7 @@ from jobs.workers.engine import Engine
 from jobs.workers.examples import batches_of, read_examples
 from jobs.workers.generate import answer_prompts
 from jobs.workers.load import load_base_model
+from jobs.workers.neftune import add_noise_to_embeddings
 from jobs.workers.optimizer import Optimizer, learning_rate
 from jobs.workers.progress import Progress
 from jobs.workers.report import Report, finite, peak_memory_bytes
@@ -82,6 +83,8 @@ class Training:
         self.engine = Engine(self.model, self.device, *at_once, autocast=self.accelerator.autocast)
         for line in self.engine.choose(self.settings.packing):
             self.report.say(line)
+        if self.settings.neftune_alpha:
+            add_noise_to_embeddings(self.model, self.settings.neftune_alpha)
         self.optimizer = Optimizer(self.parameters, self.resolved, self.settings, self.accelerator)
 
     def tell_model(self) -> None:
@@ -165,7 +168,7 @@ class Training:
         total_loss = self.engine.accumulate(micro_batches, self.optimizer.weight(supervised))
         loss = self.sum_over_processes(total_loss) / supervised
         warmup = min(self.resolved.warmup_steps, total - 1)
-        rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings.schedule)
+        rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings)
         norm, applied = self.optimizer.step(number, rate, loss)
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
         progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
@@ -227,7 +230,7 @@ class Training:
             progress.base_heldout_loss = loss
         elif progress.best_heldout_loss is None or loss < progress.best_heldout_loss:
             progress.best_heldout_loss, progress.best_step, progress.evaluations_since_best = loss, progress.step, 0
-            if self.settings.early_stopping:
+            if self.settings.keeps_best:
                 self.best = {name: each.detach().cpu().clone() for name, each in self.parameters.items()}
         else:
             progress.evaluations_since_best += 1
@@ -259,7 +262,7 @@ class Training:
         return self.ended("cancelled", CANCELLED, f"Cancelled after step {step}.{kept}")
 
     def finish(self, status: str, text: str) -> int:
-        """Save the adapter: as it is after the last step, or at its best where the person asked for early stopping."""
+        """Save the adapter: as it is after the last step, or at its best where that is to be kept."""
         if self.best and self.progress.best_step != self.progress.step:
             self.put(self.best)
             self.progress.heldout_loss = self.progress.best_heldout_loss

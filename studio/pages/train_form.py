@@ -17,12 +17,23 @@ Key = tuple[str, str]  # ("training", "epochs"); a method's settings go by its n
 
 # Where the folded settings stand. Whatever a settings class declares beyond these is under the last tab.
 TABS = {
-    "Optimiser": ("schedule", "warmup_ratio", "weight_decay", "max_grad_norm", "max_steps", "seed"),
+    "Optimiser": (
+        "optimizer",
+        "schedule",
+        "warmup_ratio",
+        "decay_ratio",
+        "weight_decay",
+        "max_grad_norm",
+        "neftune_alpha",
+        "max_steps",
+        "seed",
+    ),
     "Memory": ("precision", "gradient_checkpointing", "micro_batch", "packing"),
     "Evaluation": (
         "validation",
         "evaluate_every",
         "early_stopping",
+        "keep",
         "checkpoint_every",
         "keep_checkpoints",
         "sample_prompts",

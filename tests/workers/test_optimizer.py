@@ -1,5 +1,6 @@
 """The optimiser goes on as if it had never stopped, passes over what is no number, and follows the schedule."""
 
+import json
 import math
 
 import pytest
@@ -13,10 +14,14 @@ from tests.workers.training_place import resolved_for
 pytestmark = pytest.mark.training
 
 
-def made() -> Optimizer:
+def settings_with(**values):
+    return read_plan({"base_model": "m", "dataset": "d", "training": values}).training
+
+
+def made(**values) -> Optimizer:
     torch.manual_seed(0)
-    parameters = {"a": torch.nn.Parameter(torch.randn(4, 3)), "b": torch.nn.Parameter(torch.randn(5))}
-    plan = read_plan({"base_model": "m", "dataset": "d"})
+    parameters = {"a": torch.nn.Parameter(torch.randn(80, 64)), "b": torch.nn.Parameter(torch.randn(5))}
+    plan = read_plan({"base_model": "m", "dataset": "d", "training": values})
     return Optimizer(parameters, resolved_for(plan), plan.training, Accelerator(cpu=True))
 
 
@@ -31,15 +36,33 @@ def same(first: Optimizer, second: Optimizer) -> bool:
     return all(torch.equal(value, second.parameters[name]) for name, value in first.parameters.items())
 
 
-def test_restored_it_goes_on_as_if_it_had_never_stopped():
-    straight, first, second = made(), made(), made()
+@pytest.mark.parametrize("name", ["adamw", "adamw_8bit"])
+def test_restored_it_goes_on_as_if_it_had_never_stopped(name):
+    straight, first, second = (made(optimizer=name) for _ in range(3))
     steps(straight, range(6))
     steps(first, range(3))
     for name, parameter in second.parameters.items():
         parameter.data.copy_(first.parameters[name].data)
-    second.restore({key: value.clone() for key, value in first.tensors().items()}, first.numbers())
+    numbers = json.loads(json.dumps(first.numbers()))
+    second.restore({key: value.clone() for key, value in first.tensors().items()}, numbers)
     steps(second, range(3, 6))
     assert same(straight, second)
+
+
+def test_averages_in_8_bits_take_a_quarter_of_the_memory_and_step_nearly_the_same_way():
+    exact, rounded = made(), made(optimizer="adamw_8bit")
+    before = {name: value.detach().clone() for name, value in exact.parameters.items()}
+    steps(exact, range(6))
+    steps(rounded, range(6))
+    sizes = [
+        sum(value.nbytes for key, value in each.tensors().items() if key.endswith("/a") and value.numel() > 5000)
+        for each in (exact, rounded)
+    ]
+    assert sizes[1] * 4 == sizes[0]
+    moved = {name: (value - before[name]).norm() for name, value in exact.parameters.items()}
+    for name, value in exact.parameters.items():
+        assert (value - rounded.parameters[name]).norm() < 0.2 * moved[name]
+    assert not same(exact, rounded)
 
 
 def test_a_step_without_a_finite_loss_changes_nothing():
@@ -59,7 +82,7 @@ def test_three_of_them_in_a_row_are_given_up():
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
 def test_the_learning_rate_rises_to_its_peak_and_falls_by_its_schedule(schedule):
-    rates = [learning_rate(step, 20, 4, 1.0, schedule) for step in range(1, 21)]
+    rates = [learning_rate(step, 20, 4, 1.0, settings_with(schedule=schedule)) for step in range(1, 21)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[4] == 1.0
     assert rates[4:] == sorted(rates[4:], reverse=True)
@@ -67,4 +90,21 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_by_its_schedule(schedule)
 
 
 def test_a_single_step_has_a_learning_rate():
-    assert learning_rate(1, 1, 0, 1.0, "cosine") == 1.0
+    assert learning_rate(1, 1, 0, 1.0, settings_with()) == 1.0
+
+
+def test_warmup_stable_decay_stays_at_the_peak_until_its_last_part():
+    settings = settings_with(schedule="warmup-stable-decay", decay_ratio=0.25)
+    rates = [learning_rate(step, 20, 4, 1.0, settings) for step in range(1, 21)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4:16] == [1.0] * 12
+    assert rates[16] < 1
+    assert rates[16:] == sorted(rates[16:], reverse=True)
+    assert 0 < rates[-1] < 0.2
+
+
+def test_a_decay_longer_than_what_the_warmup_leaves_falls_from_the_peak():
+    settings = settings_with(schedule="warmup-stable-decay", decay_ratio=1.0)
+    rates = [learning_rate(step, 10, 5, 1.0, settings) for step in range(1, 11)]
+    assert rates[4] == rates[5] == 1.0
+    assert rates[5:] == sorted(rates[5:], reverse=True)

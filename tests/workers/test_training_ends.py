@@ -28,7 +28,16 @@ def test_fewer_processes_than_planned_are_refused(place: TrainingPlace):
     assert "2 processes" in result["problem"]
 
 
-def test_early_stopping_keeps_the_adapter_of_the_lowest_heldout_loss(place: TrainingPlace):
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"early_stopping": 2}, "best"),
+        ({"early_stopping": 2, "keep": "last"}, "last"),
+        ({"keep": "best", "max_steps": 30}, "best"),
+        ({"max_steps": 30}, "last"),
+    ],
+)
+def test_the_adapter_kept_is_the_one_of_the_lowest_heldout_loss_or_the_last(place: TrainingPlace, settings, kept):
     rows = [conversation(row, "Say it.", "one two three") for row in range(1, 9)] + [
         conversation(9, "Say it.", "one two three", heldout=True),
         conversation(10, "Tell me.", "ships count café", heldout=True),
@@ -36,14 +45,15 @@ def test_early_stopping_keeps_the_adapter_of_the_lowest_heldout_loss(place: Trai
     place.write_rows("small", rows)
     attempt = place.queue(
         "r1",
-        training={"early_stopping": 2, "learning_rate": 0.02, "schedule": "constant"},
+        training={**settings, "learning_rate": 0.02, "schedule": "constant"},
         resolved={"epochs": 100.0, "evaluate_every": 2},
     )
     result = train_here(attempt)
-    assert result["step"] < result["steps"]
+    assert (result["step"] < result["steps"]) == ("early_stopping" in settings)
     measured = {line["step"]: line["heldout_loss"] for line in evaluations_of(attempt)}
     assert result["best_step"] == min((step for step in measured if step), key=measured.get)
-    assert result["heldout_loss"] == measured[result["best_step"]] < measured[result["step"]]
+    assert measured[result["best_step"]] < measured[result["step"]]
+    assert result["heldout_loss"] == measured[result["best_step"] if kept == "best" else result["step"]]
 
 
 def test_rows_without_an_answer_within_the_sequence_are_counted_and_said(place: TrainingPlace, capfd):

@@ -1,0 +1,65 @@
+"""NEFTune adds its noise by each row's own length, while training only, and the same noise to a run that goes on."""
+
+import numpy as np
+import pytest
+import torch
+
+from jobs.workers.engine import Engine
+from jobs.workers.neftune import add_noise_to_embeddings
+from jobs.workers.packing import Example, packed, padded
+from studio.methods import METHODS
+from studio.plan import read_plan
+from tests.workers.tiny_models import tiny_model
+from tests.workers.training_place import TrainingPlace, adapter_of, asking, equal, steps_of, train_here
+
+pytestmark = pytest.mark.training
+ALPHA, WIDTH = 5.0, 32
+
+
+def rows(*lengths: int) -> list[Example]:
+    return [Example(0, np.arange(10, 10 + length, dtype=np.int32), np.ones(length, bool)) for length in lengths]
+
+
+def noise_of(batch, training: bool = True) -> torch.Tensor:
+    """What is added to the embeddings of one batch, [rows, slots, width]."""
+    model = METHODS["lora"].add_to(read_plan({"base_model": "m", "dataset": "d"}).method, tiny_model())
+    clean = model.get_base_model().get_input_embeddings().weight.detach()[batch.input_ids]
+    engine = Engine(model, torch.device("cpu"), 4, 1000)
+    engine.choose()
+    add_noise_to_embeddings(model, ALPHA)
+    seen = []
+    model.get_base_model().get_input_embeddings().register_forward_hook(lambda *call: seen.append(call[2]))
+    model.train(training)
+    torch.manual_seed(0)
+    engine.accumulate([batch], 1.0)
+    return (seen[0] - clean).detach()
+
+
+def reach(length: int) -> float:
+    return ALPHA / (length * WIDTH) ** 0.5
+
+
+@pytest.mark.parametrize("together", [packed, padded])
+def test_each_row_gets_noise_by_its_own_length(together):
+    found = noise_of(together(rows(20, 4), torch.device("cpu")))
+    long, short = (found[0, :20], found[0, 20:]) if together is packed else (found[0], found[1, :4])
+    for noise, length in ((long, 20), (short, 4)):
+        assert 0.9 * reach(length) < noise.abs().max() <= reach(length) * 1.001
+        assert abs(noise.mean()) < 0.2 * reach(length)
+
+
+def test_nothing_is_added_while_measuring():
+    assert not noise_of(padded(rows(20), torch.device("cpu")), training=False).any()
+
+
+def test_a_run_with_noise_that_stopped_and_went_on_is_the_straight_one(place: TrainingPlace):
+    noisy = {"training": {"neftune_alpha": ALPHA}}
+    straight, stopped = place.queue("straight", **noisy), place.queue("stopped", **noisy)
+    train_here(straight)
+    assert train_here(stopped, asking("pause", 3))["status"] == "paused"
+    again = stopped.run.attempt(2).create()
+    train_here(again)
+    assert equal(adapter_of(straight), adapter_of(again))
+    plain = place.queue("plain")
+    train_here(plain)
+    assert steps_of(plain)[0]["loss"] != steps_of(straight)[0]["loss"]
