@@ -11,11 +11,14 @@ turns; what cannot be proved is refused, never guessed.
 
 import re
 from collections.abc import Iterator
+from typing import Any, Literal
 
 from studio.chat_template import ChatTemplate, Message
 from studio.errors import BadInput
 
 Span = tuple[int, int]
+Answers = Literal["all", "last", "marked"]
+"""Which answers of a conversation are learned. Marked: those whose message says "learn": true."""
 
 FIRST_MARK = 0x100000  # private-use plane 16; two marks for each answer
 MARKS = re.compile("[\U00100000-\U0010ffef]")
@@ -30,13 +33,23 @@ class AnswerSpans:
         choices = "|".join(map(re.escape, sorted(closers, key=len, reverse=True)))
         self.closer = re.compile(rf"\s*(?:{choices})") if choices else None
 
-    def find(self, messages: list[Message], text: str) -> list[Span]:
-        """Spans of all answers in `text`, which is the rendering of `messages`. Raises BadInput where one cannot be proved."""
+    def find(self, messages: list[Message], text: str, wanted: list[bool] | None = None) -> list[Span]:
+        """Spans of the answers in `text`, which is the rendering of `messages`. Raises BadInput where one cannot be proved.
+
+        `wanted` says of each answer whether its span is asked for; None: of all.
+        """
         answers = [turn for turn, message in enumerate(messages) if message["role"] == "assistant"]
         if not answers:
             return []
-        if self.template.marks_answers and (spans := self._marked_by_template(messages, text)):
-            return [(start, self._closed(text, end)) for start, end in spans]
+        spans = self._marked_by_template(messages, text) if self.template.marks_answers else []
+        if not spans or not (wanted is None or all(wanted) or len(spans) == len(answers)):
+            spans = self._proved(messages, answers, text)
+        if wanted is not None and not all(wanted):
+            spans = [span for span, asked in zip(spans, wanted, strict=True) if asked]
+        return [(start, self._closed(text, end)) for start, end in spans]
+
+    def _proved(self, messages: list[Message], answers: list[int], text: str) -> list[Span]:
+        """Where each answer's content stands, its closer not included."""
         marked = self._marked(messages, answers, text)
         header = self._header(messages[: answers[0]])
         spans: list[Span] = []
@@ -46,7 +59,7 @@ class AnswerSpans:
             end = self._end(messages, turn, text) if end is None else end
             if start is None or end is None or start > end or (spans and start < spans[-1][1]):
                 raise BadInput(UNPROVED.format(turn=turn + 1), CHANGE)
-            spans.append((start, self._closed(text, end)))
+            spans.append((start, end))
         return spans
 
     def _marked(
@@ -128,3 +141,20 @@ def _places(rendered: str) -> Iterator[tuple[int, int]]:
     """(mark, its place in the text without marks)"""
     for passed, found in enumerate(MARKS.finditer(rendered)):
         yield ord(found[0]) - FIRST_MARK, found.start() - passed
+
+
+def learned_answers(messages: list[dict[str, Any]], choice: Answers, after: int = 0) -> list[bool]:
+    """For each answer of the conversation whether it is learned; those among the first `after` messages are not.
+
+    "marked": those marked "learn": true; where a conversation only marks what is not to be learned, all the others are.
+    """
+    answers = [
+        (place, message.get("learn")) for place, message in enumerate(messages) if message["role"] == "assistant"
+    ]
+    if choice == "last":
+        learned = [place == answers[-1][0] for place, _ in answers]
+    elif choice == "marked" and any(mark for _, mark in answers):
+        learned = [bool(mark) for _, mark in answers]
+    else:
+        learned = [choice == "all" or mark is not False for _, mark in answers]
+    return [wanted and place >= after for wanted, (place, _) in zip(learned, answers, strict=True)]

@@ -10,11 +10,11 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from studio.answer_spans import AnswerSpans, Span
+from studio.answer_spans import Answers, AnswerSpans, Span, learned_answers
 from studio.chat_template import TEMPLATES, ChatTemplate, Message
 from studio.errors import BadInput, clip
 
-__all__ = ["TEMPLATES", "ChatTokenizer", "Encoded", "Piece", "pieces"]
+__all__ = ["TEMPLATES", "Answers", "ChatTokenizer", "Encoded", "Piece", "pieces"]
 
 # Two of these are put around control tokens that somebody wrote into a message, to tell them from the template's own.
 QUOTES = [chr(code) for code in range(0x10FFF0, 0x10FFFE)]  # private-use characters
@@ -116,17 +116,43 @@ class ChatTokenizer:
         """The conversation as text. Raises BadInput without a template, or when the template refuses it."""
         return self._template.render(messages, add_generation_prompt)
 
-    def encode(self, messages: list[Message], max_length: int | None = None) -> Encoded:
-        """The conversation as ids with its mask. Raises BadInput when it cannot be said where an answer stands."""
-        guarded, quotes = self._guard(messages)
+    def encode(
+        self, messages: list[Message], max_length: int | None = None, answers: Answers = "all", after: int = 0
+    ) -> Encoded:
+        """The conversation as ids with its mask. Raises BadInput when it cannot be said where an answer stands.
+
+        `answers` says which answers are trained; those among the first `after` messages never are.
+        """
+        wanted = learned_answers(messages, answers, after)
+        guarded, quotes = self._guard(
+            [{"role": message["role"], "content": message["content"]} for message in messages]
+        )
         marked = self._template.render(guarded)
-        answers = AnswerSpans(self._template, self.closers).find(guarded, marked)
-        text, quoted, answers = _without_quotes(marked, answers, quotes)
+        found = AnswerSpans(self._template, self.closers).find(guarded, marked, wanted)
+        text, quoted, learned = _without_quotes(marked, found, quotes)
         ids, spans = self._ids_of(text, quoted)
-        trained = _overlapping(spans, answers)
+        trained = _overlapping(spans, learned)
         cut = max(0, len(ids) - max_length) if max_length is not None else 0
         kept = len(ids) - cut
         return Encoded(ids[:kept], trained[:kept], cut, spans[:kept], text)
+
+    def encode_text(self, text: str) -> Encoded:
+        """A document as ids, all of them trained: from its start token, where the tokenizer has one, to its end token.
+
+        Control tokens in the text are text here too: what a document quotes does not end it. Needs no template.
+        """
+        quoted = [found.span() for found in self._control_in_answers.finditer(text)]
+        ids, spans = self._ids_of(text, quoted)
+        first, last = ([] if id is None else [id] for id in (self.bos_id, self.eos_id))
+        before, after = ("".join(map(self.piece, each)) for each in (first, last))
+        begins, ends = len(before), len(before) + len(text)
+        spans = [
+            *((0, begins) for _ in first),
+            *((begins + start, begins + end) for start, end in spans),
+            *((ends, ends + len(after)) for _ in last),
+        ]
+        ids = [*first, *ids, *last]
+        return Encoded(ids, [True] * len(ids), spans=spans, text=before + text + after)
 
     def prompt(self, messages: list[Message]) -> list[int]:
         """The conversation as ids, up to where the model's answer begins."""

@@ -16,6 +16,7 @@ FOR_WORKERS = {
     "tokens",
     "chat_template",
     "answer_spans",
+    "learning",
     "folders",
     "methods",
     "containers",
@@ -35,7 +36,7 @@ LAYERS = [
     {"pages", "api", "gate"},
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
-    {"dataset_reading"},
+    {"dataset_reading", "learning"},
     {"records", "plan", "resolved_plan", "tokens", "rows", "containers"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
