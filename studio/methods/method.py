@@ -1,13 +1,15 @@
-"""What every training method declares: its name, its settings, how large it is and how it is put on a base model."""
+"""What every training method declares: its name, its settings, how large it is, how it is put on a base model and what it cannot do."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from studio.model_facts import ModelFacts
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 class MethodSettings(BaseModel):
@@ -24,6 +26,51 @@ class MethodSettings(BaseModel):
 
 
 @dataclass(frozen=True)
+class Rate:
+    """The learning rate that "auto" means for a method, as a multiple of the one that suits LoRA on the same base."""
+
+    times: float = 1.0
+    because: str = ""
+    """One sentence for the person on why it differs; empty where it does not."""
+
+
+class StepHooks:
+    """What a method does in each optimiser step besides getting gradients. This one does nothing.
+
+    `Method.step_hooks(settings, model, steps)` makes one for a training, when the number of its steps is known.
+    """
+
+    def penalty(self) -> Any | None:
+        """A scalar tensor that is added to the step's mean loss, or None. Its gradient counts once per optimiser step."""
+        return None
+
+    def after_step(self, step: int) -> None:
+        """The parameters have just taken step `step` (from 1), and their gradients are still there."""
+
+    def tensors(self) -> dict[str, Any]:
+        """What a checkpoint must hold besides the trained parameters, so that the training goes on bit for bit."""
+        return {}
+
+    def restore(self, tensors: dict[str, Any]) -> None:
+        """Go on from what `tensors` gave. The parameters have been put back already."""
+
+    def before_save(self) -> None:
+        """The model's parameters are about to be saved as its adapter, as they stand now."""
+
+
+def _nothing_beside(settings: Any, model: Any, steps: int) -> StepHooks:
+    return StepHooks()
+
+
+def _no_positions(settings: Any) -> int:
+    return 0
+
+
+def _no_limits(settings: Any) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
 class Method:
     name: str
     title: str
@@ -33,6 +80,23 @@ class Method:
     trainable_parameters: Callable[[Any, "ModelFacts"], int]
     """trainable_parameters(settings, facts): how many numbers this method would learn on that model."""
     modules: Callable[[Any, "ModelFacts"], list[tuple[str, int, int]]]
-    """modules(settings, facts): (name, inputs, outputs) of every linear layer that the method changes: what memory and file size follow from."""
+    """modules(settings, facts): (name, inputs, outputs) of every linear layer that the method changes: what memory follows from."""
     add_to: Callable[[Any, Any], Any]
     """add_to(settings, model): the transformers model with the method's parameters added (a PeftModel). Imports torch inside."""
+    summary: str = ""
+    """One plain sentence beside its name on the form: what it learns, and when to take it."""
+    place: int = 100
+    """Where it stands among the methods on the form: lower ones first."""
+    saved: Callable[[Any, "ModelFacts"], Shapes] | None = None
+    """saved(settings, facts): name and shape of every tensor in its file. None: two matrices beside each module, as LoRA has."""
+    rate: Rate = field(default_factory=Rate)
+    positions: Callable[[Any], int] = _no_positions
+    """positions(settings): how many of the model's positions it takes in front of every row (virtual tokens)."""
+    cannot: Callable[[Any], Mapping[str, str]] = _no_limits
+    """cannot(settings): choice → why these settings do not work with it, a sentence for the person.
+
+    The choices: "gradient_checkpointing" and "nf4", "int8" (refused before a run is queued), "merge" (refused when it
+    is asked for), "batch" (its answers are written in turn, not in one batch with the base's).
+    """
+    step_hooks: Callable[[Any, Any, int], StepHooks] = _nothing_beside
+    """step_hooks(settings, model, steps): what it does in each of the training's steps. Imports torch inside."""
