@@ -1,6 +1,5 @@
 """An adapter as files: is it whole, and is every number in it finite? Read without torch."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -60,11 +59,6 @@ def finite(numbers: numpy.ndarray, dtype: str) -> bool:
 
 def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadInput:
     return BadInput(f"The adapter {what}.", fix)
-
-
-def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def put_in_place(source: Path, target: Path) -> None:

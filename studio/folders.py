@@ -4,12 +4,14 @@
   studio.sqlite
   models/<name>/               local base models, put there by the person (or elsewhere: --models-folder)
   base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
-  datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base)
+  datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base);
+                               encoded-<key>/ (every row as token ids of one base)
   runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
   chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -42,6 +44,11 @@ def read_json(path: Path, default: Any = None) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return default
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Folder:
@@ -119,9 +126,23 @@ class DatasetFolder(Folder):
     def tokens(self, key: str) -> Path:
         return self.path / f"tokens-{key}.json"
 
+    def encoding(self, key: str) -> Path:
+        """Every row as token ids of one base model (jobs/workers/token_store.py); may go at any time, and is made again."""
+        return self.path / f"encoded-{key}"
+
+    def encodings(self) -> list[Path]:
+        """All of them, the one used last first."""
+        found = [path for path in self.path.glob("encoded-*") if path.is_dir()]
+        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+    @property
+    def encoding_lock(self) -> Path:
+        """Held while an encoding is looked for or made."""
+        return self.path / "encoding.lock"
+
 
 class AttemptFolder(Folder):
-    """One attempt at a run; the worker writes nowhere else. A later attempt has another folder, so a zombie cannot touch its files."""
+    """One attempt at a run; the worker writes nowhere else but for encoded rows. A later attempt has another folder, so a zombie cannot touch its files."""
 
     @property
     def run(self) -> "RunFolder":

@@ -18,6 +18,13 @@ __all__ = ["TEMPLATES", "Answers", "ChatTokenizer", "Encoded", "Piece", "pieces"
 
 # Two of these are put around control tokens that somebody wrote into a message, to tell them from the template's own.
 QUOTES = [chr(code) for code in range(0x10FFF0, 0x10FFFE)]  # private-use characters
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "config.json",
+)  # all that decides how a conversation becomes tokens
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from jobs.workers.checkpoint import sha256_of, sync
+from jobs.workers.checkpoint import sync
 from jobs.workers.report import versions
 from studio.errors import StudioError, clip
-from studio.folders import AdapterFolder, AttemptFolder, read_json, write_json
+from studio.folders import AdapterFolder, AttemptFolder, read_json, sha256_of, write_json
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan

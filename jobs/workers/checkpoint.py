@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from studio.folders import AttemptFolder, read_json, write_json
+from studio.folders import AttemptFolder, read_json, sha256_of, write_json
 
 MANIFEST = "manifest.json"
 Tensors = dict[str, torch.Tensor]
@@ -120,11 +120,6 @@ def fault_of(path: Path, plan_hash: str) -> str | None:
 
 def hash_of(*values) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -6,7 +6,6 @@ one commit; what has arrived is kept and gone on from. download.json tells how f
 
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -32,7 +31,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from studio.errors import BadInput, StudioError, Unavailable, clip
-from studio.folders import BaseModelFolder, read_json, write_json
+from studio.folders import BaseModelFolder, read_json, sha256_of, write_json
 from studio.model_files import SHARD
 
 REFUSED = 78
@@ -88,7 +87,7 @@ def fetch(folder: BaseModelFolder, repo: str, revision: str) -> None:
     with progress(folder, total, info.sha):
         for name, file in sorted(files.items(), key=lambda item: item[1].size or 0):
             path = fetch_file(folder.files, repo, name, info.sha)
-            if file.lfs and sha256(path) != file.lfs.sha256:
+            if file.lfs and sha256_of(path) != file.lfs.sha256:
                 path.unlink()
                 raise BadInput(
                     f"{name} arrived damaged: its sha256 is not the one that the Hub names.", "Retry the download."
@@ -187,11 +186,6 @@ def progress(folder: BaseModelFolder, total: int, revision: str | None) -> Itera
         done.set()
         thread.join()
         note()
-
-
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -1,39 +1,66 @@
 """Rows of a data set as token ids and marks: what is trained on, what is held out, and what was cut or left out."""
 
+import hashlib
+import importlib.metadata
+import inspect
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from pathlib import Path
+from typing import overload
 
 import numpy as np
 
+from jobs.workers import token_store
 from jobs.workers.packing import Example
 from jobs.workers.report import Report
+from jobs.workers.token_store import EncodedRow, TokenStore, content_hash, open_store
+from studio import answer_spans, chat_template, tokens
 from studio.errors import BadInput
+from studio.folders import DatasetFolder, read_json, sha256_of
 from studio.resolved_plan import ResolvedPlan
-from studio.tokens import ChatTokenizer
+from studio.rows import iter_training_rows, read_rows
+from studio.tokens import TOKENIZER_FILES, ChatTokenizer
 
 SAMPLED = 3  # prompts answered at each evaluation when the person pinned none
+LOOKED_AT = 100  # rows in which prompts to sample are looked for
+
+
+class Examples(Sequence[Example]):
+    """Some rows of a token store, read from disk one by one; a slice of it is one again."""
+
+    def __init__(self, store: TokenStore | None, places: np.ndarray, most: int):
+        """`places`: rows of the store, from 0; `most`: tokens at which each is cut."""
+        self.store, self.places, self.most = store, places, most
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, wanted: int) -> Example: ...
+    @overload
+    def __getitem__(self, wanted: slice) -> "Examples": ...
+    def __getitem__(self, wanted):
+        if isinstance(wanted, slice):
+            return Examples(self.store, self.places[wanted], self.most)
+        return self.store.example(int(self.places[wanted]), self.most)
+
+
+NONE = Examples(None, np.empty(0, np.int64), 0)
 
 
 @dataclass
 class Data:
-    train: list[Example] = field(default_factory=list)
-    heldout: list[Example] = field(default_factory=list)
+    train: Sequence[Example] = NONE
+    heldout: Sequence[Example] = NONE
+    train_tokens: int = 0
+    heldout_tokens: int = 0  # learned ones: what the held-out loss is the mean over
     prompts: list[list[dict]] = field(default_factory=list)  # messages before the answer, of the first held-out rows
     cut_rows: int = 0  # rows longer than the sequence length
     cut_tokens: int = 0
     unlearnable: list[int] = field(default_factory=list)  # rows that have no answer within the sequence length
-
-    @property
-    def train_tokens(self) -> int:
-        return sum(len(example) for example in self.train)
-
-    @property
-    def heldout_tokens(self) -> int:
-        """Supervised ones: what the held-out loss is the mean over."""
-        return sum(example.trained_tokens for example in self.heldout)
 
     def tell(self, report: Report, most: int) -> None:
         """What is trained on, and everything that is not."""
@@ -54,50 +81,102 @@ class Data:
 
 
 def read_examples(
-    rows: Callable[[], Iterable[dict]], tokenizer: ChatTokenizer, resolved: ResolvedPlan, seed: int
+    folder: DatasetFolder,
+    base: Path,
+    tokenizer: ChatTokenizer,
+    resolved: ResolvedPlan,
+    seed: int,
+    say: Callable[[str], None] = print,
 ) -> Data:
-    """Encode every row and set the held-out ones apart. Raises BadInput when nothing is left to learn from."""
-    data, train_prompts = Data(), []
-    marked, contents = [], []
-    for row in rows():
-        marked.append(bool(row.get("heldout")))
-        contents.append(hash(tuple((message["role"], message["content"]) for message in row["messages"])))
-    measured = choose_heldout(marked, contents, resolved.heldout_rows, seed)
-    for index, row in enumerate(rows()):
-        example = encode(row, tokenizer, resolved.sequence_length)
-        data.cut_rows += example.cut > 0
-        data.cut_tokens += example.cut
-        if not example.trained_tokens:
-            data.unlearnable.append(example.row)
-            continue
-        if index not in measured and marked[index]:
-            continue  # held out by the data, more than are measured on: still never trained on
-        examples, prompts = (data.heldout, data.prompts) if index in measured else (data.train, train_prompts)
-        examples.append(example)
-        if len(prompts) < SAMPLED and (prompt := prompt_of(row["messages"])):
-            prompts.append(prompt)
-    data.prompts = data.prompts or train_prompts
+    """Every row encoded, the held-out ones apart. `base` is the base model's folder, from which the tokenizer comes.
+
+    Raises BadInput when nothing is left to learn from, and with the row's number when one cannot be written.
+    """
+    total = (read_json(folder.index) or {}).get("rows")
+
+    def rows() -> Iterator[EncodedRow]:
+        return (encode(row, tokenizer) for row in iter_training_rows(folder))
+
+    store = open_store(folder, decides(folder, base, tokenizer), rows, say, total)
+    data = choose(store, resolved, seed)
     if not data.train:
         raise nothing_to_learn(data, resolved.sequence_length)
+    data.prompts = prompts_of(folder, data.heldout.places) or prompts_of(folder, data.train.places)
     return data
 
 
-def choose_heldout(marked: list[bool], contents: list[int], wanted: int, seed: int) -> set[int]:
+def decides(folder: DatasetFolder, base: Path, tokenizer: ChatTokenizer) -> dict:
+    """Everything that the tokens of a data set depend on: the rows, the tokenizer, the template, and this program."""
+    files = {name: sha256_of(base / name) for name in TOKENIZER_FILES if (base / name).exists()}
+    if not folder.messages.exists():
+        raise BadInput(
+            f"The data set's file {folder.messages.name} is gone from {folder.path}.", "Upload the data again."
+        )
+    dated = tokenizer.template is not None and "strftime_now" in tokenizer.template
+    return {
+        "rows": sha256_of(folder.messages),
+        "files": files,
+        "date": tokenizer.chat.started.date().isoformat() if dated and tokenizer.chat else None,
+        "code": code_hash(),
+        "libraries": [importlib.metadata.version(name) for name in ("tokenizers", "jinja2")],
+    }
+
+
+def code_hash() -> str:
+    """Of the modules that encode: who changes them need not remember to raise a number."""
+    sources = (inspect.getsource(module) for module in (tokens, answer_spans, chat_template, token_store))
+    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
+
+
+def encode(row: dict, tokenizer: ChatTokenizer) -> EncodedRow:
+    try:
+        encoded = tokenizer.encode(row["messages"])
+    except BadInput as error:
+        raise BadInput(f"Row {row['row']}: {error.problem}", error.fix) from None
+    content = content_hash(row["messages"])
+    return EncodedRow(row["row"], bool(row.get("heldout")), content, [(encoded.ids, encoded.trained)])
+
+
+def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
+    """Which rows are learned from and which are measured on, at the plan's sequence length."""
+    most = resolved.sequence_length
+    lengths, learned = store.lengths, store.learned_within(most)
+    measured = np.zeros(len(store), bool)
+    measured[choose_heldout(store.heldout, store.contents, resolved.heldout_rows, seed)] = True
+    learnable = learned > 0
+    heldout = np.flatnonzero(learnable & measured)
+    # Held out by the data, more than are measured on: still never trained on
+    train = np.flatnonzero(learnable & ~measured & ~store.heldout)
+    return Data(
+        train=Examples(store, train, most),
+        heldout=Examples(store, heldout, most),
+        train_tokens=int(np.minimum(lengths[train], most).sum()),
+        heldout_tokens=int(learned[heldout].sum()),
+        cut_rows=int((lengths > most).sum()),
+        cut_tokens=int(np.maximum(lengths - most, 0).sum()),
+        unlearnable=store.rows[~learnable].tolist(),
+    )
+
+
+def choose_heldout(marked: Sequence[bool], contents: Sequence[int], wanted: int, seed: int) -> list[int]:
     """Which rows are measured on: of those that the data marks as held out, or else of all, at least one being left.
 
     A row that stands in the data twice is not drawn: its copy would be trained on, and the held-out loss would be a lie.
     """
-    own = [index for index, mark in enumerate(marked) if mark]
-    if own:
-        return set(random.Random(seed).sample(own, min(wanted, len(own))))
-    copies = Counter(contents)
-    once = [index for index, content in enumerate(contents) if copies[content] == 1]
-    return set(random.Random(seed).sample(once, max(0, min(wanted, len(once), len(marked) - 1))))
+    draw = random.Random(seed)
+    own = np.flatnonzero(np.asarray(marked, bool))
+    if len(own):
+        return own[draw.sample(range(len(own)), min(wanted, len(own)))].tolist()
+    _, kind, copies = np.unique(np.asarray(contents, np.uint64), return_inverse=True, return_counts=True)
+    once = np.flatnonzero(copies[kind] == 1)
+    return once[draw.sample(range(len(once)), max(0, min(wanted, len(once), len(marked) - 1)))].tolist()
 
 
-def encode(row: dict, tokenizer: ChatTokenizer, most: int) -> Example:
-    encoded = tokenizer.encode(row["messages"], max_length=most)
-    return Example(row["row"], np.asarray(encoded.ids, np.int32), np.asarray(encoded.trained, bool), encoded.cut)
+def prompts_of(folder: DatasetFolder, places: Sequence[int]) -> list[list[dict]]:
+    """The first few prompts of these rows."""
+    rows = (read_rows(folder, int(place), 1) for place in places[:LOOKED_AT])
+    found = (prompt_of(row["messages"]) for each in rows for row in each)
+    return [prompt for _, prompt in zip(range(SAMPLED), filter(None, found), strict=False)]
 
 
 def prompt_of(messages: list[dict]) -> list[dict]:
@@ -117,10 +196,21 @@ def nothing_to_learn(data: Data, most: int) -> BadInput:
     )
 
 
-def batches_of(examples: list[Example], batch_size: int, seed: int, epoch: int) -> list[list[Example]]:
-    """One epoch's optimiser batches: shuffled by seed and epoch; the last one may be smaller."""
-    order = list(range(len(examples)))
-    random.Random(f"{seed}/{epoch}").shuffle(order)
-    return [
-        [examples[index] for index in order[start : start + batch_size]] for start in range(0, len(order), batch_size)
-    ]
+class Batches:
+    """One epoch's optimiser batches: shuffled by seed and epoch, read when they are asked for; the last one may be smaller."""
+
+    def __init__(self, examples: Sequence[Example], batch_size: int, seed: int, epoch: int):
+        self.examples, self.size = examples, batch_size
+        self.order = array("q", range(len(examples)))  # 8 bytes a row
+        random.Random(f"{seed}/{epoch}").shuffle(self.order)
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.size)
+
+    def __getitem__(self, index: int) -> list[Example]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return [self.examples[place] for place in self.order[index * self.size : (index + 1) * self.size]]
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        return (self[index] for index in range(len(self)))

@@ -8,7 +8,6 @@ number, so a training that was stopped and goes on is bit for bit the one that w
 import math
 import time
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from jobs.workers.adapter_card import save_adapter
 from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
 from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request
 from jobs.workers.engine import Engine
-from jobs.workers.examples import batches_of, read_examples
+from jobs.workers.examples import Batches, read_examples
 from jobs.workers.generate import answer_prompts
 from jobs.workers.load import load_base_model
 from jobs.workers.neftune import add_noise_to_embeddings
@@ -31,7 +30,6 @@ from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
-from studio.rows import iter_training_rows
 from studio.tokens import ChatTokenizer
 
 LOG_SECONDS = 10  # between two lines about steps
@@ -73,8 +71,9 @@ class Training:
         base = self.attempt.run.data.base_model(self.plan.base_model)
         self.facts = ModelFacts.model_validate(read_json(base.facts))
         self.tokenizer = ChatTokenizer.load(base.model)
-        rows = partial(iter_training_rows, self.attempt.run.data.dataset(self.plan.dataset))
-        self.data = read_examples(rows, self.tokenizer, self.resolved, self.settings.seed)
+        rows = self.attempt.run.data.dataset(self.plan.dataset)
+        given = (base.model, self.tokenizer, self.resolved, self.settings.seed)
+        self.data = read_examples(rows, *given, self.report.say)
         self.data.tell(self.report, self.resolved.sequence_length)
         self.model = load_model(self.plan, self.resolved, base.model, self.device)
         self.parameters = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
@@ -201,7 +200,7 @@ class Training:
         epoch, index = divmod(number - 1, self.steps_per_epoch)
         if epoch != self.epoch:
             seed = self.settings.seed
-            self.epoch, self.batches = epoch, batches_of(self.data.train, self.resolved.batch_size, seed, epoch)
+            self.epoch, self.batches = epoch, Batches(self.data.train, self.resolved.batch_size, seed, epoch)
         return self.batches[index]
 
     def sum_over_processes(self, value: float) -> float:
