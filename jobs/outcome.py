@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from jobs.remedies import next_remedy
 from studio.errors import StudioError
 from studio.folders import AttemptFolder, read_json
 from studio.metrics import last_lines
@@ -12,7 +13,8 @@ from studio.records import Run, Status, Want, utc_now
 LOG_LINES = 50
 KEPT = ("succeeded", "stopped")  # and left an adapter
 STATUSES = (*KEPT, "paused", "cancelled", "failed")
-CODES = {0: "succeeded", 75: "paused", 76: "cancelled", 77: "failed", 78: "failed"}
+OUT_OF_MEMORY = 77
+CODES = {0: "succeeded", 75: "paused", 76: "cancelled", OUT_OF_MEMORY: "failed", 78: "failed"}
 KILLED = "Signal 9 (SIGKILL)"  # as torch's launcher of several processes words it, below a traceback of its own
 CRASHED = ("Traceback (most recent call last)", "Fatal Python error", "error: unrecognized arguments")
 MOST_BACKOFF_SECONDS = 300
@@ -57,6 +59,8 @@ def outcome(
             f"Paused at step {step}: the disk is full.",
             {**_said(result), "want": Want.PAUSE, "attempt": max(0, run.attempt - 1)},
         )
+    if result.get("kind") == "out_of_memory" or (ending.code == OUT_OF_MEMORY and not result):
+        return _out_of_memory(run, attempt, ending, result, step)
     if status == "failed" or status in KEPT:
         return _failed(attempt, ending, result, refused)
     return _cut_off(run, attempt, ending, from_outside=status == "cancelled")
@@ -99,13 +103,25 @@ def _stopped_early(step: int, has_checkpoint: bool) -> Outcome:
     return Outcome(Status.CANCELLED, f"Stopped at step {step}, before there was anything to keep.")
 
 
+def _out_of_memory(run: Run, attempt: AttemptFolder, ending: Ending, result: dict, step: int) -> Outcome:
+    remedy = next_remedy(run, attempt.run)
+    if remedy is None:
+        return _failed(attempt, ending, result, None)
+    held = f" ({result['peak_memory_bytes'] / 2**30:.1f} GB were in use)" if result.get("peak_memory_bytes") else ""
+    text = f"Memory ran out at step {step + 1}{held}. {remedy.text}"
+    values = {**remedy.values, "attempt": max(0, run.attempt - 1)}
+    if run.state is Status.PAUSING:
+        return Outcome(Status.PAUSED, f"Paused. {text}", {**values, "want": Want.PAUSE})
+    return Outcome(Status.RETRY_WAIT, f"{text} It goes on from its last checkpoint.", values)
+
+
 def _failed(attempt: AttemptFolder, ending: Ending, result: dict, refused: StudioError | None) -> Outcome:
     said = _said(result)
     if not said["problem"] and refused and status_of(result, ending) in KEPT:
         said = {"problem": f"The worker ended without a usable adapter. {refused.problem}", "fix": refused.fix}
     elif not said["problem"]:
         said = {
-            77: {
+            OUT_OF_MEMORY: {
                 "problem": "The training ran out of memory.",
                 "fix": "Choose a smaller micro-batch or shorter sequences.",
             },

@@ -13,6 +13,7 @@ from jobs.gpus import FoundDevice
 from jobs.launchers.launcher import Launcher, python
 from jobs.outcome import KEPT, Ending, outcome, status_of
 from jobs.processes import Identity, boot_id, marked, write_once
+from jobs.remedies import write_resolved
 from studio import adapters, run_queue
 from studio.errors import StudioError
 from studio.folders import AttemptFolder, read_json
@@ -29,7 +30,7 @@ class Watch:
     """Everything kept here can be found again on disk: a runner that starts anew makes the same watch of the same run."""
 
     def __init__(self, studio: Studio, run: Run):
-        self.studio, self.id = studio, run.id
+        self.studio, self.id, self.run = studio, run.id, run
         self.attempt: AttemptFolder = studio.data.run(run.id).attempt(run.attempt_epoch)
         self.supervisor: subprocess.Popen | None = None  # only of the runner that started it
         self.asked: str | None = None  # what the supervisor was last asked for
@@ -39,6 +40,7 @@ class Watch:
     def start(self, launcher: Launcher, devices: Sequence[FoundDevice], threads: int, grace: float) -> None:
         """Start the supervisor in a session of its own. Raises OSError."""
         self.attempt.create()
+        write_resolved(self.run, self.attempt)
         command = launcher(self.attempt, devices, threads)
         options = [*(["--launcher"] if command.launcher else []), "--grace", str(grace)]
         with open(self.attempt.log, "ab") as said:

@@ -149,6 +149,11 @@ class AttemptFolder(Folder):
         return RunFolder(self.path.parent)
 
     @property
+    def resolved(self) -> Path:
+        """Only where this attempt follows other numbers than its run: after memory ran out."""
+        return self.path / "resolved.json"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 

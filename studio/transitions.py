@@ -75,6 +75,12 @@ ARROWS = (
         "The worker ended well and its adapter is complete and finite; this wins over a late cancel.",
     ),
     Arrow(
+        "T12",
+        (S.STARTING, S.RUNNING),
+        S.RETRY_WAIT,
+        "Memory ran out and something is left to try: gradient checkpointing, then half the rows at once; six times at most.",
+    ),
+    Arrow(
         "T13",
         (S.STARTING, S.RUNNING),
         S.RETRY_WAIT,

@@ -5,6 +5,7 @@ import json
 from studio.folders import write_json
 from studio.plan import TrainingPlan
 from studio.records import BaseModel, Dataset, Device, Run, RunEvent, Status
+from studio.resolved_plan import ResolvedPlan
 from studio.run_queue import see_devices
 from studio.studio import Studio
 
@@ -41,8 +42,20 @@ def queued(studio: Studio, name: str = "pirate", does: dict | None = None, **col
         session.add(run)
         session.flush()
         session.add(RunEvent(run_id=run.id, epoch=0, to_state=run.state, by=run.owner))
-    write_json(studio.data.run(run.id).create().plan, plan.model_dump(mode="json"))
+    folder = studio.data.run(run.id).create()
+    write_json(folder.plan, plan.model_dump(mode="json"))
+    write_json(folder.resolved, resolved_plan().model_dump(mode="json"))
     return run
+
+
+def resolved_plan(**changes) -> ResolvedPlan:
+    """Numbers as a small run has them."""
+    usual = {
+        "device": "cpu", "precision": "fp32", "targets": ["q_proj"], "sequence_length": 64, "epochs": 1.0, "train_rows": 8, "heldout_rows": 0,
+        "steps": 5, "warmup_steps": 0, "learning_rate": 1e-3, "batch_size": 8, "micro_batch": 8, "accumulation": 1, "token_budget": 512,
+        "gradient_checkpointing": False, "evaluate_every": 5, "checkpoint_every": 5,
+    }  # fmt: skip
+    return ResolvedPlan.model_validate({**usual, **changes})
 
 
 def with_devices(studio: Studio, *ids: str) -> None:

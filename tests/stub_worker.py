@@ -49,6 +49,8 @@ def main(folder: str) -> int:
         checkpoint(attempt, step)
         while step == does.get("hold") and not asked and not (attempt.run.path / "go").exists():
             time.sleep(0.02)
+        if "fits" in does:
+            return out_of_memory(attempt, step, does["fits"])
         if step == does.get("at", does["steps"]) and does["end"] != "succeed":
             return end_badly(attempt, does["end"], step)
     save_adapter(attempt)
@@ -104,6 +106,16 @@ def end_badly(attempt: AttemptFolder, how: str, step: int) -> int:
     if how == "nan":
         save_adapter(attempt, float("nan"))
     return 0  # "nothing": says that all is well, and leaves no adapter
+
+
+def out_of_memory(attempt: AttemptFolder, step: int, fits: int) -> int:
+    """It ends so until no more than so many rows are computed at once."""
+    resolved = read_json(attempt.resolved) or read_json(attempt.run.resolved)
+    if resolved["micro_batch"] <= fits:
+        save_adapter(attempt)
+        return end(attempt, "succeeded", 0, step)
+    said = {"problem": "The device ran out of memory.", "fix": "Choose a smaller micro-batch."}
+    return end(attempt, "failed", 77, step, kind="out_of_memory", peak_memory_bytes=3 << 30, **said)
 
 
 def end(attempt: AttemptFolder, status: str, code: int, step: int, **more) -> int:

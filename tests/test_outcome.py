@@ -5,10 +5,12 @@ import itertools
 import pytest
 
 from jobs.outcome import STATUSES, Ending, outcome
+from jobs.remedies import write_resolved
 from studio.errors import BadInput
-from studio.folders import AttemptFolder, write_json
+from studio.folders import AttemptFolder, read_json, write_json
 from studio.records import LIVE, Run, Status, Want
 from studio.transitions import ALLOWED
+from tests.queueing import resolved_plan
 
 ENDINGS = [
     *(Ending(code) for code in (0, 1, 75, 76, 77, 78, 127)), Ending(signal=9), Ending(signal=9, killed_by_us=True), Ending(signal=15), Ending(signal=11),
@@ -38,6 +40,7 @@ def run_in(state, want=Want.RUN, **columns):
             "attempt": 1,
             "max_attempts": 3,
             "step": 4,
+            "oom_retries": 0,
             **columns,
         }
     )
@@ -104,6 +107,48 @@ def test_what_may_pass_is_tried_again_later_each_time(attempt):
         "4 seconds (attempt 3 of 9).",
         "8 seconds (attempt 4 of 9).",
     ]
+
+
+def test_memory_that_ran_out_is_answered_with_one_remedy_after_another_until_none_is_left(attempt):
+    write_json(attempt.run.resolved, resolved_plan().model_dump(mode="json"))
+    write_json(attempt.run.plan, {"method": {"name": "lora", "dropout": 0.05}})
+    write_json(
+        attempt.result,
+        {
+            "status": "failed",
+            "kind": "out_of_memory",
+            "step": 4,
+            "peak_memory_bytes": 5 << 29,
+            "problem": "No memory.",
+            "fix": "Choose less.",
+        },
+    )
+    run, seen = run_in(Status.RUNNING, oom_retries=0), []
+    while (found := ended(attempt, run, Ending(code=77))).to is Status.RETRY_WAIT:
+        seen.append((found.values["grad_checkpointing"], found.values["micro_batch"], found.values["grad_accum"]))
+        assert found.values["attempt"] == 0, "a remedy is no failed attempt"
+        assert "step 5 (2.5 GB were in use)" in found.text
+        assert ("another, equally valid run" in found.text) == (len(seen) > 1)
+        run = run_in(Status.RUNNING, oom_retries=found.values["oom_retries"])
+    assert seen == [(True, 8, 1), (True, 4, 2), (True, 2, 4), (True, 1, 8)]
+    assert (found.to, found.values["problem"]) == (Status.FAILED, "No memory.")
+
+
+def test_what_an_attempt_follows_after_remedies_can_be_made_again_from_the_run(attempt):
+    write_json(attempt.run.resolved, resolved_plan().model_dump(mode="json"))
+    write_resolved(run_in(Status.STARTING, oom_retries=0), attempt)
+    assert not attempt.resolved.exists()
+    write_resolved(run_in(Status.STARTING, oom_retries=2), attempt)
+    made = read_json(attempt.resolved)
+    assert (made["gradient_checkpointing"], made["micro_batch"], made["accumulation"]) == (True, 4, 2)
+    assert made["micro_batch"] * made["accumulation"] == made["batch_size"]
+
+
+def test_a_run_that_was_asked_to_pause_while_memory_ran_out_is_paused_with_the_remedy(attempt):
+    write_json(attempt.run.resolved, resolved_plan().model_dump(mode="json"))
+    write_json(attempt.result, {"status": "failed", "kind": "out_of_memory", "step": 4})
+    found = ended(attempt, run_in(Status.PAUSING, Want.PAUSE, oom_retries=0), Ending(code=77))
+    assert (found.to, found.values["oom_retries"]) == (Status.PAUSED, 1)
 
 
 @pytest.mark.parametrize(

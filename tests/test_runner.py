@@ -316,3 +316,14 @@ def test_a_training_whose_supervisor_was_killed_leaves_nothing_behind_and_is_tri
     assert "its supervisor was killed" in waiting.problem
     assert processes_of(studio, run) == []
     assert until(studio, run, S.SUCCEEDED).attempt == 2
+
+
+def test_a_training_that_runs_out_of_memory_goes_on_with_fewer_rows_at_once_and_says_so(studio, runner):
+    run = queued(studio, does={"steps": 9, "fits": 4})
+    runner.start()
+    ended = until(studio, run, S.SUCCEEDED, S.FAILED)
+    assert (ended.state, ended.oom_retries, ended.micro_batch, ended.grad_accum) == (S.SUCCEEDED, 2, 4, 2)
+    told = [event.text for event in runs.events(studio, run.id) if "Memory ran out" in event.text]
+    assert len(told) == 2
+    assert "Gradient checkpointing is turned on." in told[0]
+    assert "halved to 4 rows" in told[1]

@@ -10,13 +10,15 @@ from jobs.workers.ending import Request, ending_in_words
 from jobs.workers.report import Report
 from jobs.workers.training import Training
 from studio.errors import BadInput, Invalid
-from studio.folders import AttemptFolder, RunFolder, read_json
+from studio.folders import AttemptFolder, read_json
 from studio.plan import TrainingPlan, read_plan
 from studio.resolved_plan import ResolvedPlan
 
 
-def plans_of(run: RunFolder) -> tuple[TrainingPlan, ResolvedPlan]:
-    plan, resolved = read_json(run.plan), read_json(run.resolved)
+def plans_of(attempt: AttemptFolder) -> tuple[TrainingPlan, ResolvedPlan]:
+    """What to train, and this attempt's numbers: its own where it has some (after memory ran out), else those of the run."""
+    run = attempt.run
+    plan, resolved = read_json(run.plan), read_json(attempt.resolved) or read_json(run.resolved)
     if plan is None or resolved is None:
         missing = "plan.json" if plan is None else "resolved.json"
         raise BadInput(f"The run's folder has no {missing}.", "Queue the run again.")
@@ -41,7 +43,7 @@ def start_accelerator(resolved: ResolvedPlan) -> Accelerator:
 
 
 def train(attempt: AttemptFolder, report: Report, request: Request) -> int:
-    plan, resolved = plans_of(attempt.run)
+    plan, resolved = plans_of(attempt)
     accelerator = start_accelerator(resolved)
     report.writes = accelerator.is_main_process
     libraries = f"torch {torch.__version__}, accelerate {accelerate.__version__}, {torch.get_num_threads()} threads"
