@@ -37,23 +37,37 @@
     var low = Math.min.apply(null, ys), high = Math.max.apply(null, ys);
     var room = (high - low) * 0.08 || Math.abs(high) * 0.1 || 1;
     var first = Math.min.apply(null, xs), last = Math.max.apply(null, xs);
-    return { first: first, last: last > first ? last : first + 1, low: zero ? 0 : low - room, high: high + room };
+    var bottom = zero || (low >= 0 && low < 3 * room) ? 0 : low - room; // what is never negative has no axis below 0
+    return { first: first, last: last > first ? last : first + 1, low: bottom, high: high + room };
+  }
+
+  // Round numbers between low and high, LINES of them or a few more, 1, 2 or 5 times a power of ten apart and never closer than `least`.
+  function ticks(low, high, least) {
+    var rough = (high - low) / LINES, power = Math.pow(10, Math.floor(Math.log10(rough)));
+    var apart = Math.max(least, power * [1, 2, 5, 10].find(function (times) { return times * power >= rough * 0.6; }));
+    var found = [];
+    for (var i = Math.ceil(low / apart - 1e-9); i * apart <= high + apart * 1e-9; i++) found.push(i * apart);
+    return found;
   }
 
   function grid(svg, at, range, width, digits) {
-    for (var i = 0; i <= LINES; i++) {
-      var y = range.low + (range.high - range.low) * i / LINES;
-      var x = range.first + (range.last - range.first) * i / LINES;
+    ticks(range.low, range.high, 0).forEach(function (y) {
       svg.append(
         node("line", { "class": "g", x1: LEFT, x2: width - RIGHT, y1: at.y(y), y2: at.y(y) }),
-        node("text", { x: LEFT - 8, y: at.y(y) + 4, "text-anchor": "end" }, number(y, digits)),
-        node("text", { x: at.x(x), y: HEIGHT - 4, "text-anchor": i === 0 ? "start" : i === LINES ? "end" : "middle" }, Math.round(x).toLocaleString("en"))
+        node("text", { x: LEFT - 8, y: at.y(y) + 4, "text-anchor": "end" }, number(y, digits))
       );
-    }
+    });
+    ticks(range.first, range.last, 1).forEach(function (x) {
+      var place = at.x(x), anchor = place < LEFT + 20 ? "start" : place > width - RIGHT - 20 ? "end" : "middle";
+      svg.append(
+        node("line", { "class": "g", x1: place, x2: place, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 4 }),
+        node("text", { x: place, y: HEIGHT - 4, "text-anchor": anchor }, x.toLocaleString("en"))
+      );
+    });
   }
 
   function line(svg, at, one) {
-    if (one.dots) {
+    if (one.dots || one.x.length === 1) {
       one.x.forEach(function (x, i) {
         svg.append(node("circle", { cx: at.x(x), cy: at.y(one.y[i]), r: 3.5, style: "fill:var(--ls-card);stroke:" + one.color, "stroke-width": 2 }));
       });
