@@ -175,6 +175,16 @@ class AttemptFolder(Folder):
         return self.path / "checkpoints"
 
     @property
+    def start(self) -> Path:
+        """What the adapter starts from, where the training data says it; a later attempt reads it too."""
+        return self.path / "start.safetensors"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The base's tokenizer with the tokens that the plan adds, where it adds some."""
+        return self.path / "tokenizer"
+
+    @property
     def adapter(self) -> Path:
         return self.path / "adapter"
 

@@ -5,11 +5,11 @@ The figures for a CPU are resident memory of the worker, compared with measured 
 
 from dataclasses import dataclass
 
+from studio.base_weights import BYTES, largest_layer_bytes, weight_bytes
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 
-BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 AVERAGES_BYTES = {  # of AdamW's two, for each trained number; in 8 bits each block of 256 has a factor as well
     "adamw": 8,
     "adamw_8bit": 2.04,
@@ -47,14 +47,14 @@ class Footprint:
     def of(cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str) -> "Footprint":
         method = METHODS[plan.method.name]
         size, modules = BYTES[precision], method.modules(plan.method, facts)
-        layers = max(1, facts.layers)
+        layers, quantization = max(1, facts.layers), plan.training.quantization
         per_layer = (
             layer_activations(facts, modules, getattr(plan.method, "dropout", 0.0), getattr(plan.method, "rank", 0))
             * size
         )
         return cls(
             program=PROGRAM_BYTES[kind],
-            weights=facts.parameters * size,
+            weights=weight_bytes(facts, precision, quantization) + largest_layer_bytes(facts, precision, quantization),
             adapter=method.trainable_parameters(plan.method, facts) * (8 + AVERAGES_BYTES[plan.training.optimizer]),
             per_token=per_layer * layers,
             per_token_recomputed=per_layer * min(layers, LAYERS_AT_ONCE[kind]) + facts.hidden_size * size * layers,

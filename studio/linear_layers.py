@@ -1,8 +1,8 @@
-"""Which of a model's weights are linear layers that LoRA can be put beside: the set that PEFT calls "all-linear"."""
+"""Which of a model's weights are linear layers that LoRA can be put beside (the set that PEFT calls "all-linear"), and what else it has."""
 
 import re
 
-from studio.model_facts import LinearLayer
+from studio.model_facts import LinearLayer, OtherModule
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -49,6 +49,20 @@ def linear_layers(shapes: Shapes, model_type: str) -> list[LinearLayer]:
             LinearLayer(name=module, target=target, layer=layer_number(name), inputs=inputs, outputs=outputs, bias=bias)
         )
     return sorted(found, key=_place)
+
+
+def other_modules(shapes: Shapes, linear: list[LinearLayer]) -> list[OtherModule]:
+    """What else has weights: embeddings, norms and the output layer. `shapes` has names as in memory, a tied output layer left out."""
+    known = {layer.name for layer in linear}
+    found: dict[str, dict[str, list[int]]] = {}
+    for name, shape in shapes.items():
+        module, _, kind = name.rpartition(".")
+        if module not in known:
+            found.setdefault(module, {})[kind] = list(shape)
+    return [
+        OtherModule(name=module, shapes=weights, head=module.rpartition(".")[2] in HEADS)
+        for module, weights in found.items()
+    ]
 
 
 def _place(layer: LinearLayer) -> tuple:

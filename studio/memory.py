@@ -9,6 +9,7 @@ from sqlalchemy import select
 from studio import base_models, datasets
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts, planned_device
+from studio.errors import Invalid
 from studio.folders import read_json
 from studio.footprint import Footprint
 from studio.methods import METHODS
@@ -72,6 +73,9 @@ def estimate_from(
     memory = footprint.parts(resolved.token_budget, resolved.gradient_checkpointing)
     total = sum(memory.values())
     usable = device.usable_bytes
+    warnings = warnings_of(plan, resolved, stats)
+    if total > usable and plan.training.quantization == "none":
+        warnings += advice_in_4_bits(plan, facts, stats, device)
     return Estimate(
         resolved=resolved,
         trainable_parameters=trainable,
@@ -86,7 +90,7 @@ def estimate_from(
         measured_speed=tokens_per_second is not None,
         tokens=resolved.tokens,
         steps=resolved.steps,
-        warnings=warnings_of(plan, resolved, stats),
+        warnings=warnings,
         reasons=resolved.reasons,
     )
 
@@ -148,6 +152,19 @@ def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -
             f"At rank {plan.method.rank} the usual scaling weakens the update; rank-stabilised scaling is made for it."
         )
     return found
+
+
+def advice_in_4_bits(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts) -> list[str]:
+    """For a plan that does not fit: whether it would with the base in 4 bits, and with how much memory."""
+    smaller = plan.model_copy(update={"training": plan.training.model_copy(update={"quantization": "nf4"})})
+    try:
+        needs = estimate_from(smaller, facts, stats, device).total_bytes
+    except Invalid:  # the method or one of its settings cannot
+        return []
+    if needs > device.usable_bytes:
+        return []
+    title = type(plan.training).model_fields["quantization"].title
+    return [f"With the base in 4 bits ('{title}': nf4) this needs about {needs / 2**30:.1f} GiB, which fits."]
 
 
 def measured_speed(studio: Studio, base_model: str) -> float | None:

@@ -11,6 +11,7 @@ from studio.linear_layers import (
     in_memory_names,
     layer_number,
     linear_layers,
+    other_modules,
     parameters_of,
 )
 from studio.model_config import (
@@ -52,6 +53,7 @@ def facts_of_weights(config: dict[str, Any], weights: Weights, tokenizer: ChatTo
         architecture=architecture, model_type=kind, parameters=sum(map(_count, counted.values())), layers=layers,
         hidden_size=number(config, HIDDEN), intermediate_size=inner, heads=heads, kv_heads=kv_heads, vocabulary=vocabulary,
         context_length=number(config, CONTEXT), dtype=_dtype(weights), tied_embeddings=tied, linear_layers=linear,
+        other_modules=other_modules(counted, linear),
         bias_parameters=sum(_count(shape) for name, shape in counted.items() if name.endswith("bias")),
         has_chat_template=tokenizer.has_template, size_bytes=weights.size_bytes, fingerprint=weights.fingerprint(),
     )  # fmt: skip

@@ -16,6 +16,16 @@ class LinearLayer(BaseModel):
     bias: int = 0  # how many bias terms it has
 
 
+class OtherModule(BaseModel):
+    """A module with weights that is no linear layer: an embedding, a norm, or the output layer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str  # "model.embed_tokens"
+    shapes: dict[str, list[int]]  # of its own weights: {"weight": [32000, 2048]}
+    head: bool = False  # whether it is the output layer
+
+
 class ModelFacts(BaseModel):
     """Everything the studio knows of a base model without loading it."""
 
@@ -34,6 +44,7 @@ class ModelFacts(BaseModel):
     dtype: str  # "float32", as stored
     tied_embeddings: bool
     linear_layers: list[LinearLayer]
+    other_modules: list[OtherModule] = []  # the output layer among them where it is not the embedding
     bias_parameters: int = 0
     has_chat_template: bool
     template: str | None = None  # name of an offered template that the person chose when the model has none ("plain")

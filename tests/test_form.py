@@ -21,9 +21,8 @@ def test_every_setting_of_a_method_is_on_its_form(method):
 
 @pytest.mark.parametrize("declared", [TrainingSettings, Resources], ids=["training", "resources"])
 def test_every_setting_with_a_choice_is_on_the_form(declared):
-    one_value = {"quantization"}  # this version offers a single one
     with gr.Blocks():
-        assert set(form.inputs_for(declared)) == set(declared.model_fields) - one_value
+        assert set(form.inputs_for(declared)) == set(declared.model_fields)
 
 
 def test_an_input_says_what_the_setting_says():
@@ -61,6 +60,23 @@ def test_all_layers_chosen_one_by_one_mean_all_linear_layers():
     assert form.from_input(targets, [], []) == []
 
 
+RANKS = form.settings_of(METHODS["lora"].settings)["rank_pattern"]
+
+
+def test_ranks_of_single_modules_are_written_one_per_line():
+    written = " q_proj = 8\n\nlayers.0.mlp.up_proj=4 "
+    assert form.from_input(RANKS, written) == {"q_proj": 8, "layers.0.mlp.up_proj": 4}
+    assert form.to_input(RANKS, {"q_proj": 8, "up_proj": 4}) == "q_proj = 8\nup_proj = 4"
+    assert form.from_input(RANKS, None) == {}
+
+
+@pytest.mark.parametrize("written", ["q_proj", "q_proj = many", "= 8", "q_proj: 8", "q_proj = 8\nq_proj = 9"])
+def test_a_line_that_is_no_name_and_number_is_told(written):
+    with pytest.raises(Invalid, match="Rank of single modules: '") as caught:
+        form.from_input(RANKS, written, part="method")
+    assert caught.value.field == "method.rank_pattern"
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.title for recipe in RECIPES])
 def test_a_recipe_is_a_plan_and_is_known_again(recipe):
     plan = read_plan(PLAN | train_form.recipe_values(recipe, "lora"))
@@ -75,7 +91,7 @@ def test_a_form_filled_from_a_plan_gives_the_same_plan():
     wanted = read_plan(
         PLAN
         | {
-            "name": "Mine", "method": {"name": "lora", "rank": 300, "alpha": 0.5, "targets": ["v_proj"], "layers": "0-3,8", "rslora": True}, "tags": ["one", "two"], "notes": "Why",
+            "name": "Mine", "method": {"name": "lora", "rank": 300, "alpha": 0.5, "targets": ["v_proj"], "layers": "0-3,8", "rslora": True, "rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 2.5}, "new_tokens": ["<a>", "<b>"]}, "tags": ["one", "two"], "notes": "Why",
             "training": {"epochs": 2.5, "learning_rate": 1e-5, "gradient_checkpointing": True, "sample_prompts": ["Hello?"], "early_stopping": 2}, "resources": {"priority": -3},
         }
     )  # fmt: skip

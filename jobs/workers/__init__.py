@@ -1,1 +1,6 @@
-"""Programs that load torch or write data: each runs in a process of its own."""
+"""Processes that import torch: each is started for one folder, and never opens the database."""
+
+import logging
+
+# peft imports bitsandbytes, which warns of a kernel for inference that we do not use, and at every product in 8 bits
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -13,6 +13,7 @@ from jobs.workers.checkpoint import sync
 from jobs.workers.report import versions
 from studio.errors import StudioError, clip
 from studio.folders import AdapterFolder, AttemptFolder, read_json, sha256_of, write_json
+from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
@@ -21,9 +22,18 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 
 def save_adapter(
-    attempt: AttemptFolder, model, plan: TrainingPlan, resolved: ResolvedPlan, facts: ModelFacts, results: dict
+    attempt: AttemptFolder,
+    model,
+    tokenizer: Path,
+    plan: TrainingPlan,
+    resolved: ResolvedPlan,
+    facts: ModelFacts,
+    results: dict,
 ) -> None:
-    """Write the whole adapter folder beside its place, look at it, then rename it there. `model` is the PeftModel."""
+    """Write the whole adapter folder beside its place, look at it, then rename it there.
+
+    `model` is the PeftModel; `tokenizer` the folder whose tokenizer it was trained with.
+    """
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
     origin = origin_of(attempt, plan, facts)
     for config in model.peft_config.values():
@@ -33,12 +43,14 @@ def save_adapter(
     model.save_pretrained(
         writing.path, save_embedding_layers=False
     )  # "auto" would look for the base's config on the Hub
+    if portable := METHODS[plan.method.name].made_portable:
+        portable(plan.method, model, writing.path)
     # Only a name on the Hub means something elsewhere: a local folder called gpt2 is another model
     base = origin["base_model"]
     named = base["location"] if base["source"] == "hub" else None
     write_json(writing.config, {**read_json(writing.config), "base_model_name_or_path": named})
     for name in TOKENIZER_FILES:
-        source = attempt.run.data.base_model(plan.base_model).model / name
+        source = tokenizer / name
         if source.exists():
             shutil.copyfile(source, writing.path / name)
     passport = passport_of(writing, origin, plan, resolved, results)

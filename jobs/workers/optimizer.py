@@ -5,10 +5,13 @@ may page out, it is bitsandbytes' (Dettmers et al. 2022, arXiv:2110.02861).
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 from accelerate import Accelerator
 
+from studio.methods import METHODS
+from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
 from studio.training_settings import TrainingSettings
 
@@ -30,9 +33,11 @@ class Optimizer:
         resolved: ResolvedPlan,
         settings: TrainingSettings,
         accelerator: Accelerator,
+        rates: dict[str, float] | None = None,
     ):
+        """`rates` are what the learning rate is multiplied by for a parameter; 1 for those that are not named."""
         self.parameters, self.resolved, self.settings, self.accelerator = parameters, resolved, settings, accelerator
-        self.adamw = adamw_of(settings.optimizer, list(parameters.values()), settings.weight_decay)
+        self.adamw = adamw_of(settings.optimizer, groups_of(parameters, rates or {}), settings.weight_decay)
         self.scaler = torch.amp.GradScaler(accelerator.device.type, enabled=resolved.precision == "fp16")
         self.broken_steps = 0  # in a row
 
@@ -43,7 +48,7 @@ class Optimizer:
     def step(self, number: int, rate: float, loss: float) -> tuple[float, bool]:
         """Apply the gradients. Returns their length before clipping, and whether they were applied. Raises Diverged."""
         for group in self.adamw.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["times"]
         if self.accelerator.num_processes > 1:
             self.sum_gradients()
         self.scaler.unscale_(self.adamw)
@@ -96,7 +101,8 @@ class Optimizer:
         if not state and hasattr(
             self.adamw, "init_state"
         ):  # bitsandbytes: where pages may be moved out, it must say so itself
-            self.adamw.init_state(self.adamw.param_groups[0], parameter, 0, 0)
+            group = next(group for group in self.adamw.param_groups if any(parameter is one for one in group["params"]))
+            self.adamw.init_state(group, parameter, 0, 0)
             state = self.adamw.state[parameter]
         if isinstance(value, torch.Tensor) and isinstance(state.get(kind), torch.Tensor):
             state[kind].copy_(value)
@@ -104,7 +110,21 @@ class Optimizer:
             state[kind] = value.to(parameter.device) if isinstance(value, torch.Tensor) else value
 
 
-def adamw_of(name: str, parameters: list[torch.nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
+def rates_of(plan: TrainingPlan, names: Iterable[str]) -> dict[str, float]:
+    """What the plan's method multiplies the learning rate with, by parameter."""
+    rate_of = METHODS[plan.method.name].rate_of
+    return {} if rate_of is None else {name: rate_of(plan.method, name) for name in names}
+
+
+def groups_of(parameters: dict[str, torch.nn.Parameter], rates: dict[str, float]) -> list[dict]:
+    """Parameter groups of the same rate, in the order of the parameters."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(rates.get(name, 1.0), []).append(parameter)
+    return [{"params": members, "times": times} for times, members in groups.items()]
+
+
+def adamw_of(name: str, parameters: list[dict], weight_decay: float) -> torch.optim.Optimizer:
     """The optimizer of that name in the plan; its learning rate is set before each step."""
     if name == "adamw":
         return torch.optim.AdamW(parameters, lr=0.0, weight_decay=weight_decay, fused=True)

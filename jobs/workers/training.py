@@ -8,41 +8,28 @@ number, so a training that was stopped and goes on is bit for bit the one that w
 import math
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from jobs.workers.adapter_card import save_adapter
+from jobs.workers.build import load_model, set_start, words_of
 from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
 from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request
 from jobs.workers.engine import Engine
 from jobs.workers.examples import Batches, read_examples
 from jobs.workers.generate import answer_prompts
-from jobs.workers.load import load_base_model
 from jobs.workers.neftune import add_noise_to_embeddings
-from jobs.workers.optimizer import Optimizer, learning_rate
+from jobs.workers.optimizer import Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
 from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.folders import AttemptFolder, read_json
-from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
-from studio.tokens import ChatTokenizer
 
 LOG_SECONDS = 10  # between two lines about steps
-
-
-def load_model(plan: TrainingPlan, resolved: ResolvedPlan, folder: Path, device: torch.device):
-    """The base with the method's untrained adapter, the same in every process."""
-    base = load_base_model(folder, resolved.precision, device)
-    base.requires_grad_(False)
-    if resolved.gradient_checkpointing and base.supports_gradient_checkpointing:
-        base.activation_checkpointing_enable()
-    set_seed(plan.training.seed)
-    return METHODS[plan.method.name].add_to(plan.method, base).to(device)
 
 
 class Training:
@@ -70,12 +57,16 @@ class Training:
     def load(self) -> None:
         base = self.attempt.run.data.base_model(self.plan.base_model)
         self.facts = ModelFacts.model_validate(read_json(base.facts))
-        self.tokenizer = ChatTokenizer.load(base.model)
+        self.words = words_of(self.attempt, self.plan, base.model)
+        self.tokenizer = self.words.tokenizer
         rows = self.attempt.run.data.dataset(self.plan.dataset)
-        given = (base.model, self.tokenizer, self.resolved, self.settings.seed)
+        given = (self.words.folder, self.tokenizer, self.resolved, self.settings.seed)
         self.data = read_examples(rows, *given, self.report.say)
         self.data.tell(self.report, self.resolved.sequence_length)
-        self.model = load_model(self.plan, self.resolved, base.model, self.device)
+        self.model = load_model(self.plan, self.resolved, base.model, self.device, self.words)
+        with self.accelerator.autocast():
+            if set_start(self.attempt, self.plan, self.model, self.batch):
+                self.report.say("The adapter starts from what the training data is made of.")
         self.parameters = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
         self.tell_model()
         at_once = (self.resolved.micro_batch, self.resolved.token_budget)
@@ -84,16 +75,19 @@ class Training:
             self.report.say(line)
         if self.settings.neftune_alpha:
             add_noise_to_embeddings(self.model, self.settings.neftune_alpha)
-        self.optimizer = Optimizer(self.parameters, self.resolved, self.settings, self.accelerator)
+        self.optimizer = Optimizer(
+            self.parameters, self.resolved, self.settings, self.accelerator, rates_of(self.plan, self.parameters)
+        )
 
     def tell_model(self) -> None:
         learned = sum(each.numel() for each in self.parameters.values())
-        frozen = sum(each.numel() for each in self.model.parameters()) - learned
         where = {"device": str(self.device), "precision": self.resolved.precision}
-        self.report.facts |= {"parameters": frozen, "trainable_parameters": learned, **where}
+        self.report.facts |= {"parameters": self.facts.parameters, "trainable_parameters": learned, **where}
+        quantization = self.settings.quantization
+        loaded = "" if quantization == "none" else f", the base quantised to {quantization}"
         self.report.say(
-            f"{self.facts.architecture} with {frozen:,} parameters, {learned:,} of the adapter are trained, "
-            f"on {self.device} in {self.resolved.precision}."
+            f"{self.facts.architecture} with {self.facts.parameters:,} parameters, {learned:,} of the adapter are trained, "
+            f"on {self.device} in {self.resolved.precision}{loaded}."
         )
 
     @property
@@ -244,7 +238,8 @@ class Training:
         pinned = [[{"role": "user", "content": text}] for text in self.settings.sample_prompts]
         prompts = pinned or self.data.prompts
         context, together = self.facts.context_length, self.engine.packs
-        found = answer_prompts(self.engine.causal, self.tokenizer, prompts, context, together)
+        with self.accelerator.autocast():
+            found = answer_prompts(self.engine.causal, self.tokenizer, prompts, context, together)
         for messages, (text, seconds) in zip(prompts, found, strict=True):
             asked = messages[-1]["content"]
             self.report.sample(step=self.progress.step, prompt=asked, answer=text, seconds=round(seconds, 3))
@@ -268,7 +263,8 @@ class Training:
             self.report.say(f"The adapter of step {self.progress.best_step} is kept: its held-out loss was the lowest.")
         if self.accelerator.is_main_process:
             self.note_results()
-            save_adapter(self.attempt, self.model, self.plan, self.resolved, self.facts, self.report.facts)
+            made = (self.plan, self.resolved, self.facts, self.report.facts)
+            save_adapter(self.attempt, self.model, self.words.folder, *made)
         self.accelerator.wait_for_everyone()
         return self.ended(status, SUCCEEDED, text)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -82,7 +83,8 @@ class Method:
     modules: Callable[[Any, "ModelFacts"], list[tuple[str, int, int]]]
     """modules(settings, facts): (name, inputs, outputs) of every linear layer that the method changes: what memory follows from."""
     add_to: Callable[[Any, Any], Any]
-    """add_to(settings, model): the transformers model with the method's parameters added (a PeftModel). Imports torch inside."""
+    """add_to(settings, model): the transformers model with the method's parameters added (a PeftModel). Imports torch inside.
+    A method whose settings have new_tokens is given token_ids=[...] too where there are some: their ids, in that order."""
     summary: str = ""
     """One plain sentence beside its name on the form: what it learns, and when to take it."""
     place: int = 100
@@ -100,3 +102,12 @@ class Method:
     """
     step_hooks: Callable[[Any, Any, int], StepHooks] = _nothing_beside
     """step_hooks(settings, model, steps): what it does in each of the training's steps. Imports torch inside."""
+    rate_of: Callable[[Any, str], float] | None = None
+    """rate_of(settings, parameter name): what the learning rate is multiplied by for this parameter. None: 1 for all."""
+    start_from_data: Callable[[Any, Any, Callable[[], list[dict]]], dict[str, Any]] | None = None
+    """start_from_data(settings, model, batches): what the training starts from, as tensors by name, told by rows of the data.
+    batches() gives some (dicts with input_ids and attention_mask); it is not called when these settings do not ask for it."""
+    put_start: Callable[[Any, Any, dict[str, Any]], None] | None = None
+    """put_start(settings, model, tensors): set the model to what start_from_data found: now, or before a checkpoint is loaded."""
+    made_portable: Callable[[Any, Any, Path], None] | None = None
+    """made_portable(settings, model, folder): rewrite the adapter that PEFT has saved so that it works on the base as it is."""

@@ -20,7 +20,7 @@ class Setting:
     name: str
     info: FieldInfo
     kinds: tuple[Any, ...]
-    """The types it may have: int, float, bool, str, list, None."""
+    """The types it may have: int, float, bool, str, list, dict, None."""
     words: tuple[str, ...]
     """The words it may have, such as "auto" or "cosine"."""
 
@@ -59,6 +59,8 @@ class Setting:
         """Which sort of input it needs."""
         if list in self.kinds:
             return "several" if self.words else "lines"
+        if dict in self.kinds:
+            return "pairs"
         if bool in self.kinds:
             return "switch" if self.words else "tick"
         if self.numeric:
@@ -114,6 +116,8 @@ def input_for(setting: Setting) -> gr.components.Component:
             return gr.Number(value, precision=0 if float not in setting.kinds else None, **shown)
         case "lines":
             return gr.Textbox(value, lines=3, max_lines=10, placeholder="one per line", **shown)
+        case "pairs":
+            return gr.Textbox(value, lines=2, max_lines=10, placeholder="q_proj = 8", **shown)
     return gr.Textbox(value, max_lines=1, placeholder=setting.empty or "none", **shown)
 
 
@@ -125,6 +129,8 @@ def to_input(setting: Setting, value: Any, choices: list[str] | None = None) -> 
         return next(word for word, meaning in SWITCH.items() if meaning == value and type(meaning) is type(value))
     if setting.kind == "lines":
         return "\n".join(value)
+    if setting.kind == "pairs":
+        return "\n".join(f"{name} = {_number_text(number)}" for name, number in value.items())
     if setting.kind in ("open number", "text"):
         return "" if value in ("auto", None) else _number_text(value)
     return value
@@ -139,6 +145,8 @@ def from_input(setting: Setting, value: Any, choices: list[str] | None = None, p
         return SWITCH.get(value, value)
     if setting.kind == "lines":
         return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+    if setting.kind == "pairs":
+        return _pairs(setting, str(value or ""), part)
     if setting.numeric:
         return _number(setting, value, part)
     if setting.kind == "text":
@@ -158,6 +166,23 @@ def _number(setting: Setting, value: Any, part: str) -> int | float | str | None
         field = f"{part}.{setting.name}" if part else setting.name
         raise Invalid(f"{setting.title} cannot be '{clip(words, 40)}'.", f"Give a number{left_out}.", field) from None
     return int(number) if number.is_integer() and int in setting.kinds else number
+
+
+def _pairs(setting: Setting, text: str, part: str) -> dict[str, int | float]:
+    """Lines such as "q_proj = 8" by their names. Raises Invalid at the first one that is none."""
+    found: dict[str, int | float] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, equals, number = (piece.strip() for piece in line.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            equals = ""
+        if not (name and equals) or name in found:
+            why = "stands there twice" if name in found else "is no name and number"
+            field = f"{part}.{setting.name}" if part else setting.name
+            raise Invalid(f"{setting.title}: '{clip(line, 60)}' {why}.", "Write lines such as q_proj = 8.", field)
+        found[name] = int(value) if value.is_integer() else value
+    return found
 
 
 def _number_text(value: Any) -> str:

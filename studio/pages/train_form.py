@@ -28,7 +28,7 @@ TABS = {
         "max_steps",
         "seed",
     ),
-    "Memory": ("precision", "gradient_checkpointing", "micro_batch", "packing"),
+    "Memory": ("quantization", "precision", "gradient_checkpointing", "micro_batch", "packing"),
     "Evaluation": (
         "validation",
         "evaluate_every",
@@ -194,7 +194,7 @@ def take(made: PlanForm, part: str, declared: type, only: tuple[str, ...] | None
 
 def place(made: PlanForm, keys: list[Key]) -> None:
     """Inputs two beside each other; wide ones have a line of their own."""
-    narrow = [key for key in keys if made.settings[key].kind not in ("several", "lines")]
+    narrow = [key for key in keys if made.settings[key].kind not in ("several", "lines", "pairs")]
     for i in range(0, len(narrow), 2):
         with gr.Row(elem_classes=["ls-two"]):
             for key in narrow[i : i + 2]:
