@@ -12,9 +12,10 @@ from studio.containers import SourceRow, open_container
 from studio.dataset_report import SHOWN_FINDINGS, Finding, Report
 from studio.errors import BadInput, Invalid, clip
 from studio.folders import DatasetFolder
-from studio.formats import FORMATS, Conversation, Format, RowFault
-from studio.formats.columns import check_mapping
-from studio.formats.conversation import PICTURES, check
+from studio.formats import FORMATS, Conversation, Format, Found, Pair, RowFault
+from studio.formats.checks import checked
+from studio.formats.columns import check_mapping, kind_of
+from studio.formats.conversation import PICTURES
 from studio.formats.unusable import reason_against
 from studio.rows import RowWriter
 
@@ -23,6 +24,7 @@ COLUMNS = 200  # names kept of a file whose rows have ever new ones
 COLUMN_NAME = 200  # characters; a longer one is no name
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 2000
+ENOUGH_LETTERS = 10_000  # of a single text, to learn something from
 KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
 
 
@@ -49,7 +51,8 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
         raise Invalid(
             f"There is no format '{clip(request.format)}'.", f"Choose one of: {', '.join(FORMATS)}.", "format"
         )
-    container = open_container(request.file, KNOWN_COLUMNS, request.text_limit)
+    as_text = request.format == "text"
+    container = open_container(request.file, KNOWN_COLUMNS, request.text_limit, as_text)
     rows, sample = _look_ahead(container.rows)
     values = [row.value for row in sample if row.value is not None]
     report = Report(
@@ -69,7 +72,8 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
     format = _choose_format(report, request, values)
     reading.take(rows, format)
     if format and request.heldout_file:
-        reading.take(open_container(request.heldout_file, KNOWN_COLUMNS, request.text_limit).rows, format, heldout=True)
+        heldout = open_container(request.heldout_file, KNOWN_COLUMNS, request.text_limit, as_text)
+        reading.take(heldout.rows, format, heldout=True)
     reading.finish()
     return report
 
@@ -99,6 +103,7 @@ def _choose_format(report: Report, request: ReadingRequest, values: list[dict]) 
         report.needs_mapping = bool(values)
         return None
     report.format, report.format_title = format.name, format.title
+    report.kind = kind_of(report.mapping) if request.mapping else format.kind
     used = {report.mapping[part] for part in report.mapping} if request.mapping else format.uses
     report.unused_columns = [name for name in report.columns if name not in used]
     return format
@@ -121,6 +126,7 @@ class _Counts:
     rows_warned: int = 0
     heldout_rows: int = 0
     turns: int = 0
+    marked_rows: int = 0
     multi_turn_rows: int = 0
     system_rows: int = 0
     characters: int = 0
@@ -132,7 +138,7 @@ class _Reading:
     def __init__(self, report: Report, writer: RowWriter):
         self.report, self.writer = report, writer
         self.counts = _Counts()
-        self._seen: dict[int, int] = {}  # hash of a conversation → its row, negative when held out
+        self._seen: dict[int, int] = {}  # hash of a row's content → its row, negative when held out
         self._columns: set[str] = set()  # seen so far
         self._bad: list[Finding] = []
         self._warnings: list[Finding] = []
@@ -145,34 +151,37 @@ class _Reading:
                 if row.fault:
                     raise row.fault
                 if format:
-                    self._use(row, check(format.read(row.value, self.report.mapping)), format, heldout)
+                    self._use(row, checked(format.read(row.value, self.report.mapping)), format, heldout)
             except RowFault as fault:
                 self.counts.rows_bad += 1
                 self.note(row, fault, "bad")
 
-    def _use(self, row: SourceRow, found: Conversation, format: Format, heldout: bool) -> None:
-        counts = self.counts
+    def _use(self, row: SourceRow, found: Found, format: Format, heldout: bool) -> None:
         warnings = [
             *found.warnings,
             *self._new_columns(row, format),
             *_beside(row.value, self.report.mapping),
             *self._duplicate(row, found, heldout),
         ]
-        self.writer.write(row.number, row.line, found.messages, heldout)
+        self.writer.write(row.number, row.line, found.fields, found.letters, heldout)
         for warning in warnings:
             self.note(row, warning, "warning")
-        turns = sum(message["role"] == "assistant" for message in found.messages)
-        counts.rows_ready += 1
-        counts.rows_warned += bool(warnings)
-        counts.heldout_rows += heldout
-        counts.turns += turns
-        counts.multi_turn_rows += turns > 1
-        counts.system_rows += found.messages[0]["role"] == "system"
-        counts.characters += sum(len(message["content"]) for message in found.messages)
-        if counts.rows_ready <= EXAMPLES:
-            shown = [{**message, "content": clip_text(message["content"])} for message in found.messages]
-            example = {"row": row.number, "line": row.line, "messages": shown, "heldout": heldout}
+        self._count(found, bool(warnings), heldout)
+        if self.counts.rows_ready <= EXAMPLES:
+            example = {"row": row.number, "line": row.line, **shortened(found.fields), "heldout": heldout}
             self.report.examples.append(example)
+
+    def _count(self, found: Found, warned: bool, heldout: bool) -> None:
+        counts = self.counts
+        turns = sum(message["role"] == "assistant" for message in found.spoken)
+        counts.rows_ready += 1
+        counts.rows_warned += warned
+        counts.heldout_rows += heldout
+        counts.turns += 1 if isinstance(found, Pair) else turns
+        counts.marked_rows += any("learn" in message for message in found.spoken)
+        counts.multi_turn_rows += isinstance(found, Conversation) and turns > 1
+        counts.system_rows += bool(found.spoken) and found.spoken[0]["role"] == "system"
+        counts.characters += found.letters
 
     def _new_columns(self, row: SourceRow, format: Format) -> Iterator[RowFault]:
         if not self._columns:
@@ -190,9 +199,10 @@ class _Reading:
                     )
                 _add_new(self.report.columns, name)
 
-    def _duplicate(self, row: SourceRow, found: Conversation, heldout: bool) -> Iterator[RowFault]:
+    def _duplicate(self, row: SourceRow, found: Found, heldout: bool) -> Iterator[RowFault]:
         number = -row.number if heldout else row.number  # the two files are counted each from 1
-        same = hash(tuple(part for message in found.messages for part in message.values()))  # 64 bits, keyed by process
+        said = tuple(part for message in found.spoken for part in message.values())
+        same = hash(said or found.text)  # 64 bits, keyed by process
         first = self._seen.setdefault(same, number)
         if first * number < 0:
             yield RowFault(
@@ -225,7 +235,7 @@ class _Reading:
             setattr(report, name, count)
         if report.rows_total == 0:
             raise BadInput("There are no rows in the file.", "Each row needs a prompt and a response.")
-        if report.rows_ready == 1:
+        if report.rows_ready == 1 and not (report.kind == "text" and report.characters > ENOUGH_LETTERS):
             self.note(
                 None,
                 RowFault(
@@ -262,6 +272,16 @@ def _beside(row: dict, mapping: dict[str, str]) -> Iterator[RowFault]:
 def _add_new(names: list[str], name: str) -> None:
     if name not in names and len(names) < COLUMNS and len(name) <= COLUMN_NAME:
         names.append(name)
+
+
+def shortened(fields: dict) -> dict:
+    """A row's messages or text with long ones cut, for showing."""
+    return {
+        name: clip_text(value)
+        if isinstance(value, str)
+        else [{**message, "content": clip_text(message["content"])} for message in value]
+        for name, value in fields.items()
+    }
 
 
 def clip_text(text: str) -> str:

@@ -37,7 +37,8 @@ class Report(BaseModel):
     file_name: str
     format: str | None = None  # None: not recognised
     format_title: str | None = None
-    container: Literal["json", "jsonl", "csv", "parquet"]
+    kind: Literal["conversations", "text", "preference"] = "conversations"
+    container: Literal["json", "jsonl", "csv", "parquet", "text"]
     encoding: str | None = None  # "utf-8", "utf-16", "cp1252"; None for Parquet
     delimiter: str | None = None  # of a table
     columns: list[str] = Field(default_factory=list)
@@ -51,14 +52,15 @@ class Report(BaseModel):
     rows_bad: int = 0
     rows_warned: int = 0  # of the ready ones
     heldout_rows: int = 0
-    turns: int = 0  # questions with an answer
+    turns: int = 0  # questions with an answer; a pair is one
+    marked_rows: int = 0  # conversations that say of an answer whether it should be learned
     multi_turn_rows: int = 0
     system_rows: int = 0  # rows with a system message
-    characters: int = 0  # in all messages
+    characters: int = 0  # in all messages and texts
     findings: list[Finding] = Field(default_factory=list)  # the first bad rows, then the first warnings
     findings_total: int = 0
     kinds: dict[str, int] = Field(default_factory=dict)  # how many findings of each kind
-    examples: list[dict] = Field(default_factory=list)  # the first three conversations, long texts cut
+    examples: list[dict] = Field(default_factory=list)  # the first three rows, long texts cut
     sha256: str | None = None  # of messages.jsonl
     size_bytes: int = 0  # of messages.jsonl
     upload_sha256: str | None = None
@@ -86,7 +88,10 @@ class TokenStats(BaseModel):
     longest: int
     histogram: list[tuple[int, int]]  # (rows up to so many tokens, how many rows)
     sampled: bool = False
-    lengths: list[int]  # of each row, or of each sampled row, in the order of the file
+    lengths: list[int]  # of each row, or of each sampled row, in the order of the file; of pairs two for each
+    objective: Literal["answers", "text", "preference"] = "answers"  # what the tokens were counted for
+    answers: Literal["all", "last", "marked"] = "all"
+    sequences_per_row: int = 1  # 2 for pairs: lengths, shortest, median and longest are of sequences, totals of all
 
     def as_dict(self) -> dict:
         return self.model_dump(mode="json")

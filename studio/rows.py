@@ -29,14 +29,13 @@ class RowWriter:
         self._offsets: list[int] = []
         self.rows = self.size_bytes = 0
 
-    def write(self, row: int, line: int | None, messages: list[dict[str, str]], heldout: bool) -> None:
-        """Raises BadInput when all rows together are larger than a data set may be."""
-        text = (
-            json.dumps({"row": row, "line": line, "messages": messages, "heldout": heldout}, ensure_ascii=False) + "\n"
-        )
+    def write(self, row: int, line: int | None, fields: dict[str, Any], letters: int, heldout: bool) -> None:
+        """`fields` hold the row's messages or text, of so many letters. Raises BadInput when all rows together are larger than a
+        data set may be."""
+        text = _encode({"row": row, "line": line, **fields, "heldout": heldout}) + "\n"
         data = text.encode()
         # Letters, not bytes as written: what was uploaded within the limit stays within it, and what unpacks to more does not.
-        self._text += 16 + sum(len(message["content"]) for message in messages)
+        self._text += 16 + letters
         if self._text > self._most_text:
             raise BadInput(
                 f"The rows up to row {row} are more than {self._most_text >> 20:,} MB of text, the most that one data set may hold.",
@@ -62,7 +61,7 @@ class RowWriter:
 
 
 def iter_training_rows(folder: DatasetFolder) -> Iterator[dict[str, Any]]:
-    """Every row in order: {"row", "line", "messages", "heldout"}."""
+    """Every row in order: {"row", "line", "heldout"} and "text", or "messages", or "messages" with "chosen" and "rejected"."""
     return _from(folder, 0)
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.dataset_reading import ReadingRequest, read_file, recognise
-from studio.errors import BadInput, Invalid
+from studio.errors import Invalid
 from studio.folders import DatasetFolder
-from studio.formats import FORMATS, RowFault
+from studio.formats import FORMATS, Conversation, Document, Pair, RowFault
+from studio.formats.checks import checked
 from studio.formats.columns import PARTS
 from studio.formats.conversation import check
 from studio.formats.strict_json import depth_of, parse
@@ -40,7 +41,12 @@ Q, A, S = ("user", "Hi"), ("assistant", "Hello!"), ("system", "Be kind.")
 def test_every_format_recognises_its_own_example_and_reads_it(format):
     row = json.loads(format.example)
     assert recognise([row]) is format
-    assert [message["role"] for message in check(format.read(row, {})).messages] == ["user", "assistant"]
+    found = checked(format.read(row, {}))
+    made = {"conversations": Conversation, "text": Document, "preference": Pair}
+    assert type(found) is made[format.kind]
+    roles = {"conversations": ["user", "assistant"], "text": [], "preference": ["user", "assistant", "assistant"]}
+    assert [message["role"] for message in found.spoken] == roles[format.kind]
+    assert found.letters > 4
 
 
 @pytest.mark.parametrize("format", RECOGNISED.values(), ids=RECOGNISED)
@@ -146,7 +152,7 @@ def test_a_row_that_cannot_be_learned_from_says_why(row, kind, words):
         (messages(Q, ("assistant", "I am {{name}}.")), "placeholder"),
         (messages(("user", "a</s>b"), A), "control"),
         (messages(Q, ("assistant", "Hello!<|endoftext|>")), "control"),
-        ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!", "weight": 0}]}, "weight"),
+        ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!", "weight": 0.5}]}, "weight"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )  # fmt: skip
@@ -199,9 +205,17 @@ def test_a_mapping_can_name_a_column_of_whole_conversations(tmp_path):
 
 def test_the_chosen_side_of_preference_pairs_can_be_mapped(tmp_path):
     rows = [{"prompt": "Hi", "chosen": "Hello!", "rejected": "Go away."}]
-    with pytest.raises(BadInput, match="preference pairs"):
-        reported(tmp_path, rows)
-    assert reported(tmp_path, rows, mapping={"prompt": "prompt", "response": "chosen"}).rows_ready == 1
+    assert reported(tmp_path, rows).kind == "preference"
+    mapped = reported(tmp_path, rows, mapping={"prompt": "prompt", "response": "chosen"})
+    assert (mapped.rows_ready, mapped.kind) == (1, "conversations")
+
+
+def test_a_mapping_can_name_a_column_of_raw_text_or_two_answers(tmp_path):
+    text = reported(tmp_path, [{"story": "Once upon a time."}], mapping={"text": "story"})
+    assert (text.kind, text.rows_ready) == ("text", 1)
+    pairs = [{"asked": "Hi", "good": "Hello!", "bad": "No."}, {"asked": "Hi", "good": "No.", "bad": "No."}]
+    report = reported(tmp_path, pairs, mapping={"prompt": "asked", "chosen": "good", "rejected": "bad"})
+    assert (report.kind, report.rows_ready, report.bad[0].kind) == ("preference", 1, "same")
 
 
 @pytest.mark.parametrize(
@@ -253,7 +267,7 @@ values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
-columns = "instruction input output prompt completion question answer messages conversations system history instances x"
+columns = "instruction input output prompt completion question answer messages conversations system history instances chosen rejected text x"
 parts = st.sampled_from(["role", "content", "from", "value", "type", "human", "assistant"])
 turns = st.lists(st.dictionaries(parts, values | st.sampled_from(["user", "assistant", "gpt"])))
 rows_of_anything = st.dictionaries(st.sampled_from(columns.split()), values | turns)
@@ -264,12 +278,16 @@ rows_of_anything = st.dictionaries(st.sampled_from(columns.split()), values | tu
 def test_whatever_a_row_holds_each_format_gives_an_ordered_conversation_or_a_fault(row):
     for format in FORMATS.values():
         try:
-            found = check(format.read(row, {"prompt": "prompt", "response": "completion"}))
+            found = checked(format.read(row, {"prompt": "prompt", "response": "completion"}))
         except RowFault:
             continue
-        roles = [message["role"] for message in found.messages if message["role"] != "system"]
-        assert roles == ["user", "assistant"] * (len(roles) // 2)
-        assert all(isinstance(message["content"], str) for message in found.messages)
+        answered = (
+            [found.prompt + found.chosen, found.prompt + found.rejected] if isinstance(found, Pair) else [found.spoken]
+        )
+        for messages in answered:
+            roles = [message["role"] for message in messages if message["role"] != "system"]
+            assert roles == ["user", "assistant"] * (len(roles) // 2)
+            assert all(isinstance(message["content"], str) for message in messages)
 
 
 @settings(deadline=None, database=None, max_examples=50)

@@ -146,7 +146,6 @@ def test_a_bad_row_in_a_list_costs_only_itself_too(read, row, kind):
         (f"[{GOOD},]", "Line 2: a comma stands after the last row"),
         (f"[{GOOD}{GOOD}]", "Line 2: a comma after row 1 is expected"),
         (f"[{GOOD}] tail", "Line 2: more follows"),
-        ("Once upon a time, there was\na king, who had a crown, and\nno data\n", "plain text"),
         ("- instruction: Say hello.\n  output: Hello!\n", "YAML"),
         ("PK\x03\x04rest", "zip archive"),
         (b"\x1f\x8b\x08rest", "gzip"),

@@ -1,4 +1,4 @@
-"""Containers of rows: JSON, JSON Lines, tables and Parquet, recognised by what is in the file and never by its name."""
+"""Containers of rows: JSON, JSON Lines, tables, Parquet and plain text, recognised by what is in the file and never by its name."""
 
 from studio.containers.container import Container, SourceRow
 from studio.containers.recognise import open_container

@@ -20,7 +20,7 @@ class SourceRow:
 
 @dataclass
 class Container:
-    kind: Literal["json", "jsonl", "csv", "parquet"]
+    kind: Literal["json", "jsonl", "csv", "parquet", "text"]
     rows: Iterator[SourceRow]
     """Read once, in order. Raises BadInput where nothing after that place can be read."""
     encoding: str | None = None

@@ -1,4 +1,4 @@
-"""Which container a file is, by its first bytes. Files that hold no rows are refused by name: archives, pointers, pictures, plain text."""
+"""Which container a file is, by its first bytes. Files that hold nothing to learn are refused by name: archives, pointers, pictures."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from studio.containers import parquet
 from studio.containers.container import Container, SourceRow
+from studio.containers.documents import read_documents, separator_of
 from studio.containers.json_lines import read_lines
 from studio.containers.json_values import JsonValues
 from studio.containers.tables import named, read_table, recognise_table
@@ -13,9 +14,10 @@ from studio.containers.text import encoding_of, is_binary
 from studio.errors import BadInput
 from studio.formats.format import RowFault
 from studio.formats.strict_json import depth_of, parse
+from studio.formats.text import COLUMNS
 
 HEAD = 1 << 16
-TAKEN = "Bring JSON, JSON Lines, CSV or Parquet."
+TAKEN = "Bring JSON, JSON Lines, CSV, Parquet or plain text."
 # (first bytes, what the file is, what to do)
 KNOWN = [
     (
@@ -50,13 +52,15 @@ KNOWN = [
     (b"<!DOCTYPE", "is a web page, perhaps the page about the data in place of the data", TAKEN),
     (b"<html", "is a web page, perhaps the page about the data in place of the data", TAKEN),
 ]
+TEXT_COLUMNS = frozenset(COLUMNS)
 YAML = re.compile(r"\s*(---\s*\n|-\s+\w+:(\s|$)|\w+:\s*\n\s+-\s)")
 
 
-def open_container(path: Path, known_columns: frozenset[str], text_limit: int) -> Container:
+def open_container(path: Path, known_columns: frozenset[str], text_limit: int, as_text: bool = False) -> Container:
     """The container in a file. Raises BadInput when there is none, or nothing in it.
 
     known_columns: names that formats read, which tell a table's header from a sentence. text_limit: bytes that Parquet may unpack to.
+    as_text: what might be a table is plain text, unless it has a column for text.
     """
     with open(path, "rb") as file:
         head = file.read(HEAD)
@@ -71,10 +75,10 @@ def open_container(path: Path, known_columns: frozenset[str], text_limit: int) -
         return parquet.open_parquet(path, text_limit)
     if is_binary(head):
         raise BadInput("The file is binary and of no kind that is known here.", TAKEN)
-    return _open_text(path, known_columns)
+    return _open_text(path, known_columns, as_text)
 
 
-def _open_text(path: Path, known_columns: frozenset[str]) -> Container:
+def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Container:
     encoding, warnings = encoding_of(path)
     first, lines = _beginning(path, encoding)
     shown = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
@@ -88,8 +92,11 @@ def _open_text(path: Path, known_columns: frozenset[str]) -> Container:
         return Container("jsonl", _closing(path, encoding, None, read_lines), shown, warnings=warnings)
     with open(path, encoding=encoding, newline="") as file:
         table = recognise_table(file, known_columns)
-    if table is None:
-        raise _no_rows(lines)
+    if table is None or (as_text and not set(named(table.columns)) & TEXT_COLUMNS):
+        check_readable(lines)
+        separator = separator_of(path, encoding)
+        texts = _closing(path, encoding, None, lambda file: read_documents(file, separator))
+        return Container("text", texts, shown, columns=["text"], warnings=warnings)
     rows = _closing(path, encoding, "", lambda file: read_table(file, table))
     return Container("csv", rows, shown, table.delimiter, named(table.columns), warnings)
 
@@ -119,18 +126,16 @@ def _one_row_per_line(lines: list[str]) -> bool:
         return fault.kind != "json"
 
 
-def _no_rows(lines: list[str]) -> BadInput:
-    """Why a text that is neither JSON nor a table is refused."""
+def check_readable(lines: list[str]) -> None:
+    """Raises BadInput for a text that was surely meant as something else."""
     text = "".join(lines)
     if YAML.match(text):
-        return BadInput("The file is YAML, which is not read here.", TAKEN)
+        raise BadInput("The file is YAML, which is not read here.", TAKEN)
     try:
         parse(lines[0] if len(lines) == 1 else text)
-        return BadInput(
-            "The file is a single JSON value, not rows.",
-            'Write a list of objects, such as [{"prompt": "...", "completion": "..."}].',
-        )
     except RowFault:
-        return BadInput(
-            "The file is plain text without rows and columns.", f"{TAKEN} Each row needs a prompt and a response."
-        )
+        return
+    raise BadInput(
+        "The file is a single JSON value, not rows.",
+        'Write a list of objects, such as [{"prompt": "...", "completion": "..."}].',
+    )

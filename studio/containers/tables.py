@@ -63,15 +63,25 @@ def recognise_table(file: TextIO, known_columns: frozenset[str]) -> Table | None
     best: tuple[tuple, Table] | None = None
     for delimiter in DELIMITERS:
         rows = _sample(lines, delimiter)
-        if not rows or len(rows[0]) < 2 or any(len(name) > 100 or "\n" in name for name in rows[0]):
+        if not rows or any(len(name) > 100 or "\n" in name for name in rows[0]):
+            continue
+        if len(rows[0]) < 2:
+            if delimiter == "," and rows[0][0].strip() == "text":  # a table of nothing but texts
+                return Table(delimiter, rows[0])
             continue
         known = sum(name.strip() in known_columns for name in rows[0])
         agreeing = sum(len(row) == len(rows[0]) for row in rows[1:]) / max(1, len(rows) - 1)
-        if known >= 2 or (agreeing >= 0.5 and len(rows) > 1):
+        if known >= 2 or (agreeing >= 0.5 and len(rows) > 1 and not is_sentence(lines[0])):
             score = (known, agreeing, len(rows[0]))
             if best is None or score > best[0]:
                 best = (score, Table(delimiter, rows[0]))
     return best and best[1]
+
+
+def is_sentence(header: str) -> bool:
+    """Whether a first line reads as prose and not as names of columns: it ends like a sentence, or is a long one."""
+    words = header.split()
+    return header.rstrip().endswith((".", "!", "?", ":")) or len(words) > 30
 
 
 def _sample(lines: list[str], delimiter: str) -> list[list[str]]:

@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 
-from studio.formats.format import Conversation, Format, RowFault
+from studio.formats.format import KINDS, Conversation, Document, Format, Found, Kind, Pair, RowFault
 
 _modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _modules if hasattr(module, "FORMAT")}
 
-__all__ = ["FORMATS", "Conversation", "Format", "RowFault"]
+__all__ = ["FORMATS", "KINDS", "Conversation", "Document", "Format", "Found", "Kind", "Pair", "RowFault"]

@@ -3,7 +3,9 @@
 from studio.errors import Invalid, clip
 from studio.formats.conversation import read_messages
 from studio.formats.fields import read_columns
-from studio.formats.format import Conversation, Format, Mapped, Row, RowFault
+from studio.formats.format import Format, Found, Kind, Mapped, Row, RowFault
+from studio.formats.preference import read_pair
+from studio.formats.text import read_text
 
 PARTS = {
     "prompt": "what the person says",
@@ -11,7 +13,16 @@ PARTS = {
     "response": "the answer to learn",
     "system": "the system message (optional)",
     "messages": "a whole conversation, instead of prompt and response",
+    "chosen": "the preferred answer, instead of one response",
+    "rejected": "the answer it is preferred to",
+    "text": "raw text, instead of all others",
 }
+ENOUGH: dict[Kind, tuple[set[str], ...]] = {
+    "text": ({"text"},),
+    "preference": ({"prompt", "chosen", "rejected"}, {"messages", "chosen", "rejected"}),
+    "conversations": ({"messages"}, {"prompt", "response"}),
+}
+"""Parts that are enough to read a row of each kind."""
 GUESSES = {
     "prompt": ("prompt", "instruction", "question", "query", "user", "human", "input", "request", "source", "title"),
     "response": (
@@ -58,15 +69,25 @@ def check_mapping(mapping: Mapped, columns: list[str]) -> None:
                 f"Its columns are: {clip(', '.join(columns), 300)}.",
                 "mapping",
             )
-    if "messages" not in mapping and not {"prompt", "response"} <= set(mapping):
+    if kind_of(mapping) is None:
         raise Invalid(
             "The mapping does not say which columns hold the prompt and the response.",
-            "Choose one for each, or one that holds whole conversations.",
+            "Choose one for each, or one that holds whole conversations, or one of raw text.",
             "mapping",
         )
 
 
-def read(row: Row, mapping: Mapped) -> Conversation:
+def kind_of(mapping: Mapped) -> Kind | None:
+    """The kind of data that these parts make; None when they are not enough for any."""
+    return next((kind for kind, ways in ENOUGH.items() if any(way <= set(mapping) for way in ways)), None)
+
+
+def read(row: Row, mapping: Mapped) -> Found:
+    kind = kind_of(mapping)
+    if kind == "text":
+        return read_text(row, mapping["text"])
+    if kind == "preference":
+        return read_pair(row, {**mapping, "prompt": mapping.get("messages", mapping.get("prompt"))})
     there = {part: column for part, column in mapping.items() if column in row}
     if "messages" in mapping:
         return read_messages(row.get(mapping["messages"]), mapping["messages"], row.get(mapping.get("system", "")))

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from studio.errors import clip
-from studio.formats.format import Conversation, Row, RowFault
+from studio.formats.format import Conversation, Document, Message, Row, RowFault
 from studio.formats.strict_json import parse
 
 ROLES = {
@@ -24,6 +24,8 @@ TOOLS = (
     "ipython",
 )
 PICTURES = ("image", "images", "image_url", "input_image", "video", "videos", "audio", "audios", "input_audio")
+MARKS = ("train", "training", "weight", "loss_weight", "loss")
+"""How an answer is marked to be learned or not: by axolotl, OpenAI, LLaMA-Factory and ms-swift."""
 # Marks of well-known chat templates. In a text they are ordinary characters to us, and nearly always a leftover.
 CONTROL = re.compile(
     r"<\|[A-Za-z_][A-Za-z0-9_]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad)>"
@@ -132,7 +134,7 @@ def _pair(item: Row) -> list[tuple[str, str, Any]]:
     return sorted(said, key=lambda part: ("system", "user", "assistant").index(part[0]))
 
 
-def _message(item: Row, place: str, found: Conversation) -> dict[str, str]:
+def _message(item: Row, place: str, found: Conversation) -> Message:
     role = item.get("role", item.get("from"))
     if not isinstance(role, str):
         raise RowFault(
@@ -159,17 +161,28 @@ def _message(item: Row, place: str, found: Conversation) -> dict[str, str]:
             "Drop the row.",
             place,
         )
-    weight = item.get("weight", item.get("loss_weight"))
-    if ROLES[name] == "assistant" and weight is not None and weight != 1:
+    message = {"role": ROLES[name], "content": text_of(item.get(key), f"{place}.{key}")}
+    learn = _mark(item, place, found) if ROLES[name] == "assistant" else None
+    return message if learn is None else {**message, "learn": learn}
+
+
+def _mark(item: Row, place: str, found: Conversation) -> bool | None:
+    """Whether an answer is marked to be learned (true) or not to be (false); None where it carries no mark."""
+    mark = next((item[name] for name in MARKS if item.get(name) is not None), None)
+    if isinstance(mark, str):
+        mark = {"true": True, "1": True, "false": False, "0": False}.get(mark.strip().lower())
+    if mark is None or not isinstance(mark, bool | int | float):
+        return None
+    if mark not in (0, 1):
         found.warnings.append(
             RowFault(
                 "weight",
-                f"'{place}' has the weight {clip(weight, 20)}; every answer is learned alike.",
-                "Take the row out if its answer should not be learned.",
+                f"'{place}' has the weight {clip(mark, 20)}; an answer is learned whole or not at all.",
+                "Write 1 where it should be learned, and 0 where not.",
                 place,
             )
         )
-    return {"role": ROLES[name], "content": text_of(item.get(key), f"{place}.{key}")}
+    return mark > 0
 
 
 def check(found: Conversation) -> Conversation:
@@ -233,20 +246,25 @@ def _out_of_order(number: int, role: str, messages: list[dict[str, str]]) -> Row
 
 def _look_into(found: Conversation) -> None:
     """Things in the texts that are allowed but seldom meant. Raises RowFault for a picture."""
+    for number, message in enumerate(found.messages):
+        if "<" in message["content"] and PICTURE_TAG.search(message["content"]):
+            raise RowFault(
+                "picture",
+                f"Message {number + 1} refers to a picture, sound or film that a text model cannot take in.",
+                "Drop the row, or describe it in words.",
+            )
+    note_marks(found, [message["content"] for message in found.messages])
+
+
+def note_marks(found: Conversation | Document, texts: list[str]) -> None:
+    """Add a warning for marks of chat templates and for placeholders in what is learned."""
     marks: dict[str, None] = {}
     blanks: dict[str, None] = {}
-    for number, message in enumerate(found.messages):
-        content = message["content"]
-        if "<" in content or "[" in content:
-            marks.update(dict.fromkeys(CONTROL.findall(content)))
-            if PICTURE_TAG.search(content):
-                raise RowFault(
-                    "picture",
-                    f"Message {number + 1} refers to a picture, sound or film that a text model cannot take in.",
-                    "Drop the row, or describe it in words.",
-                )
-        if "{{" in content:
-            blanks.update(dict.fromkeys(PLACEHOLDER.findall(content)))
+    for text in texts:
+        if "<" in text or "[" in text:
+            marks.update(dict.fromkeys(CONTROL.findall(text)))
+        if "{{" in text:
+            blanks.update(dict.fromkeys(PLACEHOLDER.findall(text)))
     if marks:
         found.warnings.append(
             RowFault(

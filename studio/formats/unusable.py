@@ -19,28 +19,30 @@ def _has(*columns: str) -> Callable[[Row], bool]:
     return lambda row: all(column in row for column in columns)
 
 
-def _is_preference(row: Row) -> bool:
-    return (
-        _has("chosen", "rejected")(row)
-        or _has("chosen_messages", "rejected_messages")(row)
-        or _has("response_j", "response_k")(row)
+def _is_ranking(row: Row) -> bool:
+    """Several answers to a prompt with scores, or two with a verdict in a column of its own."""
+    several = any(
+        isinstance(row.get(name), list) and len(row[name]) > 1 and isinstance(row[name][0], dict | str)
+        for name in ("completions", "responses", "candidates", "answers")
     )
-
-
-def _is_raw_text(row: Row) -> bool:
-    return (
-        isinstance(row.get("text"), str)
-        and not any(isinstance(value, list | dict) for value in row.values())
-        and len(row) <= 4
-        and not _has_answer(row)
+    scored = any(name in row for name in ("scores", "ranks", "rank", "rankings")) or any(
+        isinstance(row.get(name), list) and any(isinstance(one, dict) and set(one) & SCORES for one in row[name])
+        for name in ("completions", "responses", "candidates")
     )
+    verdict = any(name in row for name in ("winner", "better_response_id", "preference", "chosen_idx"))
+    two = any(_has(*names)(row) for names in TWO_ANSWERS)
+    return (several and scored) or (two and verdict)
 
 
-def _has_answer(row: Row) -> bool:
-    return any(
-        name in row
-        for name in ("response", "completion", "answer", "output", "label", "prompt", "question", "instruction")
-    )
+SCORES = {"score", "scores", "rating", "ratings", "overall_score", "rank", "reward"}
+TWO_ANSWERS = (
+    ("response_0", "response_1"),
+    ("response_a", "response_b"),
+    ("response1", "response2"),
+    ("answer_a", "answer_b"),
+    ("completion_a", "completion_b"),
+    ("conversation_a", "conversation_b"),
+)
 
 
 def _is_wrapped(row: Row) -> bool:
@@ -62,10 +64,10 @@ UNUSABLE = [
         "Put the list of rows into a file of its own.",
     ),
     Unusable(
-        "preference",
-        _is_preference,
-        "These are preference pairs (a chosen and a rejected answer), and this training learns from one right answer.",
-        "Keep the chosen answer only, or map its column to the response.",
+        "ranking",
+        _is_ranking,
+        "These are several answers to each prompt with scores, ranks or a verdict beside them.",
+        "Write for each prompt the better answer as 'chosen' and the worse as 'rejected'.",
     ),
     Unusable(
         "kto",
@@ -101,12 +103,6 @@ UNUSABLE = [
         ),
         "Each row is a single message, so it is not clear which belong together.",
         'Put the messages of each conversation into one row: {"messages": [ ... ]}.',
-    ),
-    Unusable(
-        "text",
-        _is_raw_text,
-        "These rows are plain text without a question and an answer.",
-        "Write rows with a prompt and a response; or map two columns.",
     ),
 ]
 
