@@ -29,10 +29,10 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
     """What the run is frozen with. Raises NotFound, Conflict, Invalid or DoesNotFit with what to do."""
     model = base_models.ready_model(studio, plan.base_model)
     dataset = datasets.get_dataset(studio, plan.dataset)
-    if not base_models.facts_of(model).has_chat_template:
+    if dataset.kind != "text" and not base_models.facts_of(model).has_chat_template:
         raise Conflict(
             f"{model.name} has no chat template, so there is no way to write a conversation for it.",
-            "Choose one on its page: Models, then this model.",
+            "Choose one on its page: Models, then this model; or bring raw text, which needs none.",
         )
     slots = planned_device(studio).slots
     if plan.resources.gpus > slots:

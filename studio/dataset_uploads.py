@@ -179,7 +179,7 @@ def shown_file_name(file_name: str) -> str:
 def record_of(report: Report, **values) -> Dataset:
     return Dataset(
         **{"id": new_id(), "source": "upload", **values},
-        format=report.format, rows=report.rows_ready, heldout_rows=report.heldout_rows, dropped_rows=report.rows_bad,
+        format=report.format, kind=report.kind, rows=report.rows_ready, heldout_rows=report.heldout_rows, dropped_rows=report.rows_bad,
         size_bytes=report.size_bytes, sha256=report.sha256,
     )  # fmt: skip
 

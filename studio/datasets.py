@@ -11,14 +11,16 @@ from sqlalchemy import func, select
 from studio.builtin_datasets import add_builtins, builtin_example_prompts
 from studio.dataset_report import Report, TokenStats
 from studio.dataset_uploads import add_upload, dataset_name, inspect_upload
-from studio.errors import BadInput, Conflict, Invalid, NotFound
+from studio.errors import Conflict, Invalid, NotFound
 from studio.folders import DatasetFolder, read_json, write_json
-from studio.formats import FORMATS
+from studio.formats import FORMATS, KINDS
+from studio.learning import Learning, learning_from, sequences
 from studio.listing import LIMIT, Listing, listing
 from studio.records import OPEN, Dataset, Run
 from studio.rows import longest_rows, read_rows, read_sample
 from studio.studio import Studio
-from studio.tokens import ChatTokenizer, Encoded, Piece, pieces
+from studio.tokens import ChatTokenizer, Piece, pieces
+from studio.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from studio.records import BaseModel
@@ -34,6 +36,7 @@ __all__ = [
     "delete_dataset",
     "get_dataset",
     "inspect_upload",
+    "learning_for",
     "list_datasets",
     "preview",
     "read_rows",
@@ -118,14 +121,14 @@ def shown(dataset: Dataset) -> dict:
     title = FORMATS[dataset.format].title if dataset.format in FORMATS else dataset.format
     return {
         "id": dataset.id, "name": dataset.name, "source": dataset.source, "builtin_id": dataset.builtin_id, "file_name": dataset.file_name,
-        "format": dataset.format, "format_title": title, "rows": dataset.rows, "heldout_rows": dataset.heldout_rows,
+        "format": dataset.format, "format_title": title, "kind": dataset.kind, "kind_title": KINDS.get(dataset.kind, dataset.kind), "rows": dataset.rows, "heldout_rows": dataset.heldout_rows,
         "dropped_rows": dataset.dropped_rows, "size_bytes": dataset.size_bytes, "sha256": dataset.sha256, "created_at": dataset.created_at.isoformat(),
     }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PreviewRow:
-    """One row as the trainer reads it: pieces of text, each trained or only read."""
+    """One row as the trainer reads it: pieces of text, each trained or only read. Of a pair, the chosen answer's sequence."""
 
     row: int
     heldout: bool
@@ -133,6 +136,8 @@ class PreviewRow:
     trained_tokens: int
     cut_tokens: int
     pieces: list[Piece]
+    rejected: list[Piece] | None = None
+    """Of a pair: the sequence with the rejected answer. The counts are those of both."""
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -145,26 +150,31 @@ def preview(
     start: int = 0,
     count: int = 1,
     sequence_length: int | None = None,
+    learning: Learning | None = None,
 ) -> list[PreviewRow]:
-    """Rows from the one at `start` (counted from 0) in tokens of a base model, as the trainer will see them."""
-    folder = studio.data.dataset(get_dataset(studio, dataset_id).id)
+    """Rows from the one at `start` (counted from 0) in tokens of a base model, as the trainer will see them.
+
+    A text is shown whole, whatever the length of its pieces. Without `learning` it is what a training with default settings learns.
+    """
+    dataset = get_dataset(studio, dataset_id)
+    learning = learning or learning_for(studio, dataset.id)
     tokenizer, _ = _tokenizer(studio, base_model_id)
-    return [_preview_row(tokenizer, row, sequence_length) for row in read_rows(folder, start, min(count, 50))]
+    length = None if learning.objective == "text" else sequence_length
+    rows = read_rows(studio.data.dataset(dataset.id), start, min(count, 50))
+    return [_preview_row(tokenizer, row, learning, length) for row in rows]
 
 
-def _preview_row(tokenizer: ChatTokenizer, row: dict, sequence_length: int | None) -> PreviewRow:
-    encoded = _encoded(tokenizer, row, sequence_length)
-    return PreviewRow(
-        row["row"], row["heldout"], len(encoded.ids), encoded.trained_tokens, encoded.cut, pieces(tokenizer, encoded)
-    )
+def _preview_row(tokenizer: ChatTokenizer, row: dict, learning: Learning, length: int | None) -> PreviewRow:
+    found = sequences(tokenizer, row, learning, length)
+    tokens, trained = sum(len(each.ids) for each in found), sum(each.trained_tokens for each in found)
+    first, *rejected = (pieces(tokenizer, each) for each in found)
+    cut = sum(each.cut for each in found)
+    return PreviewRow(row["row"], row["heldout"], tokens, trained, cut, first, *rejected)
 
 
-def _encoded(tokenizer: ChatTokenizer, row: dict, sequence_length: int | None = None) -> Encoded:
-    """The row in tokens. Raises BadInput that names the row when the base model's template cannot write it."""
-    try:
-        return tokenizer.encode(row["messages"], max_length=sequence_length)
-    except BadInput as error:
-        raise BadInput(f"Row {row['row']}: {error.problem}", error.fix) from None
+def learning_for(studio: Studio, id: str, settings: TrainingSettings = TrainingSettings()) -> Learning:
+    """What a training with these settings learns from a data set. Raises Invalid where it cannot."""
+    return learning_from(settings, get_dataset(studio, id).kind, report_of(studio, id).marked_rows)
 
 
 def _tokenizer(studio: Studio, base_model_id: str) -> tuple[ChatTokenizer, "BaseModel"]:
@@ -174,22 +184,30 @@ def _tokenizer(studio: Studio, base_model_id: str) -> tuple[ChatTokenizer, "Base
     return ChatTokenizer.load(studio.data.base_model(model.id).model), model
 
 
-def token_stats(studio: Studio, dataset_id: str, base_model_id: str) -> TokenStats:
-    """Lengths of the rows in tokens of a base model. Counted once for each tokenizer and template, then remembered on disk."""
+def token_stats(studio: Studio, dataset_id: str, base_model_id: str, learning: Learning | None = None) -> TokenStats:
+    """Lengths of the rows in tokens of a base model. Counted once for each tokenizer, template and choice of what is learned,
+    then remembered on disk."""
     dataset = get_dataset(studio, dataset_id)
+    learning = learning or learning_for(studio, dataset.id)
     folder = studio.data.dataset(dataset.id)
     tokenizer, model = _tokenizer(studio, base_model_id)
-    key = hashlib.sha256(f"{model.fingerprint}\0{tokenizer.template}".encode()).hexdigest()[:16]
+    decides = f"{model.fingerprint}\0{tokenizer.template}\0{learning.objective}\0{learning.answers}"
+    key = hashlib.sha256(decides.encode()).hexdigest()[:16]
     remembered = read_json(folder.tokens(key))
     if remembered:
         return TokenStats.model_validate(remembered)
-    stats = count_tokens(folder, dataset.rows, dataset.heldout_rows, tokenizer)
+    stats = count_tokens(folder, dataset.rows, dataset.heldout_rows, tokenizer, learning)
     write_json(folder.tokens(key), stats.as_dict())
     return stats
 
 
 def count_tokens(
-    folder: DatasetFolder, rows: int, heldout_rows: int, tokenizer: ChatTokenizer, most: int = EXACT_ROWS
+    folder: DatasetFolder,
+    rows: int,
+    heldout_rows: int,
+    tokenizer: ChatTokenizer,
+    learning: Learning = Learning(),
+    most: int = EXACT_ROWS,
 ) -> TokenStats:
     """Count all rows; or of more than `most` a random sample, the same at every call, with totals scaled up.
 
@@ -199,16 +217,17 @@ def count_tokens(
     longest = set(longest_rows(folder, LONGEST)) if rows > most else set()
     lengths, trained, beyond = [], 0, 0
     for place, row in read_sample(folder, sample | longest):
-        encoded = _encoded(tokenizer, row)
-        beyond = max(beyond, len(encoded.ids))
-        if place in sample:
-            lengths.append(len(encoded.ids))
-            trained += encoded.trained_tokens
-    scale, ordered = rows / len(lengths), sorted(lengths)
+        for encoded in sequences(tokenizer, row, learning):
+            beyond = max(beyond, len(encoded.ids))
+            if place in sample:
+                lengths.append(len(encoded.ids))
+                trained += encoded.trained_tokens
+    scale, ordered = rows * learning.sequences_per_row / len(lengths), sorted(lengths)
     return TokenStats(
         rows=rows, heldout_rows=heldout_rows, total_tokens=round(sum(lengths) * scale), trained_tokens=round(trained * scale),
         shortest=ordered[0], median=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], longest=beyond,
         histogram=histogram(ordered), sampled=rows > most, lengths=lengths,
+        objective=learning.objective, answers=learning.answers, sequences_per_row=learning.sequences_per_row,
     )  # fmt: skip
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studio.answer_spans import Answers
-from studio.errors import BadInput
+from studio.errors import BadInput, Invalid
+from studio.formats import KINDS, Kind
 from studio.tokens import ChatTokenizer, Encoded
+from studio.training_settings import TrainingSettings
 
 Objective = Literal["answers", "text", "preference"]
 Row = dict[str, Any]
@@ -24,6 +26,51 @@ class Learning:
     def sequences_per_row(self) -> int:
         """Sequences that a row is computed as, apart from texts, which are cut into as many as they need."""
         return 2 if self.objective == "preference" else 1
+
+
+CAN: dict[Kind, tuple[Objective, ...]] = {
+    "conversations": ("answers",),
+    "text": ("text",),
+    "preference": ("answers",),
+}
+"""What can be learned from each kind of data; the first is meant by "auto"."""
+WHY_NOT = {
+    ("conversations", "text"): "conversations are written with the model's chat template, not as raw text",
+    (
+        "conversations",
+        "preference",
+    ): "there is one answer to each question, and preferring needs a chosen and a rejected one",
+    ("text", "answers"): "raw text has no questions and answers",
+    ("text", "preference"): "raw text has no chosen and rejected answers",
+    ("preference", "preference"): "preferring one answer cannot be trained yet",
+    ("preference", "text"): "its rows are pairs of answers, not raw text",
+}
+
+
+def learning_from(settings: TrainingSettings, kind: Kind, marked_rows: int = 0) -> Learning:
+    """What a plan's settings mean for data of this kind. Raises Invalid with the setting that it cannot be used with."""
+    objective = CAN[kind][0] if settings.objective == "auto" else settings.objective
+    if objective not in CAN[kind]:
+        raise Invalid(
+            f"The data is of the kind '{KINDS[kind]}': {WHY_NOT[kind, objective]}.",
+            f"Choose auto or {' or '.join(CAN[kind])}, or other data.",
+            "training.objective",
+        )
+    if kind != "conversations" and settings.answers in ("last", "marked"):
+        raise Invalid(
+            f"Which answers are learned is a choice for conversations, and the data is of the kind '{KINDS[kind]}'.",
+            "Choose auto.",
+            "training.answers",
+        )
+    if settings.answers == "marked" and not marked_rows:
+        raise Invalid(
+            "No answer in this data is marked to be learned or not.",
+            'Mark answers, such as with "train": true in their message, or choose all or last.',
+            "training.answers",
+        )
+    if settings.answers == "auto":
+        return Learning(objective, "marked" if kind == "conversations" and marked_rows else "all")
+    return Learning(objective, settings.answers)
 
 
 def sequences(tokenizer: ChatTokenizer, row: Row, learning: Learning, length: int | None = None) -> list[Encoded]:

@@ -55,7 +55,8 @@ class Estimate(BaseModel):
 def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
     """Raises NotFound, Conflict (model not ready), BadInput or Invalid with the setting at fault."""
     facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
-    stats = datasets.token_stats(studio, plan.dataset, plan.base_model)
+    learning = datasets.learning_for(studio, plan.dataset, plan.training)
+    stats = datasets.token_stats(studio, plan.dataset, plan.base_model, learning)
     return estimate_from(plan, facts, stats, planned_device(studio), measured_speed(studio, plan.base_model))
 
 

@@ -125,7 +125,7 @@ class BaseModel(Record):
 
 
 class Dataset(Record):
-    """One frozen, checked set of conversations: messages.jsonl in its folder."""
+    """One frozen, checked set of rows of one kind: messages.jsonl in its folder."""
 
     __tablename__ = "datasets"
 
@@ -136,6 +136,9 @@ class Dataset(Record):
     builtin_id: Mapped[str | None] = mapped_column(String(64))
     file_name: Mapped[str] = mapped_column(String(200))  # as uploaded, for showing
     format: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(
+        String(16), default="conversations", server_default="conversations"
+    )  # formats.KINDS
     rows: Mapped[int]  # usable ones, held-out ones included
     heldout_rows: Mapped[int] = mapped_column(default=0)  # of them, marked as held out by the data itself
     dropped_rows: Mapped[int] = mapped_column(default=0)

@@ -16,6 +16,7 @@ MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the me
 MOST_EPOCHS = 10  # more of the same few rows is learned by heart
 WANTED_STEPS = 60  # below that, little data is gone through more often
 MOST_TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 16384}  # more is no faster
+TEXT_TOKENS = 2048  # of a piece of text: longer ones cost more and teach little more; nothing is lost by cutting
 USED_SHARE = 0.8  # of the usable memory that a run may fill when its micro-batch is chosen here
 
 
@@ -27,6 +28,8 @@ def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: De
     length, cut_rows, cut_tokens = sequence_length(plan, facts, stats, reasons)
     train_rows, heldout_rows = rows_of(plan, stats, reasons)
     rate = tokens_of(stats, length) / max(1, stats.rows)  # tokens of a row as trained on
+    if stats.objective == "text":
+        train_rows, rate = in_pieces(train_rows, rate, stats, length)
     epochs = epochs_of(plan, facts, train_rows, train_rows * rate, reasons)
     per_epoch = math.ceil(train_rows / plan.training.batch_size)
     wanted = max(1, math.ceil(epochs * per_epoch))
@@ -34,12 +37,14 @@ def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: De
     check_choices(plan, device, heldout_rows)
     precision = precision_of(plan, device, reasons)
     footprint = Footprint.of(plan, facts, precision, device.kind)
-    at_once = micro_batch_of(plan, footprint, length, rate, device, reasons)
+    at_once = micro_batch_of(plan, footprint, length * stats.sequences_per_row, rate, device, reasons)
     every = evaluate_every(plan, steps, heldout_rows, reasons)
     return ResolvedPlan(
         device=device.kind,
         processes=plan.resources.gpus,
         precision=precision,
+        objective=stats.objective,
+        answers=stats.answers,
         targets=sorted({name.rpartition(".")[2] for name, _, _ in method.modules(plan.method, facts)}),
         sequence_length=length,
         epochs=epochs,
@@ -71,7 +76,9 @@ def sequence_length(
         )  # fmt: skip
     fitting = max(8, math.ceil(stats.longest / 8) * 8)
     length = min(fitting, facts.context_length) if wanted == "auto" else wanted
-    each = stats.rows / max(1, len(stats.lengths))  # 1, unless only a sample was measured
+    if stats.objective == "text":
+        return text_length(plan, facts, stats, length, reasons), 0, 0
+    each = per_measured(stats)
     over = [tokens - length for tokens in stats.lengths if tokens > length]
     cut_rows, cut_tokens = round(len(over) * each), round(sum(over) * each)
     if wanted == "auto":
@@ -85,10 +92,33 @@ def sequence_length(
     return length, cut_rows, cut_tokens
 
 
+def text_length(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, length: int, reasons: dict[str, str]) -> int:
+    """Tokens of a piece of text, at most."""
+    if plan.training.sequence_length == "auto":
+        length = min(length, TEXT_TOKENS)
+        limit = f", and the model takes {facts.context_length}" if length == facts.context_length else ""
+        reasons["sequence_length"] = f"The longest document has {stats.longest:,} tokens{limit}."
+    if stats.longest > length:
+        said = f"Longer documents are cut into pieces of {length:,} tokens; all of them are learned."
+        reasons["sequence_length"] = f"{reasons.get('sequence_length', '')} {said}".strip()
+    return length
+
+
+def per_measured(stats: TokenStats) -> float:
+    """How many sequences each of the measured lengths stands for: 1, unless only a sample was measured."""
+    return stats.rows * stats.sequences_per_row / max(1, len(stats.lengths))
+
+
 def tokens_of(stats: TokenStats, length: int) -> float:
-    """Tokens of all rows once they are cut to this length."""
-    each = stats.rows / max(1, len(stats.lengths))
-    return each * sum(min(tokens, length) for tokens in stats.lengths)
+    """Tokens of all rows once they are cut to this length; of texts nothing is cut away."""
+    most = math.inf if stats.objective == "text" else length
+    return per_measured(stats) * sum(min(tokens, most) for tokens in stats.lengths)
+
+
+def in_pieces(documents: int, rate: float, stats: TokenStats, length: int) -> tuple[int, float]:
+    """(pieces of text trained on, tokens of a piece) for so many documents of `rate` tokens."""
+    pieces = sum(max(1, math.ceil((tokens - 1) / (length - 1))) for tokens in stats.lengths) / len(stats.lengths)
+    return max(1, round(documents * pieces)), rate / pieces
 
 
 def rows_of(plan: TrainingPlan, stats: TokenStats, reasons: dict[str, str]) -> tuple[int, int]:

@@ -17,6 +17,8 @@ class ResolvedPlan(BaseModel):
     device: Literal["cpu", "cuda"]
     processes: int = 1
     precision: Literal["fp32", "bf16", "fp16"]
+    objective: Literal["answers", "text", "preference"] = "answers"
+    answers: Literal["all", "last", "marked"] = "all"  # of a conversation
     targets: list[str]  # names of the modules that get an adapter
     sequence_length: int  # tokens; rows are cut here
     epochs: float

@@ -15,6 +15,18 @@ class PlanPart(BaseModel):
 class TrainingSettings(PlanPart):
     """How the adapter is trained, whatever the method."""
 
+    objective: Literal["auto", "answers", "text", "preference"] = Field(
+        "auto",
+        title="What to learn",
+        description="auto: what the data is for: the answers of conversations, all of a text, which of two answers is preferred.",
+        json_schema_extra=ADVANCED,
+    )
+    answers: Literal["auto", "all", "last", "marked"] = Field(
+        "auto",
+        title="Answers learned",
+        description="Of a conversation: all answers, only the last one, or those that the data marks. auto: marked ones where there are marks, otherwise all.",
+        json_schema_extra=ADVANCED,
+    )
     epochs: Auto | Annotated[float, Field(gt=0, le=1000)] = Field(
         "auto",
         title="Epochs",

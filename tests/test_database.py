@@ -55,6 +55,7 @@ def test_an_older_database_keeps_its_rows_when_it_is_upgraded(tmp_path):
             "2026-01-02T03:04:05+00:00",
         )
         assert session.get(Person, "local").name == "Ann"
+        assert session.get(Dataset, "d").kind == "conversations"
     database.close()
 
 

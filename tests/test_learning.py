@@ -2,9 +2,10 @@
 
 import pytest
 
-from studio.errors import BadInput
-from studio.learning import Learning, sequences
+from studio.errors import BadInput, Invalid
+from studio.learning import Learning, learning_from, sequences
 from studio.tokens import ChatTokenizer, pieces
+from studio.training_settings import TrainingSettings
 from tests.small_tokenizer import CHATML, small_tokenizer
 from tests.test_tokens import GEMMA, LLAMA_2, MARKED, THINKING, trained_texts
 
@@ -144,6 +145,41 @@ def test_of_a_pair_only_its_two_answers_are_learned_each_with_the_same_prompt():
 
 def said(text: str) -> dict:
     return {"role": "assistant", "content": text}
+
+
+@pytest.mark.parametrize(
+    ("kind", "marked", "wanted", "learned"),
+    [
+        ("conversations", 0, {}, Learning("answers", "all")),
+        ("conversations", 3, {}, Learning("answers", "marked")),
+        ("conversations", 3, {"answers": "all"}, Learning("answers", "all")),
+        ("conversations", 0, {"answers": "last"}, Learning("answers", "last")),
+        ("text", 0, {}, Learning("text", "all")),
+        ("preference", 0, {"objective": "answers"}, Learning("answers", "all")),
+    ],
+)
+def test_what_is_learned_follows_from_the_data_unless_it_is_chosen(kind, marked, wanted, learned):
+    assert learning_from(TrainingSettings(**wanted), kind, marked) == learned
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "field"),
+    [
+        ("conversations", {"objective": "preference"}, "training.objective"),
+        ("conversations", {"objective": "text"}, "training.objective"),
+        ("text", {"objective": "answers"}, "training.objective"),
+        ("text", {"objective": "preference"}, "training.objective"),
+        ("preference", {"objective": "text"}, "training.objective"),
+        ("conversations", {"answers": "marked"}, "training.answers"),
+        ("text", {"answers": "last"}, "training.answers"),
+        ("preference", {"answers": "marked"}, "training.answers"),
+    ],
+)
+def test_what_the_data_is_not_for_is_refused_at_its_field(kind, wanted, field):
+    with pytest.raises(Invalid) as refused:
+        learning_from(TrainingSettings(**wanted), kind)
+    assert refused.value.field == field
+    assert refused.value.fix
 
 
 def test_a_row_that_cannot_be_written_is_named():

@@ -85,7 +85,7 @@ def shown_model(**values) -> dict:
 
 def shown_data(**values) -> dict:
     usual = {
-        "id": "d1", "name": "Data", "source": "upload", "builtin_id": None, "file_name": "data.jsonl", "format": "alpaca", "format_title": "Alpaca", "rows": 3, "heldout_rows": 0,
+        "id": "d1", "name": "Data", "source": "upload", "builtin_id": None, "file_name": "data.jsonl", "format": "alpaca", "format_title": "Alpaca", "kind": "conversations", "kind_title": "Conversations", "rows": 3, "heldout_rows": 0,
         "dropped_rows": 0, "size_bytes": 100, "sha256": "0" * 64, "created_at": "2026-01-01T00:00:00",
     }  # fmt: skip
     return usual | values

@@ -1,5 +1,6 @@
 """Home, Models, Data and Train over a real studio with its built-in model and data: what they show and offer."""
 
+import json
 from datetime import UTC, datetime
 
 import gradio as gr
@@ -171,3 +172,50 @@ def test_any_row_can_be_seen_as_the_trainer_reads_it(furnished):
     beyond = data_detail.draw_row(furnished, asked, "builtin", 10**9)
     assert f"Row {dataset.rows} of {dataset.rows}" in beyond
     assert "tokens a row" in data_detail.draw_lengths(furnished, asked, "builtin")
+
+
+def brought(studio, tmp_path, rows: list[dict]):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return datasets.add_upload(studio, path, path.name)
+
+
+def test_raw_text_is_shown_as_learned_from_end_to_end(furnished, tmp_path):
+    dataset = brought(furnished, tmp_path, [{"text": f"The keeper counts {number} ships."} for number in range(30)])
+    asked = Asked(f"id={dataset.id}")
+    assert dataset.kind == "text"
+    drawn = data_detail.draw_row(furnished, asked, "builtin", 1, "text/all")
+    assert 'class="t"' in drawn
+    assert 'class="m"' not in drawn
+    assert "tokens a document" in data_detail.draw_lengths(furnished, asked, "builtin", "text/all")
+
+
+def test_of_a_pair_the_chosen_and_the_rejected_answer_are_told_apart(furnished, tmp_path):
+    dataset = brought(furnished, tmp_path, [{"prompt": "Hi", "chosen": "Hello!", "rejected": "No."}] * 2)
+    asked = Asked(f"id={dataset.id}")
+    drawn = data_detail.draw_row(furnished, asked, "builtin", 1, "preference/all")
+    chosen, _, rejected = drawn.partition("Rejected")
+    assert ('class="t"' in chosen, "Hello!" in chosen, 'class="r"' in chosen) == (True, True, False)
+    assert ('class="r"' in rejected, "No." in rejected, 'class="t"' in rejected) == (True, True, False)
+    only = data_detail.draw_row(furnished, asked, "builtin", 1, "answers/all")
+    assert "No." not in only
+    assert [way for _, way in data_detail.ways_to_learn(dataset, 0)] == ["preference/all", "answers/all"]
+
+
+def test_the_answers_that_are_learned_can_be_chosen_in_the_preview(furnished, tmp_path):
+    turns = [{"role": "user", "content": "A?"}, {"role": "assistant", "content": "First.", "weight": 1}]
+    last = [{"role": "user", "content": "B?"}, {"role": "assistant", "content": "Second.", "weight": 0}]
+    dataset = brought(furnished, tmp_path, [{"messages": turns + last}] * 2)
+    asked = Asked(f"id={dataset.id}")
+
+    def green(way: str) -> str:
+        drawn = data_detail.draw_row(furnished, asked, "builtin", 1, way)
+        return "".join(part.partition("</span>")[0] for part in drawn.split('class="t')[1:])
+
+    shown = {
+        way: [word in green(way) for word in ("First", "Second")]
+        for way in ("answers/all", "answers/last", "answers/marked")
+    }
+    assert shown == {"answers/all": [True, True], "answers/last": [False, True], "answers/marked": [True, False]}
+    marked = datasets.report_of(furnished, dataset.id).marked_rows
+    assert data_detail.ways_to_learn(dataset, marked)[0][1] == "answers/marked"  # as the training's "auto"

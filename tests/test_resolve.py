@@ -141,6 +141,17 @@ def test_cut_rows_of_a_sample_are_told_for_the_whole_data():
     assert numbers.cut_rows == 100
 
 
+def test_long_texts_are_cut_into_pieces_of_which_each_is_a_row():
+    data = stats([5000] * 40).model_copy(update={"objective": "text"})
+    numbers = resolved(data=data, facts=llama(context=4096), batch_size=10, epochs=1)
+    assert (numbers.objective, numbers.sequence_length, numbers.cut_rows) == ("text", 2048, 0)
+    assert (numbers.heldout_rows, numbers.train_rows) == (2, 38 * 3)  # documents held out, pieces trained on
+    assert numbers.steps == 12
+    assert numbers.tokens == pytest.approx(38 * 5000, rel=0.01)
+    assert "pieces of 2,048 tokens" in numbers.reasons["sequence_length"]
+    assert resolved(data=data, sequence_length=100).sequence_length == 100
+
+
 def test_the_datas_own_held_out_rows_are_used_and_never_trained_on():
     numbers = resolved(data=stats([50] * 300, heldout=40))
     assert (numbers.train_rows, numbers.heldout_rows) == (260, 40)

@@ -7,7 +7,6 @@ import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from typing import overload
 
@@ -16,16 +15,15 @@ import numpy as np
 from jobs.workers import token_store
 from jobs.workers.packing import Example
 from jobs.workers.report import Report
+from jobs.workers.text_pieces import Pieces
 from jobs.workers.token_store import EncodedRow, TokenStore, content_hash, open_store
-from studio import answer_spans, chat_template, tokens
+from studio import answer_spans, chat_template, learning, tokens
 from studio.errors import BadInput
 from studio.folders import DatasetFolder, read_json, sha256_of
+from studio.learning import Learning, sequences
 from studio.resolved_plan import ResolvedPlan
-from studio.rows import iter_training_rows, read_rows
+from studio.rows import iter_training_rows
 from studio.tokens import TOKENIZER_FILES, ChatTokenizer
-
-SAMPLED = 3  # prompts answered at each evaluation when the person pinned none
-LOOKED_AT = 100  # rows in which prompts to sample are looked for
 
 
 class Examples(Sequence[Example]):
@@ -34,6 +32,10 @@ class Examples(Sequence[Example]):
     def __init__(self, store: TokenStore | None, places: np.ndarray, most: int):
         """`places`: rows of the store, from 0; `most`: tokens at which each is cut."""
         self.store, self.places, self.most = store, places, most
+
+    @property
+    def tokens(self) -> int:
+        return int(np.minimum(self.store.lengths[self.places], self.most).sum())
 
     def __len__(self) -> int:
         return len(self.places)
@@ -49,6 +51,7 @@ class Examples(Sequence[Example]):
 
 
 NONE = Examples(None, np.empty(0, np.int64), 0)
+READ_AS = {"answers": Examples, "text": Pieces.of}
 
 
 @dataclass
@@ -57,14 +60,17 @@ class Data:
     heldout: Sequence[Example] = NONE
     train_tokens: int = 0
     heldout_tokens: int = 0  # learned ones: what the held-out loss is the mean over
-    prompts: list[list[dict]] = field(default_factory=list)  # messages before the answer, of the first held-out rows
+    asked: Sequence[int] = ()  # places of the rows from which prompts to sample are taken
     cut_rows: int = 0  # rows longer than the sequence length
     cut_tokens: int = 0
     unlearnable: list[int] = field(default_factory=list)  # rows that have no answer within the sequence length
 
     def tell(self, report: Report, most: int) -> None:
         """What is trained on, and everything that is not."""
-        report.say(f"{len(self.train)} rows to train on ({self.train_tokens:,} tokens), {len(self.heldout)} held out.")
+        what = "pieces of text" if isinstance(self.train, Pieces) else "rows"
+        report.say(
+            f"{len(self.train)} {what} to train on ({self.train_tokens:,} tokens), {len(self.heldout)} held out."
+        )
         if self.cut_rows:
             said = f"{self.cut_rows} rows are longer than {most} tokens"
             report.say(f"{said}; {self.cut_tokens:,} tokens were cut from their ends.")
@@ -93,20 +99,20 @@ def read_examples(
     Raises BadInput when nothing is left to learn from, and with the row's number when one cannot be written.
     """
     total = (read_json(folder.index) or {}).get("rows")
+    wanted = Learning(resolved.objective, resolved.answers)
 
     def rows() -> Iterator[EncodedRow]:
-        return (encode(row, tokenizer) for row in iter_training_rows(folder))
+        return (encode(row, tokenizer, wanted) for row in iter_training_rows(folder))
 
-    store = open_store(folder, decides(folder, base, tokenizer), rows, say, total)
+    store = open_store(folder, decides(folder, base, tokenizer, wanted), rows, say, total, wanted.sequences_per_row)
     data = choose(store, resolved, seed)
-    if not data.train:
+    if not len(data.train):
         raise nothing_to_learn(data, resolved.sequence_length)
-    data.prompts = prompts_of(folder, data.heldout.places) or prompts_of(folder, data.train.places)
     return data
 
 
-def decides(folder: DatasetFolder, base: Path, tokenizer: ChatTokenizer) -> dict:
-    """Everything that the tokens of a data set depend on: the rows, the tokenizer, the template, and this program."""
+def decides(folder: DatasetFolder, base: Path, tokenizer: ChatTokenizer, wanted: Learning) -> dict:
+    """Everything that the tokens of a data set depend on: the rows, the tokenizer, the template, what is learned, and this program."""
     files = {name: sha256_of(base / name) for name in TOKENIZER_FILES if (base / name).exists()}
     if not folder.messages.exists():
         raise BadInput(
@@ -116,6 +122,7 @@ def decides(folder: DatasetFolder, base: Path, tokenizer: ChatTokenizer) -> dict
     return {
         "rows": sha256_of(folder.messages),
         "files": files,
+        "learned": [wanted.objective, wanted.answers],
         "date": tokenizer.chat.started.date().isoformat() if dated and tokenizer.chat else None,
         "code": code_hash(),
         "libraries": [importlib.metadata.version(name) for name in ("tokenizers", "jinja2")],
@@ -124,38 +131,34 @@ def decides(folder: DatasetFolder, base: Path, tokenizer: ChatTokenizer) -> dict
 
 def code_hash() -> str:
     """Of the modules that encode: who changes them need not remember to raise a number."""
-    sources = (inspect.getsource(module) for module in (tokens, answer_spans, chat_template, token_store))
+    sources = (inspect.getsource(module) for module in (tokens, answer_spans, chat_template, learning, token_store))
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
-def encode(row: dict, tokenizer: ChatTokenizer) -> EncodedRow:
-    try:
-        encoded = tokenizer.encode(row["messages"])
-    except BadInput as error:
-        raise BadInput(f"Row {row['row']}: {error.problem}", error.fix) from None
-    content = content_hash(row["messages"])
-    return EncodedRow(row["row"], bool(row.get("heldout")), content, [(encoded.ids, encoded.trained)])
+def encode(row: dict, tokenizer: ChatTokenizer, wanted: Learning) -> EncodedRow:
+    """A row whole, whatever the sequence length. Raises BadInput that names it when it cannot be written."""
+    found = [(each.ids, each.trained) for each in sequences(tokenizer, row, wanted)]
+    return EncodedRow(row["row"], bool(row.get("heldout")), content_hash(row), found)
 
 
 def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
     """Which rows are learned from and which are measured on, at the plan's sequence length."""
-    most = resolved.sequence_length
-    lengths, learned = store.lengths, store.learned_within(most)
+    most, whole = resolved.sequence_length, resolved.objective == "text"
+    learned = (store.learned if whole else store.learned_within(most)).reshape(len(store), store.per_row)
+    over = 0 if whole else np.maximum(store.lengths.reshape(learned.shape) - most, 0).sum(axis=1)
     measured = np.zeros(len(store), bool)
     measured[choose_heldout(store.heldout, store.contents, resolved.heldout_rows, seed)] = True
-    learnable = learned > 0
+    learnable = (learned > 0).all(axis=1)
     heldout = np.flatnonzero(learnable & measured)
     # Held out by the data, more than are measured on: still never trained on
     train = np.flatnonzero(learnable & ~measured & ~store.heldout)
-    return Data(
-        train=Examples(store, train, most),
-        heldout=Examples(store, heldout, most),
-        train_tokens=int(np.minimum(lengths[train], most).sum()),
-        heldout_tokens=int(learned[heldout].sum()),
-        cut_rows=int((lengths > most).sum()),
-        cut_tokens=int(np.maximum(lengths - most, 0).sum()),
-        unlearnable=store.rows[~learnable].tolist(),
-    )
+    read = READ_AS[resolved.objective]
+    data = Data(train=read(store, train, most), heldout=read(store, heldout, most))
+    data.train_tokens, data.heldout_tokens = data.train.tokens, int(learned[heldout].sum())
+    data.cut_rows, data.cut_tokens = int(np.count_nonzero(over)), int(np.sum(over))
+    data.unlearnable = store.rows[~learnable].tolist()
+    data.asked = heldout if len(heldout) else train
+    return data
 
 
 def choose_heldout(marked: Sequence[bool], contents: Sequence[int], wanted: int, seed: int) -> list[int]:
@@ -170,18 +173,6 @@ def choose_heldout(marked: Sequence[bool], contents: Sequence[int], wanted: int,
     _, kind, copies = np.unique(np.asarray(contents, np.uint64), return_inverse=True, return_counts=True)
     once = np.flatnonzero(copies[kind] == 1)
     return once[draw.sample(range(len(once)), max(0, min(wanted, len(once), len(marked) - 1)))].tolist()
-
-
-def prompts_of(folder: DatasetFolder, places: Sequence[int]) -> list[list[dict]]:
-    """The first few prompts of these rows."""
-    rows = (read_rows(folder, int(place), 1) for place in places[:LOOKED_AT])
-    found = (prompt_of(row["messages"]) for each in rows for row in each)
-    return [prompt for _, prompt in zip(range(SAMPLED), filter(None, found), strict=False)]
-
-
-def prompt_of(messages: list[dict]) -> list[dict]:
-    """Everything before the first answer."""
-    return list(takewhile(lambda message: message["role"] != "assistant", messages))
 
 
 def nothing_to_learn(data: Data, most: int) -> BadInput:

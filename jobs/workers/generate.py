@@ -12,15 +12,15 @@ MOST_NEW_TOKENS = 64
 
 
 def answer_prompts(
-    model, tokenizer: ChatTokenizer, prompts: list[list[dict]], context_length: int, together: bool
+    model, tokenizer: ChatTokenizer, prompts: list[list[int]], context_length: int, together: bool
 ) -> list[tuple[str, float]]:
-    """The likeliest answer of a transformers model to each prompt (messages): (text, seconds it took).
+    """The likeliest answer of a transformers model to each prompt (token ids): (text, seconds it took).
 
     `together` computes all of them at once, for models that are known to keep rows apart. A prompt that leaves no room
     in the context is shortened from its beginning. The model comes back in the mode it was in.
     """
     most = min(MOST_NEW_TOKENS, max(1, context_length // 2))
-    asked = [tokenizer.prompt(messages)[-(context_length - most) :] for messages in prompts]
+    asked = [ids[-(context_length - most) :] for ids in prompts]
     was_training = model.training
     model.eval()
     try:

@@ -55,9 +55,13 @@ class EncodedRow:
     sequences: Sequence[tuple[Sequence[int], Sequence[bool]]]
 
 
-def content_hash(messages: list[dict]) -> int:
-    """64 bits of what is said and by whom, the same in every process."""
-    said = json.dumps([(message["role"], message["content"]) for message in messages]).encode()
+def content_hash(row: dict) -> int:
+    """64 bits of what a row of messages.jsonl says, the same in every process."""
+    spoken = [
+        [(message["role"], message["content"]) for message in row.get(part, ())]
+        for part in ("messages", "chosen", "rejected")
+    ]
+    said = json.dumps([*spoken, row.get("text")]).encode()
     return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest())
 
 
@@ -104,14 +108,15 @@ class TokenStore:
     def marks(self, sequence: int, most: int) -> np.ndarray:
         return self._read(self.trained, np.dtype(np.bool_), sequence, most)
 
-    def example(self, sequence: int, most: int) -> Example:
-        """A sequence cut after `most` tokens."""
-        ids = self._read(self.ids, np.dtype(np.int32), sequence, most)
-        cut = int(self.offsets[sequence + 1] - self.offsets[sequence]) - len(ids)
-        return Example(int(self.rows[sequence // self.per_row]), ids, self.marks(sequence, most), cut)
+    def example(self, sequence: int, most: int, start: int = 0) -> Example:
+        """A sequence from its token `start` on, cut after `most` tokens."""
+        ids = self._read(self.ids, np.dtype(np.int32), sequence, most, start)
+        marks = self._read(self.trained, np.dtype(np.bool_), sequence, most, start)
+        cut = int(self.offsets[sequence + 1] - self.offsets[sequence]) - start - len(ids)
+        return Example(int(self.rows[sequence // self.per_row]), ids, marks, cut)
 
-    def _read(self, file, dtype: np.dtype, sequence: int, most: int) -> np.ndarray:
-        begin, end = int(self.offsets[sequence]), int(self.offsets[sequence + 1])
+    def _read(self, file, dtype: np.dtype, sequence: int, most: int, start: int = 0) -> np.ndarray:
+        begin, end = int(self.offsets[sequence]) + start, int(self.offsets[sequence + 1])
         wanted = min(end - begin, most) * dtype.itemsize
         found = os.pread(file.fileno(), wanted, begin * dtype.itemsize)
         if len(found) != wanted:

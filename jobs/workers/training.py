@@ -23,6 +23,7 @@ from jobs.workers.generate import answer_prompts
 from jobs.workers.neftune import add_noise_to_embeddings
 from jobs.workers.optimizer import Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
+from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.folders import AttemptFolder, read_json
 from studio.model_facts import ModelFacts
@@ -63,6 +64,8 @@ class Training:
         given = (self.words.folder, self.tokenizer, self.resolved, self.settings.seed)
         self.data = read_examples(rows, *given, self.report.say)
         self.data.tell(self.report, self.resolved.sequence_length)
+        self.prompts = pinned(self.settings.sample_prompts, self.tokenizer, self.resolved.objective)
+        self.prompts = self.prompts or sampled(rows, self.data.asked, self.tokenizer)
         self.model = load_model(self.plan, self.resolved, base.model, self.device, self.words)
         with self.accelerator.autocast():
             if set_start(self.attempt, self.plan, self.model, self.batch):
@@ -235,14 +238,12 @@ class Training:
     def answer_prompts(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        pinned = [[{"role": "user", "content": text}] for text in self.settings.sample_prompts]
-        prompts = pinned or self.data.prompts
         context, together = self.facts.context_length, self.engine.packs
+        asked = [prompt.ids for prompt in self.prompts]
         with self.accelerator.autocast():
-            found = answer_prompts(self.engine.causal, self.tokenizer, prompts, context, together)
-        for messages, (text, seconds) in zip(prompts, found, strict=True):
-            asked = messages[-1]["content"]
-            self.report.sample(step=self.progress.step, prompt=asked, answer=text, seconds=round(seconds, 3))
+            found = answer_prompts(self.engine.causal, self.tokenizer, asked, context, together)
+        for prompt, (text, seconds) in zip(self.prompts, found, strict=True):
+            self.report.sample(step=self.progress.step, prompt=prompt.shown, answer=text, seconds=round(seconds, 3))
 
     def end_early(self, wanted: str) -> int:
         step = self.progress.step

@@ -15,8 +15,11 @@ from studio.errors import Invalid, clip
 from studio.folders import new_id
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
+from studio.training_settings import TrainingSettings
 
 ROUTER = APIRouter(prefix="/api/v1/datasets", tags=["Data sets"], responses=ERRORS)
+Objectives = Literal["auto", "answers", "text", "preference"]
+AnswerChoice = Literal["auto", "all", "last", "marked"]
 Limit = Annotated[int, Field(ge=1, le=MOST)]
 
 
@@ -87,16 +90,24 @@ def preview(
     rows: Annotated[int, Field(ge=1, le=50)] = 5,
     start: Annotated[int, Field(ge=0, le=MOST_NUMBER)] = 0,
     sequence_length: Annotated[int | None, Field(ge=8, le=MOST_NUMBER)] = None,
+    objective: Objectives = "auto",
+    answers: AnswerChoice = "auto",
 ) -> dict:
-    """Per row the text pieces in order, with `trained` and token counts, from the function that the trainer calls."""
-    shown = datasets.preview(here, id, model, start, rows, sequence_length)
+    """Per row the text pieces in order, with `trained` and token counts, from the function that the trainer calls.
+
+    Of a preference pair `pieces` are those with the chosen answer and `rejected` those with the other.
+    """
+    learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers))
+    shown = datasets.preview(here, id, model, start, rows, sequence_length, learning)
     return {"items": [row.as_dict() for row in shown], "next": None}
 
 
 @ROUTER.get("/{id}/tokens")
-def tokens(id: str, here: Here, model: str) -> dict:
-    """How long the rows are in tokens of this base model."""
-    return datasets.token_stats(here, id, model).as_dict()
+def tokens(id: str, here: Here, model: str, objective: Objectives = "auto", answers: AnswerChoice = "auto") -> dict:
+    """How long the rows are in tokens of this base model, and how many of them are learned."""
+    return datasets.token_stats(
+        here, id, model, datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers))
+    ).as_dict()
 
 
 @ROUTER.patch("/{id}")

@@ -7,20 +7,21 @@ import gradio as gr
 from studio import base_models, datasets
 from studio.builtin_datasets import index
 from studio.errors import StudioError
+from studio.learning import Learning
 from studio.listing import MOST
 from studio.pages import data_detail_view as view
 from studio.pages import parts
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, SLOW, action, clickable, clicked, on_load, plain
-from studio.records import BaseModel, ModelState
+from studio.records import BaseModel, Dataset, ModelState
 from studio.studio import Studio
 
 # Keeps the chosen base in the address.
-REMEMBER = """(place, model) => {
+REMEMBER = """(place, model, learned) => {
   const to = new URL(location);
   to.searchParams.set('model', model || '');
   history.replaceState(null, '', to);
-  return [place, model];
+  return [place, model, learned];
 }"""
 
 
@@ -30,7 +31,9 @@ class Detail:
 
     column: gr.Column
     facts: gr.HTML
+    said: gr.HTML
     model: gr.Dropdown
+    learned: gr.Dropdown
     previous: gr.Button
     place: gr.Number
     following: gr.Button
@@ -48,25 +51,28 @@ def section(studio: Studio) -> None:
     def open_it(request: gr.Request):
         dataset = asked_for(studio, request)
         if dataset is None:
-            return gr.update(visible=False), "", gr.update(), 1, "", "", ""
-        usable = usable_models(studio)
+            return gr.update(visible=False), "", "", gr.update(), gr.update(), 1, "", "", ""
+        usable = usable_models(studio, dataset.kind)
+        report = datasets.report_of(studio, dataset.id)
         chosen = preferred(usable, request.query_params.get("model"))
-        drawn = view.about(datasets.shown(dataset), datasets.report_of(studio, dataset.id), description_of(dataset))
+        drawn = view.about(datasets.shown(dataset), report, description_of(dataset))
+        ways = ways_to_learn(dataset, report.marked_rows)
+        learned = gr.update(choices=ways, value=ways[0][1], visible=len(ways) > 1)
         options = gr.update(choices=[(one.name, one.id) for one in usable], value=chosen)
-        row = draw_row(studio, request, chosen, 1)
-        return gr.update(visible=True), drawn, options, 1, dataset.name, deletion(dataset), row
+        row, said = draw_row(studio, request, chosen, 1, ways[0][1]), introduced(dataset.kind)
+        return gr.update(visible=True), drawn, said, options, learned, 1, dataset.name, deletion(dataset), row
 
-    def measure(model_id: str | None, request: gr.Request) -> str:
-        return draw_lengths(studio, request, model_id)
+    def measure(model_id: str | None, learned: str, request: gr.Request) -> str:
+        return draw_lengths(studio, request, model_id, learned)
 
-    def turn(place: int | None, model_id: str | None, request: gr.Request) -> str:
-        return draw_row(studio, request, model_id, place)
+    def turn(place: int | None, model_id: str | None, learned: str, request: gr.Request) -> str:
+        return draw_row(studio, request, model_id, place, learned)
 
     def move(step: int):
-        def moved(place: int | None, model_id: str | None, request: gr.Request):
+        def moved(place: int | None, model_id: str | None, learned: str, request: gr.Request):
             dataset = asked_for(studio, request)
             to = min(max(1, int(place or 1) + step), dataset.rows if dataset else 1)
-            return to, draw_row(studio, request, model_id, to)
+            return to, draw_row(studio, request, model_id, to, learned)
 
         return plainly(moved)
 
@@ -77,13 +83,17 @@ def section(studio: Studio) -> None:
         datasets.delete_dataset(studio, clicked(event)[1])
 
     # Counting the tokens of a large data set takes a while the first time: everything else is there before it
-    opened = on_load(open_it, [on.column, on.facts, on.model, on.place, on.name, on.delete, on.row])
-    opened.then(measure, on.model, on.lengths, **SLOW)
-    chosen = on.model.input(plainly(turn), [on.place, on.model], on.row, js=REMEMBER, **QUICK)
-    chosen.then(measure, on.model, on.lengths, **SLOW)
-    on.previous.click(move(-1), [on.place, on.model], [on.place, on.row], **QUICK)
-    on.following.click(move(1), [on.place, on.model], [on.place, on.row], **QUICK)
-    on.place.input(plainly(turn), [on.place, on.model], on.row, trigger_mode="always_last", **QUICK)
+    shown, how = [on.place, on.model, on.learned], [on.model, on.learned]
+    opened = on_load(
+        open_it, [on.column, on.facts, on.said, on.model, on.learned, on.place, on.name, on.delete, on.row]
+    )
+    opened.then(measure, how, on.lengths, **SLOW)
+    chosen = on.model.input(plainly(turn), shown, on.row, js=REMEMBER, **QUICK)
+    chosen.then(measure, how, on.lengths, **SLOW)
+    on.learned.input(plainly(turn), shown, on.row, **QUICK).then(measure, how, on.lengths, **SLOW)
+    on.previous.click(move(-1), shown, [on.place, on.row], **QUICK)
+    on.following.click(move(1), shown, [on.place, on.row], **QUICK)
+    on.place.input(plainly(turn), shown, on.row, trigger_mode="always_last", **QUICK)
     renamed = on.rename.click(plainly(give_name), on.name, None, **QUICK)
     renamed.success(None, js="() => location.reload()", api_visibility="private")
     gone = on.delete.click(plainly(remove), None, None, **QUICK)
@@ -94,11 +104,9 @@ def layout() -> Detail:
     with gr.Column(visible=False) as column:
         facts = plain()
         with gr.Column(elem_classes=["ls-sec"]):
-            plain(
-                '<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">Only the green tokens change the '
-                f"adapter. Drawn by the function that the trainer calls.</p>{view.LEGEND}"
-            )
+            said = plain(introduced("conversations"))
             model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
+            learned = gr.Dropdown([], label="What to learn", info="As a training can choose it.", interactive=True)
             with gr.Row(elem_classes=["ls-pager"]):
                 previous = gr.Button("Previous", elem_classes=["ls-fit"])
                 place = gr.Number(
@@ -117,7 +125,7 @@ def layout() -> Detail:
                 name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
                 rename = gr.Button("Rename", elem_classes=["ls-fit"])
             delete = clickable()
-    return Detail(column, facts, model, previous, place, following, row, lengths, name, rename, delete)
+    return Detail(column, facts, said, model, learned, previous, place, following, row, lengths, name, rename, delete)
 
 
 def asked_for(studio: Studio, request: gr.Request):
@@ -145,10 +153,35 @@ def descriptions() -> dict[str, str]:
     return {entry["id"]: entry.get("description", "") for entry in index()}
 
 
-def usable_models(studio: Studio) -> list[BaseModel]:
-    """Ready ones that know how a conversation is written."""
+def introduced(kind: str) -> str:
+    return (
+        f'<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">{view.SAID[kind]} '
+        f"Drawn by the function that the trainer calls.</p>{view.LEGEND}"
+    )
+
+
+def ways_to_learn(dataset: Dataset, marked_rows: int) -> list[tuple[str, str]]:
+    """(in words, as "objective/answers") what a training can learn from this data; the usual way first."""
+    if dataset.kind == "text":
+        return [("All of the text", "text/all")]
+    if dataset.kind == "preference":
+        return [("Which answer is preferred", "preference/all"), ("Only the chosen answers", "answers/all")]
+    marked = [("The answers that the data marks", "answers/marked")] if marked_rows else []
+    return [*marked, ("All answers", "answers/all"), ("Only the last answer", "answers/last")]
+
+
+def learning(chosen: str | None) -> Learning | None:
+    """The choice as it comes back from the browser; None (what is usual) for anything that is none."""
+    objective, _, answers = (chosen or "").partition("/")
+    known = objective in ("answers", "text", "preference") and answers in ("all", "last", "marked")
+    return Learning(objective, answers) if known else None
+
+
+def usable_models(studio: Studio, kind: str = "conversations") -> list[BaseModel]:
+    """Ready ones that know how a conversation is written; for raw text the others too, after those."""
     ready = [model for model in base_models.list_models(studio, limit=MOST).items if model.state is ModelState.READY]
-    return [model for model in ready if base_models.facts_of(model).has_chat_template]
+    knowing = [model for model in ready if base_models.facts_of(model).has_chat_template]
+    return knowing + [model for model in ready if kind == "text" and model not in knowing]
 
 
 def preferred(models: list[BaseModel], asked: str | None) -> str | None:
@@ -157,7 +190,9 @@ def preferred(models: list[BaseModel], asked: str | None) -> str | None:
     return asked if asked in ids else next(iter(ids), None)
 
 
-def draw_row(studio: Studio, request: gr.Request, model_id: str | None, place: int | None) -> str:
+def draw_row(
+    studio: Studio, request: gr.Request, model_id: str | None, place: int | None, learned: str | None = None
+) -> str:
     dataset = asked_for(studio, request)
     if dataset is None:
         return ""
@@ -165,18 +200,19 @@ def draw_row(studio: Studio, request: gr.Request, model_id: str | None, place: i
         return no_model()
     place = min(max(1, int(place or 1)), dataset.rows)
     try:
-        rows = datasets.preview(studio, dataset.id, model_id, start=place - 1, count=1)
+        chosen = learning(learned)
+        rows = datasets.preview(studio, dataset.id, model_id, start=place - 1, count=1, learning=chosen)
     except StudioError as error:
         return parts.error_banner(error)
     return view.token_row(rows[0], place, dataset.rows) if rows else ""
 
 
-def draw_lengths(studio: Studio, request: gr.Request, model_id: str | None) -> str:
+def draw_lengths(studio: Studio, request: gr.Request, model_id: str | None, learned: str | None = None) -> str:
     dataset = asked_for(studio, request)
     if dataset is None or not model_id:
         return ""
     try:
-        stats = datasets.token_stats(studio, dataset.id, model_id)
+        stats = datasets.token_stats(studio, dataset.id, model_id, learning(learned))
         facts = base_models.facts_of(base_models.ready_model(studio, model_id))
     except StudioError as error:
         return parts.error_banner(error)

@@ -28,7 +28,7 @@ def about(dataset: Shown, report: Report, description: str) -> str:
             words.count(dataset["heldout_rows"]),
             "" if dataset["heldout_rows"] else "a share is taken when training",
         ),
-        parts.stat("Questions answered", words.count(report.turns)),
+        _extent(report),
         parts.stat("Size", words.size(dataset["size_bytes"]), dataset["format_title"]),
     )
     line = f'<p class="ls-sub ls-gap-below">{parts.text(description)}</p>' if description else ""
@@ -37,8 +37,19 @@ def about(dataset: Shown, report: Report, description: str) -> str:
     return parts.card(f'{line}<div class="ls-stats">{"".join(figures)}</div>{prints}{found}')
 
 
+def _extent(report: Report) -> str:
+    """How much there is to learn, in the unit of its kind."""
+    if report.kind == "text":
+        return parts.stat("Characters", words.short_count(report.characters), "all of them are learned")
+    if report.kind == "preference":
+        return parts.stat("Pairs of answers", words.count(report.turns), "one chosen, one rejected")
+    marked = f"{words.plural(report.marked_rows, 'row')} with marked answers" if report.marked_rows else ""
+    return parts.stat("Questions answered", words.count(report.turns), marked)
+
+
 def lengths(stats: TokenStats, context_length: int | None) -> str:
-    """The rows by their length in tokens, and what does not fit the model."""
+    """The rows by their length in tokens, and what does not fit the model. Of pairs both sequences are counted."""
+    row, ways = ROWS_AS[stats.objective]
     most = max(count for _, count in stats.histogram)
     first = next(place for place, (_, count) in enumerate(stats.histogram) if count)
     left = lower = stats.histogram[first - 1][0] if first else 0
@@ -47,7 +58,7 @@ def lengths(stats: TokenStats, context_length: int | None) -> str:
         over = ' class="over"' if context_length and lower >= context_length else ""
         height = max(100 * count / most, 2 if count else 0)
         bars.append(
-            f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, "row")}"></i>'
+            f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, row)}"></i>'
         )
         lower = upper
     figures = (
@@ -59,10 +70,10 @@ def lengths(stats: TokenStats, context_length: int | None) -> str:
     said = f"{words.short_count(stats.total_tokens)} tokens in all, {words.share(stats.trained_tokens / max(1, stats.total_tokens))} of them trained on."
     if stats.sampled:
         said += " Measured on a sample of the rows."
-    label = f"Rows by length: from {stats.shortest} to {stats.longest} tokens, half of them up to {stats.median}"
+    label = f"{row.capitalize()}s by length: from {stats.shortest} to {stats.longest} tokens, half of them up to {stats.median}"
     return (
         f'<div class="ls-bars" role="img" aria-label="{escape(label)}">{"".join(bars)}</div>'
-        f'<div class="ls-axis"><span>{words.count(left)}</span><span>tokens a row</span><span>{words.count(lower)}</span></div>'
+        f'<div class="ls-axis"><span>{words.count(left)}</span><span>tokens {ways}</span><span>{words.count(lower)}</span></div>'
         f'<div class="ls-stats ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
     )
 
@@ -70,8 +81,10 @@ def lengths(stats: TokenStats, context_length: int | None) -> str:
 def _too_long(stats: TokenStats, context_length: int | None) -> str:
     if not context_length or stats.longest <= context_length:
         return ""
+    if stats.objective == "text":
+        return '<p class="ls-sub">Longer documents are cut into pieces when training; no token is lost.</p>'
     share = sum(length > context_length for length in stats.lengths) / len(stats.lengths)
-    rows = words.plural(max(1, round(share * stats.rows)), "row")
+    rows = words.plural(max(1, round(share * stats.rows * stats.sequences_per_row)), ROWS_AS[stats.objective][0])
     return parts.banner(
         "warn",
         f"{rows} longer than the {words.count(context_length)} tokens that this model can read.",
@@ -90,17 +103,27 @@ def token_row(row: Any, place: int, rows: int) -> str:
     where = f"Row {words.count(place)} of {words.count(rows)}" + (
         f", row {words.count(row.row)} in the file" if row.row != place else ""
     )
+    head = f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
+    if row.rejected is None:
+        return head + _region(where, tokens(row.pieces))
+    # The prompt is the same before both: it is shown once
+    answer = next((place for place, piece in enumerate(row.rejected) if piece.trained), 0)
     return (
-        f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
-        f'<div class="ls-tok ls-gap" tabindex="0" role="region" aria-label="{escape(where)}">{tokens(row.pieces)}</div>'
+        f'{head}<h3 class="ls-side">Chosen: made likelier</h3>{_region(f"{where}, chosen", tokens(row.pieces))}'
+        '<h3 class="ls-side">Rejected, after the same question: made less likely</h3>'
+        + _region(f"{where}, rejected", tokens(row.rejected[answer:], "r"))
     )
 
 
-def tokens(pieces: list[Piece]) -> str:
-    """Pieces of text: green and underlined where the model is trained, grey where it only reads."""
+def _region(label: str, inner_html: str) -> str:
+    return f'<div class="ls-tok ls-gap" tabindex="0" role="region" aria-label="{escape(label)}">{inner_html}</div>'
+
+
+def tokens(pieces: list[Piece], trained: str = "t") -> str:
+    """Pieces of text: green and underlined where the model is trained (red where an answer is rejected), grey where it only reads."""
     drawn, letters = [], 0
     for piece in pieces:
-        kind = " ".join((["t"] if piece.trained else []) + (["s"] if piece.special else [])) or "m"
+        kind = " ".join(([trained] if piece.trained else []) + (["s"] if piece.special else [])) or "m"
         text = piece.text[: MOST_LETTERS - letters]
         drawn.append(f'<span class="{kind}">{escape(text.translate(SHOWN_AS))}</span>')
         letters += len(text)
@@ -110,4 +133,15 @@ def tokens(pieces: list[Piece]) -> str:
     return "".join(drawn)
 
 
+ROWS_AS = {
+    "answers": ("row", "a row"),
+    "text": ("document", "a document"),
+    "preference": ("sequence", "with either answer"),
+}
+"""What a length is of, and how the axis says it."""
+SAID = {
+    "conversations": "Only the green tokens change the adapter.",
+    "text": "All of a text is learned, from its start to the token that ends it.",
+    "preference": "Only the two answers change the adapter: the green one is made likelier than the red one.",
+}
 LEGEND = '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'

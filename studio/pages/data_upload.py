@@ -116,7 +116,7 @@ def layout(studio: Studio) -> Upload:
         with gr.Column(elem_classes=["ls-sec"]):
             limit = words.memory(studio.settings.max_upload_mb << 20)
             plain(
-                f'<h2 class="ls-h2">Bring your examples</h2><p class="ls-sub">JSON, JSON Lines, CSV or Parquet, up to {limit}. It stays on this machine.</p>'
+                f'<h2 class="ls-h2">Bring your examples</h2><p class="ls-sub">Conversations, raw text or preference pairs, up to {limit}. It stays on this machine.</p>'
             )
             file = gr.File(label="Data file", elem_classes=["ls-drop"], height=190, interactive=True)
         with gr.Column(elem_classes=["ls-sec"]):

@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 from studio.dataset_report import Finding, Report
-from studio.formats import FORMATS
+from studio.formats import FORMATS, KINDS
 from studio.pages import parts, words
 
 Shown = dict[str, Any]  # a data set as datasets.shown gives it
@@ -17,7 +17,7 @@ def listed(datasets: list[Shown], descriptions: dict[str, str]) -> str:
     if not datasets:
         return parts.empty("data", "No data yet", "Bring a file above.")
     table = parts.table(
-        ("Data set", "Rows", "Format", "Size", ""),
+        ("Data set", "Rows", "Kind", "Size", ""),
         [_row(dataset, descriptions.get(dataset["builtin_id"] or "", "")) for dataset in datasets],
         "Data sets",
         "phone ls-datasets",
@@ -35,7 +35,7 @@ def _row(dataset: Shown, description: str) -> tuple[str, ...]:
     return (
         f'<a href="/data?id={dataset["id"]}">{parts.text(dataset["name"])}</a>{built_in}<div class="ls-sub">{parts.text(about)}</div>',
         f'<span class="ls-num">{words.plural(dataset["rows"], "row")}</span>{held_out}',
-        f'<span class="ls-muted">{escape(dataset["format_title"])}</span>',
+        f'<span class="ls-muted">{escape(dataset["kind_title"])}<br>{escape(dataset["format_title"])}</span>',
         f'<span class="ls-muted">{words.size(dataset["size_bytes"])}</span>',
         parts.button("Train", f"/train?data={dataset['id']}", small=True, label=f"Train on {dataset['name']}"),
     )
@@ -43,12 +43,28 @@ def _row(dataset: Shown, description: str) -> tuple[str, ...]:
 
 def formats() -> str:
     """What may be brought, before a file is there."""
-    items = "".join(
-        f"<li><b>{escape(form.title)}</b><code>{escape(form.example)}</code></li>" for form in FORMATS.values()
-    )
+    shown = "".join(_formats_of(kind, title) for kind, title in KINDS.items())
     return (
-        '<h2 class="ls-h2">What a row may look like</h2><p class="ls-sub">As JSON, JSON Lines, CSV or Parquet. It is recognised by its content.</p>'
-        f'<ul class="ls-formats">{items}</ul>'
+        '<h2 class="ls-h2">What a row may look like</h2><p class="ls-sub">As JSON, JSON Lines, CSV, Parquet or plain text. '
+        f"It is recognised by its content.</p>{shown}"
+    )
+
+
+KIND_SAID = {
+    "conversations": "teach how to answer",
+    "text": "teaches a subject or a style; .txt and .md too",
+    "preference": "teach which of two answers is better",
+}
+
+
+def _formats_of(kind: str, title: str) -> str:
+    """One kind of data with the formats it comes in; all but conversations folded to the first."""
+    forms = [form for form in FORMATS.values() if form.kind == kind]
+    items = "".join(f"<li><b>{escape(form.title)}</b><code>{escape(form.example)}</code></li>" for form in forms)
+    opened = " open" if kind == "conversations" else ""
+    return (
+        f'<details class="ls-more ls-gap"{opened}><summary>{title} <span class="ls-muted">{KIND_SAID[kind]}</span></summary>'
+        f'<ul class="ls-formats">{items}</ul></details>'
     )
 
 
@@ -59,7 +75,7 @@ def busy(file_name: str) -> str:
 def recognised(report: Report) -> str:
     """What the file is taken for."""
     kind = (
-        parts.chip(report.format_title, "ok")
+        parts.chip(KINDS[report.kind], "idle") + parts.chip(report.format_title, "ok")
         if report.format_title and not report.needs_mapping
         else parts.chip("Not recognised", "warn")
     )
@@ -121,8 +137,16 @@ def _finding(found: Finding) -> tuple[str, ...]:
 def examples(report: Report) -> str:
     if not report.examples:
         return ""
-    shown = "".join(conversation(example.get("messages", [])) for example in report.examples)
-    return f'<details class="ls-more ls-gap"><summary>The first rows as conversations</summary><div class="ls-grid ls-g3 ls-gap">{shown}</div></details>'
+    shown = "".join(_example(example) for example in report.examples)
+    what = {"conversations": "conversations", "text": "documents", "preference": "pairs"}[report.kind]
+    return f'<details class="ls-more ls-gap"><summary>The first rows as {what}</summary><div class="ls-grid ls-g3 ls-gap">{shown}</div></details>'
+
+
+def _example(example: dict[str, Any]) -> str:
+    if "text" in example:
+        return f'<div class="ls-conversation"><div class="ls-said">{parts.text(_cut(example["text"]))}</div></div>'
+    pair = [{**message, "role": side} for side in ("chosen", "rejected") for message in example.get(side, [])]
+    return conversation([*example.get("messages", []), *pair])
 
 
 def conversation(messages: list[dict[str, str]]) -> str:

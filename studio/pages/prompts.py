@@ -30,7 +30,12 @@ def of_dataset(studio: Studio, id: str, most: int) -> list[str]:
 def first_questions(studio: Studio, id: str, most: int) -> list[str]:
     """First questions of rows, held-out ones before those that were trained on."""
     rows = sorted(read_rows(studio.data.dataset(id), 0, ROWS), key=lambda row: not row.get("heldout"))
-    asked = (message["content"].strip() for row in rows for message in row["messages"][:2] if message["role"] == "user")
+    asked = (
+        message["content"].strip()
+        for row in rows
+        for message in row.get("messages", [])[:2]
+        if message["role"] == "user"
+    )
     return [
         question for question in dict.fromkeys(asked) if question and len(question) <= LONGEST and "\n" not in question
     ][:most]

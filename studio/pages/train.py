@@ -106,7 +106,7 @@ def typed(component: gr.components.Component) -> Any:
 
 def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
     """The page as its address wants it: ?model=, ?data=, ?from= an earlier run."""
-    models = usable_models(studio)
+    models = usable_models(studio, "text")  # which of them can write this data, the panel says
     data = datasets.list_datasets(studio, limit=MOST).items
     plan = earlier_plan(studio, asked.get("from"))
     model = one_of(asked.get("model") or plan.get("base_model"), [one.id for one in models], default=True)

@@ -198,7 +198,7 @@ def test_the_plain_way_over_the_rows_gives_the_same_choice(folder, base):
     assert data.train_tokens == sum(map(len, data.train))
     assert data.heldout_tokens == sum(each.trained_tokens for each in data.heldout)
     first = next(each.row for each in data.heldout)
-    assert data.prompts[0] == rows[first - 1]["messages"][:1]
+    assert rows[data.asked[0]]["row"] == first
 
 
 def test_an_epoch_has_every_row_once_in_an_order_that_its_number_decides(folder):
