@@ -57,6 +57,19 @@ def test_whether_it_fits_is_said_in_time(times, fits):
     assert estimated(**least, device=DeviceFacts("cpu", "Small", memory, memory, bf16=False)).fits == fits
 
 
+def test_a_base_that_only_fits_in_4_bits_is_advised_to():
+    large = {"facts": llama(2048, 24), "data": stats([40] * 100)}
+    in_full, small = estimated(**large), estimated(**large, quantization="nf4")
+    assert small.memory["weights"] < in_full.memory["weights"] / 5
+    between = (in_full.total_bytes + small.total_bytes) // 2
+    device = DeviceFacts("cpu", "Small", between, between, bf16=False)
+    found = estimated(**large, device=device)
+    assert found.fits == "no"
+    assert any("nf4" in line and "GiB, which fits" in line for line in found.warnings)
+    little = DeviceFacts("cpu", "Tiny", small.total_bytes // 2, small.total_bytes // 2, bf16=False)
+    assert not any("nf4" in line for line in estimated(**large, device=little).warnings)
+
+
 def test_a_measured_speed_replaces_the_guess():
     slow, fast = estimated(speed=100.0), estimated(speed=10_000.0)
     assert slow.seconds > 5 * fast.seconds

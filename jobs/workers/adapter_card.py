@@ -53,7 +53,9 @@ def save_adapter(
         source = tokenizer / name
         if source.exists():
             shutil.copyfile(source, writing.path / name)
-    passport = passport_of(writing, origin, plan, resolved, results)
+    rows = model.config.get_text_config().vocab_size
+    longer = {"embedding_rows": rows if rows != facts.vocabulary else None}  # what the base's embedding must be made to
+    passport = {**passport_of(writing, origin, plan, resolved, results), **longer}
     write_json(writing.passport, passport)
     writing.card.write_text(card_of(passport), encoding="utf-8")
     for path in writing.path.iterdir():
@@ -127,32 +129,56 @@ def card_of(passport: dict) -> str:
     loaded = f"{base['location']!r}, revision={base['revision']!r}" if on_hub else '"path/of/the/base"'
     head = ["---", *named, "library_name: peft", "pipeline_tag: text-generation"]
     rows = [f"| {name} | {value} |" for name, value in figures_of(passport)]
-    usage = [
-        "from peft import PeftModel",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        f"base = AutoModelForCausalLM.from_pretrained({loaded})",
-        'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
-        'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
-    ]
     terms = "The base model's licence and the data's own terms apply to what is made with this adapter."
     lines = [*head, "tags:", "- lora", "- lora-studio", "---", "", f"# {plain(passport['name'])}", ""]
     lines += ["An adapter trained with LoRA Studio.", "", "| | |", "|---|---|", *rows, ""]
-    lines += ["## Use", "", "```python", *usage, "```", "", f"{terms} `passport.json` holds every setting.", ""]
+    lines += [
+        "## Use",
+        "",
+        "```python",
+        *usage(passport, loaded),
+        "```",
+        "",
+        f"{terms} `passport.json` holds every setting.",
+        "",
+    ]
     return "\n".join(lines)
+
+
+def usage(passport: dict, loaded: str) -> list[str]:
+    """The lines of Python that load it. `loaded` is what the base is loaded from."""
+    small = {
+        "nf4": 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True',
+        "int8": "load_in_8bit=True",
+    }.get(passport["training"]["quantization"])
+    rows = passport["embedding_rows"]
+    return [
+        "from peft import PeftModel",
+        f"from transformers import AutoModelForCausalLM, AutoTokenizer{', BitsAndBytesConfig' if small else ''}",
+        "",
+        *([f"small = BitsAndBytesConfig({small})  # as it was trained"] if small else []),
+        f"base = AutoModelForCausalLM.from_pretrained({loaded}{', quantization_config=small' if small else ''})",
+        *([f"base.resize_token_embeddings({rows})  # the adapter brings tokens of its own"] if rows else []),
+        'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
+        'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
+    ]
 
 
 def figures_of(passport: dict) -> list[tuple[str, str]]:
     keys = ("base_model", "dataset", "results", "resolved", "method")
     base, dataset, results, resolved, method = (passport[key] for key in keys)
-    settings = [f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value is not None]
+    settings = [
+        f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value not in (None, False, [], {})
+    ]
     rows, heldout = results["train_rows"], results["heldout_rows"]
     epochs = results["step"] / math.ceil(
         rows / resolved["batch_size"]
     )  # as trained: a limit or a stop may have come first
     steps = f"{results['step']} steps of {resolved['batch_size']} rows, {round(epochs, 2):g} epochs"
+    quantization = passport["training"]["quantization"]
+    loaded = "" if quantization == "none" else f", loaded in {quantization}"
     return [
-        ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)"),
+        ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters{loaded})"),
         ("Data", f"{plain(dataset['name'])}, {rows} rows trained on, {heldout} held out"),
         ("Method", f"{method['name']}, {', '.join(settings)}"),
         ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),

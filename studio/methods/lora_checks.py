@@ -1,6 +1,7 @@
 """What cannot be trained with LoRA on a model, and which of its choices exclude each other; each with the reason, at the setting."""
 
 from studio.errors import Invalid, clip
+from studio.linear_layers import TRANSPOSED
 from studio.methods.lora_settings import LoraSettings
 from studio.methods.lora_targets import (
     REPLACES_BASE,
@@ -20,6 +21,7 @@ def check(settings: LoraSettings, facts: ModelFacts) -> None:
     check_targets(settings, facts)
     _check_ranks(settings, facts)
     _check_together(settings)
+    _check_start(settings, facts)
     _check_whole_modules(settings, facts)
     if settings.new_tokens:
         _check_tokens(settings, facts)
@@ -85,6 +87,31 @@ def _check_together(settings: LoraSettings) -> None:
             "The start eva chooses the rank of each layer itself.",
             "Leave the ranks of single modules empty, or choose another start.",
             "method.rank_pattern",
+        )
+    if settings.init == "eva" and settings.new_tokens:
+        raise Invalid(
+            "The start eva looks at rows of the data before the new tokens have learned anything.",
+            "Leave the trained tokens empty, or choose another start.",
+            "method.init",
+        )
+
+
+def _check_start(settings: LoraSettings, facts: ModelFacts) -> None:
+    found = places(settings, facts)
+    if settings.init == "olora" and facts.model_type in TRANSPOSED:
+        raise Invalid(
+            f"The start olora cannot be found for {facts.architecture}, which keeps its weights transposed.",
+            "Choose pissa, or another start.",
+            "method.init",
+        )
+    if settings.init == "orthogonal" and any(place.rank % 2 for place in found):
+        raise Invalid("The start orthogonal needs even ranks.", "Choose an even rank.", "method.rank")
+    narrowest = min(place.layer.inputs for place in found)
+    if settings.init == "eva" and round(settings.rank * settings.eva_spread) > narrowest:
+        raise Invalid(
+            f"Up to {settings.eva_spread:g} times rank {settings.rank} is more than the {narrowest} inputs of the narrowest targeted layer.",
+            "Choose a lower rank or a smaller spread.",
+            "method.eva_spread",
         )
 
 

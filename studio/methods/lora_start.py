@@ -9,7 +9,7 @@ from studio.errors import BadInput
 from studio.methods.lora_settings import LoraSettings
 from studio.methods.lora_targets import REPLACES_BASE
 
-MOST_BATCHES = 500  # after which EVA's directions should long have settled
+MOST_BATCHES = 200  # after which EVA's directions should long have settled
 
 
 def eva_options(settings: LoraSettings) -> dict[str, Any]:

@@ -15,6 +15,8 @@ def passport(steps=30, **base):
         },
         "dataset": {"name": "Pirates"},
         "method": {"name": "lora", "rank": 8},
+        "training": {"quantization": "none"},
+        "embedding_rows": None,
         "resolved": {"batch_size": 16, "epochs": 6.0, "learning_rate": 1e-3, "precision": "fp32"},
         "results": {"step": steps, "train_rows": 150, "heldout_rows": 8, "trainable_parameters": 100},
         "layers": 4,
@@ -40,3 +42,14 @@ def test_a_folder_of_ones_own_is_not_taken_for_a_model_of_the_hub():
     assert "base_model:" not in card
     assert "'gpt2'" not in card
     assert 'from_pretrained("path/of/the/base")' in card
+
+
+def test_a_quantised_base_is_loaded_as_it_was_trained():
+    card = card_of({**passport(), "training": {"quantization": "nf4"}})
+    assert "1,000 parameters, loaded in nf4" in card
+    assert 'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)' in card
+    assert 'from_pretrained("path/of/the/base", quantization_config=small)' in card
+
+
+def test_tokens_of_its_own_need_a_longer_embedding():
+    assert "base.resize_token_embeddings(402)" in card_of({**passport(), "embedding_rows": 402})

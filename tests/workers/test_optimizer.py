@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from jobs.workers.optimizer import Diverged, Optimizer, learning_rate
+from jobs.workers.optimizer import Diverged, Optimizer, learning_rate, rates_of
 from studio.plan import read_plan
 from tests.workers.training_place import resolved_for
 
@@ -63,6 +63,21 @@ def test_averages_in_8_bits_take_a_quarter_of_the_memory_and_step_nearly_the_sam
     for name, value in exact.parameters.items():
         assert (value - rounded.parameters[name]).norm() < 0.2 * moved[name]
     assert not same(exact, rounded)
+
+
+def test_lora_plus_gives_the_second_matrix_its_own_rate_at_every_step():
+    plan = read_plan({"base_model": "m", "dataset": "d", "method": {"name": "lora", "loraplus_ratio": 16.0}})
+    names = ["q_proj.lora_A.default.weight", "q_proj.lora_B.default.weight", "lm_head.modules_to_save.default.weight"]
+    parameters = {name: torch.nn.Parameter(torch.zeros(3)) for name in names}
+    rates = rates_of(plan, parameters)
+    optimizer = Optimizer(parameters, resolved_for(plan), plan.training, Accelerator(cpu=True), rates)
+    for number, rate in ((1, 1e-3), (2, 5e-4)):
+        before = {name: each.detach().clone() for name, each in parameters.items()}
+        for each in parameters.values():
+            each.grad = torch.ones(3)
+        optimizer.step(number, rate, 1.0)
+        moved = {name: float((each - before[name]).abs().max()) for name, each in parameters.items()}
+        assert moved == pytest.approx(dict(zip(names, (rate, 16 * rate, rate), strict=True)), rel=1e-4)
 
 
 def test_a_step_without_a_finite_loss_changes_nothing():

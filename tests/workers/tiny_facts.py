@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 
 from studio.model_facts import LinearLayer, ModelFacts, OtherModule
 
@@ -18,12 +19,12 @@ def facts_of(folder: Path) -> ModelFacts:
             name=name,
             target=name.rpartition(".")[2],
             layer=next((int(part) for part in name.split(".") if part.isdigit()), None),
-            inputs=module.in_features,
-            outputs=module.out_features,
+            inputs=module.nx if isinstance(module, Conv1D) else module.in_features,
+            outputs=module.nf if isinstance(module, Conv1D) else module.out_features,
             bias=0 if module.bias is None else module.bias.numel(),
         )
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not model.get_output_embeddings()
     ]
     head, tied = model.get_output_embeddings(), bool(config.tie_word_embeddings)
     others = [

@@ -61,7 +61,7 @@ def tiny_model(model_type: str = "llama", seed: int = 0, vocabulary: int = 400, 
 def save_model_folder(folder: Path, **options) -> Path:
     """A folder with config, safetensors and tokenizer, as a person would bring it and as transformers loads it."""
     tokenizer = tiny_tokenizer()
-    tiny_model(vocabulary=len(tokenizer), **options).save_pretrained(folder)
+    tiny_model(**{"vocabulary": len(tokenizer), **options}).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

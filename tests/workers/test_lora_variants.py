@@ -1,0 +1,188 @@
+"""Every variant of LoRA: it learns, goes on where it stopped bit for bit, and works as plain PEFT on the base as it is."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from jobs.workers.load import load_base_model
+from jobs.workers.merge import merge_adapter
+from studio.folders import AdapterFolder, read_json
+from studio.methods import METHODS
+from studio.plan import read_plan
+from studio.tokens import ChatTokenizer
+from tests.workers.method_cases import CASES
+from tests.workers.tiny_models import save_model_folder
+from tests.workers.training_place import (
+    PROJECT,
+    TrainingPlace,
+    adapter_of,
+    asking,
+    equal,
+    small_data,
+    train_here,
+    training_place,
+)
+
+pytestmark = pytest.mark.training
+LORA = [case for case in CASES if case[1]["name"] == "lora"]
+FEW = {"max_steps": 4}
+
+
+@pytest.fixture(scope="module")
+def tied_base(tmp_path_factory):
+    return save_model_folder(tmp_path_factory.mktemp("tied") / "model", tie_word_embeddings=True)
+
+
+def plain_peft(place: TrainingPlace, adapter, quantization: str = "none"):
+    """The adapter as anybody loads it, by the lines of its card."""
+    folder = place.data.base_model("tiny").model
+    if quantization == "none":
+        base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    else:
+        base = load_base_model(folder, "fp32", "cpu", quantization)
+    if "resize_token_embeddings" in AdapterFolder(adapter).card.read_text():
+        base.resize_token_embeddings(len(AutoTokenizer.from_pretrained(adapter)))
+    return PeftModel.from_pretrained(base, adapter).eval()
+
+
+def heldout_loss(model, tokenizer: ChatTokenizer) -> float:
+    """One row at a time, as plain transformers computes it."""
+    total = count = 0
+    for row in small_data():
+        if row["heldout"]:
+            encoded = tokenizer.encode(row["messages"])
+            ids = torch.tensor([encoded.ids])
+            labels = ids.masked_fill(~torch.tensor([encoded.trained]), -100)
+            learned = int((labels[0, 1:] != -100).sum())
+            with torch.no_grad():
+                total += model(input_ids=ids, labels=labels).loss.item() * learned
+            count += learned
+    return total / count
+
+
+@pytest.mark.parametrize(("title", "method", "training"), LORA, ids=[case[0] for case in LORA])
+def test_it_learns_resumes_bit_for_bit_and_gives_the_same_in_plain_peft(place, title, method, training):
+    straight = place.queue("straight", method=method, training={**training, **FEW})
+    result = train_here(straight)
+    assert result["status"] == "succeeded", result["problem"]
+    assert result["heldout_loss"] < result["base_heldout_loss"]
+
+    settings = read_plan(read_json(straight.run.plan)).method
+    METHODS["lora"].check(settings, place.facts)
+    saved = adapter_of(straight)
+    if method.get("init") != "eva":  # which chooses the ranks by the data
+        assert result["trainable_parameters"] == METHODS["lora"].trainable_parameters(settings, place.facts)
+        planned = METHODS["lora"].saved(settings, place.facts)
+        assert {name.removeprefix("base_model.model."): tuple(each.shape) for name, each in saved.items()} == planned
+
+    first = place.queue("stopped", method=method, training={**training, **FEW})
+    train_here(first, asking("pause", 2))
+    second = first.run.attempt(2).create()
+    assert train_here(second)["status"] == "succeeded"
+    assert equal(saved, adapter_of(second))
+
+    model = plain_peft(place, straight.adapter, training.get("quantization", "none"))
+    loss = heldout_loss(model, ChatTokenizer.load(straight.adapter))
+    assert loss == pytest.approx(result["heldout_loss"], rel=1e-5)
+
+
+TIED = [
+    {"modules_to_save": ["embed_tokens"]},
+    {"new_tokens": ["<think>", "<|user|>"]},
+    {"init": "pissa"},
+    {"dora": True},
+]
+
+
+@pytest.mark.parametrize("method", TIED, ids=str)
+def test_on_a_base_whose_output_layer_is_its_embedding_it_is_counted_and_saved_as_planned(tmp_path, tied_base, method):
+    place = training_place(tmp_path, tied_base)
+    attempt = place.queue("r1", method=method, training=FEW)
+    result = train_here(attempt)
+    settings = read_plan(read_json(attempt.run.plan)).method
+    assert result["trainable_parameters"] == METHODS["lora"].trainable_parameters(settings, place.facts)
+    saved = {name.removeprefix("base_model.model."): tuple(each.shape) for name, each in adapter_of(attempt).items()}
+    assert saved == METHODS["lora"].saved(settings, place.facts)
+    loss = heldout_loss(plain_peft(place, attempt.adapter), ChatTokenizer.load(attempt.adapter))
+    assert loss == pytest.approx(result["heldout_loss"], rel=1e-5)
+
+
+MERGED = [case for case in LORA if case[0] in ("LoRA", "DoRA", "OLoRA", "trained tokens", "nf4", "int8")]
+
+
+@pytest.mark.parametrize(("title", "method", "training"), MERGED, ids=[case[0] for case in MERGED])
+def test_merged_it_answers_as_the_adapter_does(place, tmp_path, title, method, training):
+    attempt = place.queue("r1", method=method, training={**training, **FEW})
+    result = train_here(attempt)
+    quantization = training.get("quantization", "none")
+    merged = merge_adapter(place.data.base_model("tiny").model, attempt.adapter, tmp_path / "merged", quantization)
+    assert merged.difference < 2e-5
+    model = AutoModelForCausalLM.from_pretrained(merged.folder, dtype=torch.float32).eval()
+    assert "quantization_config" not in read_json(merged.folder / "config.json")
+    loss = heldout_loss(model, ChatTokenizer.load(merged.folder))
+    assert loss == pytest.approx(result["heldout_loss"], rel=1e-5)
+
+
+def test_pissa_loads_in_a_fresh_process_and_gives_the_same_logits(place):
+    attempt = place.queue("r1", method={"init": "pissa"}, training=FEW)
+    train_here(attempt)
+    said = read_json(AdapterFolder(attempt.adapter).config)
+    assert (said["init_lora_weights"], said["r"]) == (True, 8)
+    base = place.data.base_model("tiny").model
+    program = (
+        "import sys, torch; from peft import PeftModel; from transformers import AutoModelForCausalLM\n"
+        "base = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)\n"
+        "model = PeftModel.from_pretrained(base, sys.argv[2]).eval()\n"
+        "print(model(input_ids=torch.arange(9)[None]).logits[0, -1, :5].tolist())"
+    )
+    command = [sys.executable, "-c", program, str(base.resolve()), str(attempt.adapter)]
+    fresh = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, env=place.environment())
+    ours = plain_peft(place, attempt.adapter)(input_ids=torch.arange(9)[None]).logits[0, -1, :5]
+    assert json.loads(fresh.stdout.splitlines()[-1]) == pytest.approx(ours.tolist(), abs=1e-5)
+
+
+def test_eva_gives_layers_ranks_by_the_data_and_keeps_what_it_found_for_a_resume(place):
+    usual, told = place.queue("usual", training=FEW), place.queue("told", method={"init": "eva"}, training=FEW)
+    train_here(usual)
+    train_here(told)
+    config = read_json(AdapterFolder(told.adapter).config)
+    assert config["init_lora_weights"] is True
+    assert config["rank_pattern"]
+    ranks = [each.shape[0] for name, each in adapter_of(told).items() if "lora_A" in name]
+    assert sum(ranks) <= 4 * len(place.facts.linear_layers)
+    assert max(ranks) > 4
+    assert set(load_file(told.start)) >= {"base_model.model.model.layers.0.self_attn.q_proj"}
+    assert not usual.start.exists()
+
+
+def test_trained_tokens_are_single_tokens_whose_rows_are_learned(place):
+    base = place.data.base_model("tiny").model
+    before, rows = ChatTokenizer.load(base), len(AutoTokenizer.from_pretrained(base))
+    attempt = place.queue("r1", method={"new_tokens": ["<think>", "keeper"]}, training={"max_steps": 8})
+    train_here(attempt)
+    after = ChatTokenizer.load(attempt.adapter)
+    assert after.tokenizer.encode("<think>").ids == [rows]
+    assert len(before.tokenizer.encode("<think>").ids) > 1
+    weights = load_file(base / "model.safetensors")["model.embed_tokens.weight"]
+    learned = adapter_of(attempt)["base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta"]
+    pieces = before.tokenizer.encode("<think>").ids
+    assert torch.equal(learned[0], weights[pieces].mean(dim=0))  # never seen in this data: as it began
+    assert after.tokenizer.encode("keeper").ids == [rows + 1]
+    first = weights[before.tokenizer.encode("keeper").ids].mean(dim=0)
+    assert (learned[1] - first).abs().max() > 1e-3  # in every answer
+
+
+def test_an_embedding_with_rows_to_spare_is_not_made_longer(tmp_path):
+    folder = save_model_folder(tmp_path / "base", vocabulary=400)
+    place = training_place(tmp_path, folder)
+    attempt = place.queue("r1", method={"new_tokens": ["<think>"]}, training=FEW)
+    assert train_here(attempt)["status"] == "succeeded"
+    assert "resize_token_embeddings" not in AdapterFolder(attempt.adapter).card.read_text()
+    loss = heldout_loss(plain_peft(place, attempt.adapter), ChatTokenizer.load(attempt.adapter))
+    assert loss == pytest.approx(read_json(attempt.result)["heldout_loss"], rel=1e-5)
