@@ -58,7 +58,8 @@ def test_whether_it_fits_is_said_in_time(times, fits):
 
 
 def test_a_base_that_only_fits_in_4_bits_is_advised_to():
-    large = {"facts": llama(2048, 24), "data": stats([40] * 100)}
+    least = {"micro_batch": 1, "gradient_checkpointing": True}
+    large = {"facts": llama(2048, 24), "data": stats([40] * 100), **least}
     in_full, small = estimated(**large), estimated(**large, quantization="nf4")
     assert small.memory["weights"] < in_full.memory["weights"] / 5
     between = (in_full.total_bytes + small.total_bytes) // 2
