@@ -64,13 +64,18 @@ def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadI
 def put_in_place(source: Path, target: Path) -> None:
     """All plain files of `source` as the folder `target`, whole or not at all; what was there before is replaced."""
     beside = target.with_name(f".{target.name}.{new_id()}")
-    beside.mkdir(parents=True)
-    for path in sorted(source.iterdir()):
-        if path.is_file() and not path.is_symlink():
-            copy_or_link(path, beside / path.name)
+    copy_into(source, beside)
     if target.exists():  # of a registration that was cut off before its row was written
         shutil.rmtree(target)
     os.rename(beside, target)
+
+
+def copy_into(source: Path, target: Path) -> None:
+    """All plain files of `source` in the new folder `target`; links are left out."""
+    target.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        if path.is_file() and not path.is_symlink():
+            copy_or_link(path, target / path.name)
 
 
 def copy_or_link(path: Path, copy: Path) -> None:

@@ -8,6 +8,8 @@
                                encoded-<key>/ (every row as token ids of one base)
   runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
+  adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
+  xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
   chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
 """
 
@@ -260,6 +262,60 @@ class AdapterFolder(Folder):
         return self.path / "passport.json"
 
 
+class AdapterJobFolder(Folder):
+    """One job on adapters. Its worker reads nothing else but the base model, and writes nowhere else."""
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def data(self) -> "DataFolder":
+        return DataFolder(self.path.parent.parent)
+
+    @property
+    def request(self) -> Path:
+        """{"name", "settings", "base_model": {id, name, ...}, "parents": [{id, name, sha256, weight}]}"""
+        return self.path / "request.json"
+
+    def parent(self, id: str) -> AdapterFolder:
+        """An adapter that goes in, as it was when the job was queued: deleting it meanwhile takes nothing away."""
+        return AdapterFolder(self.path / "parents" / id)
+
+    @property
+    def lock(self) -> Path:
+        """Held by the worker for as long as it lives."""
+        return self.path / "worker.lock"
+
+    @property
+    def process(self) -> Path:
+        """Written by the worker: who it is."""
+        return self.path / "process.json"
+
+    @property
+    def progress(self) -> Path:
+        """Written by the worker while it works: {"done": from 0 to 1, "doing": in words}."""
+        return self.path / "progress.json"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def result(self) -> Path:
+        """Written last, when the work is whole: what was measured."""
+        return self.path / "result.json"
+
+    @property
+    def refusal(self) -> Path:
+        """Written when it cannot be done: problem and fix."""
+        return self.path / "refusal.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+
 class ChatFolder(Folder):
     @property
     def worker(self) -> Path:
@@ -284,7 +340,7 @@ class DataFolder(Folder):
     """The root of everything the studio keeps."""
 
     def create(self) -> "DataFolder":
-        for name in ("base_models", "datasets", "runs", "adapters", "chat", "incoming"):
+        for name in ("base_models", "datasets", "runs", "adapters", "adapter_jobs", "xrays", "chat", "incoming"):
             (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
 
@@ -299,6 +355,12 @@ class DataFolder(Folder):
 
     def adapter(self, id: str) -> AdapterFolder:
         return AdapterFolder(self._inside("adapters", "adapter", id))
+
+    def adapter_job(self, id: str) -> AdapterJobFolder:
+        return AdapterJobFolder(self._inside("adapter_jobs", "adapter job", id))
+
+    def xray(self, sha256: str) -> Path:
+        return self._inside("xrays", "x-ray", sha256).with_suffix(".json")
 
     @property
     def chat(self) -> ChatFolder:

@@ -66,6 +66,16 @@ class ModelState(enum.StrEnum):
     FAILED = "failed"  # `problem` and `fix` say why
 
 
+class JobState(enum.StrEnum):
+    """Where a job on adapters stands; studio/adapter_job_queue.py moves it."""
+
+    QUEUED = "queued"  # waits for the one before it
+    RUNNING = "running"  # a worker is busy with it
+    DONE = "done"  # what it made is in its place
+    FAILED = "failed"  # `problem` and `fix` say why; nothing of it is left
+    CANCELLED = "cancelled"  # ended by the person; nothing of it is left
+
+
 def stored_as_text(values: type[enum.StrEnum]) -> Enum:
     """A column of these values; a new value needs no change of the table."""
     return Enum(
@@ -83,7 +93,7 @@ class Record(DeclarativeBase):
         dict[str, Any]: JSON,
         list[str]: JSON,
         list[float]: JSON,
-        **{values: stored_as_text(values) for values in (Status, Want, ModelState)},
+        **{values: stored_as_text(values) for values in (Status, Want, ModelState, JobState)},
     }
 
 
@@ -242,7 +252,7 @@ class Adapter(Record):
     name: Mapped[str] = mapped_column(String(100))
     base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
     run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
-    source: Mapped[str] = mapped_column(String(16), default="run")  # run, import
+    source: Mapped[str] = mapped_column(String(16), default="run")  # run, stack, shrink
     method: Mapped[str] = mapped_column(String(32))
     rank: Mapped[int | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -256,6 +266,28 @@ class Adapter(Record):
     @property
     def base_model_name(self) -> str:
         return self.model.name
+
+
+class AdapterJob(Record):
+    """One piece of work on finished adapters, such as a stack; its settings and parents are in its folder's request.json."""
+
+    __tablename__ = "adapter_jobs"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)  # also of the adapter that it makes
+    owner: Mapped[str] = owner_column()
+    kind: Mapped[str] = mapped_column(String(16))  # stack, shrink, merge
+    name: Mapped[str] = mapped_column(String(100))  # of what it makes
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[JobState] = mapped_column(default=JobState.QUEUED, index=True)
+    cancel: Mapped[bool] = mapped_column(default=False)  # the person wants it to end; read by the runner
+    progress: Mapped[float] = mapped_column(default=0.0)  # from 0 to 1
+    doing: Mapped[str] = mapped_column(String(200), default="")  # in words
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)  # {"adapter": id, and what was measured}
+    problem: Mapped[str | None]
+    fix: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
 
 
 class Comparison(Record):

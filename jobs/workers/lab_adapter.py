@@ -1,0 +1,115 @@
+"""What a job on adapters leaves: a plain PEFT adapter whose scale is 1 everywhere, with tokenizer, model card and passport."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy
+from safetensors.numpy import save_file
+
+from jobs.workers.lora_math import Factors
+from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
+from studio.folders import AdapterFolder, AdapterJobFolder, read_json, sha256_of, write_json
+from studio.model_facts import ModelFacts
+
+PACKAGES = ("numpy", "safetensors", "peft", "torch")
+
+
+@dataclass
+class MadeAdapter:
+    modules: dict[str, Factors]
+    """By the module's name in the base: (up, down), whose product is the update."""
+    fan_in_fan_out: bool
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> int:
+        return max(down.shape[0] for _, down in self.modules.values())
+
+
+def rounded(factors: Factors) -> Factors:
+    """As they are saved: 32 bits."""
+    up, down = factors
+    return numpy.ascontiguousarray(up, "<f4"), numpy.ascontiguousarray(down, "<f4")
+
+
+def write_adapter(folder: AdapterJobFolder, request: dict[str, Any], made: MadeAdapter) -> None:
+    """The whole adapter folder, written beside its place and renamed there."""
+    writing = AdapterFolder(folder.path / ".adapter").create()
+    save_file(tensors_of(made), writing.weights, metadata={"format": "pt"})
+    base = folder.data.base_model(request["base_model"]["id"])
+    facts = ModelFacts.model_validate(read_json(base.facts))
+    write_json(writing.config, peft_settings(made, facts, request["base_model"]))
+    first = folder.parent(request["parents"][0]["id"]).path
+    source = first if (first / "tokenizer.json").is_file() else base.model
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, writing.path / name)
+    made.measured["rank"] = made.rank
+    passport = passport_of(writing, request, made)
+    write_json(writing.passport, passport)
+    writing.card.write_text(card_of(passport), encoding="utf-8")
+    os.rename(writing.path, folder.adapter)
+
+
+def tensors_of(made: MadeAdapter) -> dict[str, numpy.ndarray]:
+    tensors = {}
+    for name, (up, down) in made.modules.items():
+        tensors[f"base_model.model.{name}.lora_A.weight"] = down
+        tensors[f"base_model.model.{name}.lora_B.weight"] = up
+    return tensors
+
+
+def peft_settings(made: MadeAdapter, facts: ModelFacts, base: dict[str, Any]) -> dict[str, Any]:
+    """adapter_config.json: alpha is the rank, so that the scale is 1; modules with another rank stand in the patterns."""
+    ranks = {name: down.shape[0] for name, (_, down) in made.modules.items()}
+    usual = Counter(ranks.values()).most_common(1)[0][0]
+    others = {name: rank for name, rank in ranks.items() if rank != usual}
+    return {
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": True,
+        "base_model_name_or_path": base["location"] if base["source"] == "hub" else None, "revision": base["revision"] if base["source"] == "hub" else None,
+        "r": usual, "lora_alpha": usual, "rank_pattern": others, "alpha_pattern": others, "target_modules": targets_of(list(ranks), facts),
+        "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": made.fan_in_fan_out, "use_rslora": False, "init_lora_weights": True,
+    }  # fmt: skip
+
+
+def targets_of(modules: list[str], facts: ModelFacts) -> list[str]:
+    """Short names, such as q_proj, where every layer of that name is changed; else the full names, which mean nothing more."""
+    changed = set(modules)
+    whole = {
+        target
+        for target in facts.target_modules
+        if all(layer.name in changed for layer in facts.linear_layers if layer.target == target)
+    }
+    return sorted({name.rpartition(".")[2] if name.rpartition(".")[2] in whole else name for name in modules})
+
+
+def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapter) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "name": request["name"],
+        "base_model": request["base_model"],
+        "made_by": {key: value for key, value in request["settings"].items() if value is not None},
+        "parents": request["parents"],
+        "measured": made.measured,
+        "layers": len(made.modules),
+        "adapter_sha256": sha256_of(folder.weights),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in PACKAGES}},
+    }
+
+
+def card_of(passport: dict[str, Any]) -> str:
+    base = passport["base_model"]
+    settings = ", ".join(f"{key} {value}" for key, value in passport["made_by"].items())
+    rows = [("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)")]
+    rows += [(f"Weight {parent['weight']:g}", f"{plain(parent['name'])} (sha256 {parent['sha256'][:16]})") for parent in passport["parents"]]
+    rows += [("Made by", plain(settings)), ("Changed layers", str(passport["layers"]))]
+    rows += [(key.replace("_", " ").capitalize(), f"{value:.3g}" if isinstance(value, float) else plain(value)) for key, value in passport["measured"].items()]
+    return model_card(passport, "An adapter made from others with LoRA Studio.", rows)
+

@@ -1,0 +1,96 @@
+"""Jobs on finished adapters, the person's side: ask for a stack or a smaller rank, look how far it is, cancel, clear away."""
+
+import shutil
+from typing import Any
+
+from sqlalchemy import func, select
+
+from studio.adapter_files import copy_into
+from studio.adapter_job_checks import check_shrink, check_stack
+from studio.errors import Conflict, NotFound, TooMany
+from studio.folders import new_id, write_json
+from studio.lab_settings import AnyLabSettings
+from studio.listing import LIMIT, Listing, listing
+from studio.records import LOCAL_PERSON, AdapterJob, JobState, utc_now
+from studio.studio import Studio
+
+MOST_OPEN = 20
+OPEN = (JobState.QUEUED, JobState.RUNNING)
+CHECKS = {"stack": check_stack, "shrink": check_shrink}
+
+
+def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSON) -> AdapterJob:
+    """Have it done by the runner. Raises NotFound, Invalid, Conflict, BadInput or TooMany with the reason."""
+    checked = CHECKS[settings.kind](studio, settings)
+    job = AdapterJob(id=new_id(), owner=owner, kind=settings.kind, name=checked.name, settings=settings.model_dump(mode="json"))
+    folder = studio.data.adapter_job(job.id).create()
+    try:
+        for parent in checked.parents:
+            copy_into(studio.data.adapter(parent.id).path, folder.parent(parent.id).path)
+        write_json(folder.request, checked.request(settings))
+        with studio.database.write() as session:
+            if session.scalar(select(func.count()).where(AdapterJob.state.in_(OPEN))) >= MOST_OPEN:
+                raise TooMany(f"{MOST_OPEN} jobs on adapters are waiting already.", "Wait until some are done, or cancel them.")
+            session.add(job)
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return job
+
+
+def get_job(studio: Studio, id: str) -> AdapterJob:
+    with studio.database.read() as session:
+        job = session.get(AdapterJob, id)
+    if job is None:
+        raise NotFound("adapter job", id)
+    return job
+
+
+def list_jobs(studio: Studio, limit: int = LIMIT, cursor: str | None = None) -> Listing[AdapterJob]:
+    """The newest first."""
+    query = select(AdapterJob).order_by(AdapterJob.created_at.desc(), AdapterJob.id)
+    with studio.database.read() as session:
+        return listing(session, query, limit, cursor)
+
+
+def cancel_job(studio: Studio, id: str) -> AdapterJob:
+    """A waiting job ends at once, a running one when the runner has ended its worker. Asking twice is asking once. Raises Conflict."""
+    with studio.database.write() as session:
+        job = session.get(AdapterJob, id)
+        if job is None:
+            raise NotFound("adapter job", id)
+        if job.state is JobState.QUEUED:
+            job.state, job.ended_at = JobState.CANCELLED, utc_now()
+        elif job.state is JobState.RUNNING:
+            job.cancel = True
+        elif job.state is not JobState.CANCELLED:
+            raise Conflict(f"{job.name} has ended already.", "Delete what it made, if you do not want it.")
+    if job.state is JobState.CANCELLED:
+        clear(studio, id)
+    return job
+
+
+def delete_job(studio: Studio, id: str) -> None:
+    """Take an ended job out of the list; what it made stays. Raises Conflict while it is open."""
+    with studio.database.write() as session:
+        job = session.get(AdapterJob, id)
+        if job is None:
+            raise NotFound("adapter job", id)
+        if job.state in OPEN:
+            raise Conflict(f"{job.name} is still open.", "Cancel it first.")
+        session.delete(job)
+    shutil.rmtree(studio.data.adapter_job(id).path, ignore_errors=True)
+
+
+def clear(studio: Studio, id: str) -> None:
+    """Take away what an ended job no longer needs: what went in, and what was half-made."""
+    folder = studio.data.adapter_job(id)
+    for path in (folder.path / "parents", folder.adapter):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def shown(job: AdapterJob) -> dict[str, Any]:
+    """A job as pages and API show it."""
+    names = ("id", "owner", "kind", "name", "settings", "cancel", "progress", "doing", "result", "problem", "fix")
+    times = {name: moment and moment.isoformat() for name in ("created_at", "started_at", "ended_at") for moment in [getattr(job, name)]}
+    return {**{name: getattr(job, name) for name in names}, "state": job.state.value, **times}

@@ -1,0 +1,65 @@
+"""What can be done with finished adapters: the settings of a stack, of a shorter rank and of a merge, each declared once."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from studio.plan import clean_name
+from studio.training_settings import PlanPart
+
+MOST_PARENTS = 16
+AdapterId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class LabSettings(PlanPart):
+    """What all have: a name for the result."""
+
+    name: str = Field("", max_length=100, title="Name", description="How the result is called. Empty: named after what it is made from.")
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def shown_name(cls, name: str) -> str:
+        return clean_name(name)
+
+
+class Parent(PlanPart):
+    adapter: AdapterId = Field(title="Adapter", description="Id of an adapter.")
+    weight: float = Field(1.0, ge=-10, le=10, title="Weight", description="How much of it goes in. Below 0 takes it away.")
+
+
+class StackSettings(LabSettings):
+    """Several adapters of one base as one adapter."""
+
+    kind: Literal["stack"] = "stack"
+    parents: list[Parent] = Field(min_length=1, max_length=MOST_PARENTS, title="Adapters", description="What is combined, with its weights.")
+    combination: Literal["exact", "svd", "ties", "dare"] = Field(
+        "exact",
+        title="How to combine",
+        description="exact is the weighted sum itself; the others lose something, and say how much.",
+    )
+    rank: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        title="Rank",
+        description="Of the result. Empty: svd takes the largest rank that goes in, ties and dare the sum of the ranks.",
+    )
+    density: float = Field(
+        0.5,
+        ge=0.05,
+        le=1,
+        title="Density",
+        description="Share of each update's numbers that ties (the largest) and dare (drawn at random) keep.",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Decides what dare draws.")
+
+
+class ShrinkSettings(LabSettings):
+    """The same adapter with a smaller rank."""
+
+    kind: Literal["shrink"] = "shrink"
+    adapter: AdapterId = Field(title="Adapter", description="Id of the adapter.")
+    rank: int = Field(ge=1, le=1024, title="New rank", description="Smaller than the adapter's own.")
+
+
+AnyLabSettings = Annotated[StackSettings | ShrinkSettings, Field(discriminator="kind")]
