@@ -18,7 +18,9 @@ from studio.records import AdapterJob
 from studio.studio import Studio
 
 log = logging.getLogger("studio.runner")
-_started: dict[str, subprocess.Popen] = {}  # children of this runner: they may not hold their lock yet, and are collected when they end
+_started: dict[
+    str, subprocess.Popen
+] = {}  # children of this runner: they may not hold their lock yet, and are collected when they end
 
 
 def tick(studio: Studio, threads: int = 1) -> None:

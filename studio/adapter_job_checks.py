@@ -36,7 +36,12 @@ class Checked:
             for parent, weight in zip(self.parents, self.weights, strict=True)
         ]
         described = settings.model_dump(mode="json", exclude={"name", "parents", "adapter"})
-        return {"name": self.name, "settings": described, "base_model": {**base, "architecture": architecture}, "parents": parents}
+        return {
+            "name": self.name,
+            "settings": described,
+            "base_model": {**base, "architecture": architecture},
+            "parents": parents,
+        }
 
 
 def check_stack(studio: Studio, settings: StackSettings) -> Checked:
@@ -45,7 +50,11 @@ def check_stack(studio: Studio, settings: StackSettings) -> Checked:
     if len(set(ids)) < len(ids):
         raise Invalid("An adapter is named twice.", "Name it once, with the sum of its weights.", "parents")
     if settings.combination == "exact" and settings.rank is not None:
-        raise Invalid("The exact sum has the rank that its adapters have together.", "Leave the rank empty, or choose svd.", "rank")
+        raise Invalid(
+            "The exact sum has the rank that its adapters have together.",
+            "Leave the rank empty, or choose svd.",
+            "rank",
+        )
     found = [adapters.get_adapter(studio, id) for id in ids]
     for parent, adapter in zip(settings.parents, found, strict=True):
         if parent.weight == 0:
@@ -55,7 +64,12 @@ def check_stack(studio: Studio, settings: StackSettings) -> Checked:
     check_modules(studio, base, found, loras)
     check_templates(studio, base, found)
     check_disk(studio.data.path, FLOAT_BYTES * sum(size_of(lora) for lora in loras))
-    return Checked(base, found, [parent.weight for parent in settings.parents], settings.name or stack_name(found, settings.parents))
+    return Checked(
+        base,
+        found,
+        [parent.weight for parent in settings.parents],
+        settings.name or stack_name(found, settings.parents),
+    )
 
 
 def check_shrink(studio: Studio, settings: ShrinkSettings) -> Checked:
@@ -80,7 +94,11 @@ def common_base(studio: Studio, found: list[Adapter]) -> BaseModel:
     for adapter in found:
         said = (read_json(studio.data.adapter(adapter.id).passport, {}).get("base_model") or {}).get("fingerprint")
         if said and said != base.fingerprint:
-            raise BadInput(f"{adapter.name} was trained on other weights than {base.name} has now.", "Choose adapters of one base model.", "parents")
+            raise BadInput(
+                f"{adapter.name} was trained on other weights than {base.name} has now.",
+                "Choose adapters of one base model.",
+                "parents",
+            )
     for adapter in others:
         if adapter.base_model != first.base_model and adapter.model.fingerprint != base.fingerprint:
             raise Invalid(
@@ -141,6 +159,7 @@ def size_of(lora: PlainLora) -> int:
 
 def stack_name(found: list[Adapter], parents: list[Parent]) -> str:
     terms = [
-        (f"{parent.weight:g} " if parent.weight != 1 else "") + adapter.name for adapter, parent in zip(found, parents, strict=True)
+        (f"{parent.weight:g} " if parent.weight != 1 else "") + adapter.name
+        for adapter, parent in zip(found, parents, strict=True)
     ]
     return " + ".join(terms)[:100]

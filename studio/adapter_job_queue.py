@@ -22,7 +22,13 @@ TRY_AGAIN = "Free memory on this machine, then ask for it again."
 
 def claim(studio: Studio) -> AdapterJob | None:
     """Take the oldest waiting job while none runs, in one statement."""
-    oldest = select(AdapterJob.id).where(AdapterJob.state == JobState.QUEUED).order_by(AdapterJob.created_at).limit(1).scalar_subquery()
+    oldest = (
+        select(AdapterJob.id)
+        .where(AdapterJob.state == JobState.QUEUED)
+        .order_by(AdapterJob.created_at)
+        .limit(1)
+        .scalar_subquery()
+    )
     nothing_runs = ~exists().where(AdapterJob.state == JobState.RUNNING)
     claimed = (
         update(AdapterJob)

@@ -22,7 +22,9 @@ CHECKS = {"stack": check_stack, "shrink": check_shrink}
 def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSON) -> AdapterJob:
     """Have it done by the runner. Raises NotFound, Invalid, Conflict, BadInput or TooMany with the reason."""
     checked = CHECKS[settings.kind](studio, settings)
-    job = AdapterJob(id=new_id(), owner=owner, kind=settings.kind, name=checked.name, settings=settings.model_dump(mode="json"))
+    job = AdapterJob(
+        id=new_id(), owner=owner, kind=settings.kind, name=checked.name, settings=settings.model_dump(mode="json")
+    )
     folder = studio.data.adapter_job(job.id).create()
     try:
         for parent in checked.parents:
@@ -30,7 +32,9 @@ def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSO
         write_json(folder.request, checked.request(settings))
         with studio.database.write() as session:
             if session.scalar(select(func.count()).where(AdapterJob.state.in_(OPEN))) >= MOST_OPEN:
-                raise TooMany(f"{MOST_OPEN} jobs on adapters are waiting already.", "Wait until some are done, or cancel them.")
+                raise TooMany(
+                    f"{MOST_OPEN} jobs on adapters are waiting already.", "Wait until some are done, or cancel them."
+                )
             session.add(job)
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -92,5 +96,9 @@ def clear(studio: Studio, id: str) -> None:
 def shown(job: AdapterJob) -> dict[str, Any]:
     """A job as pages and API show it."""
     names = ("id", "owner", "kind", "name", "settings", "cancel", "progress", "doing", "result", "problem", "fix")
-    times = {name: moment and moment.isoformat() for name in ("created_at", "started_at", "ended_at") for moment in [getattr(job, name)]}
+    times = {
+        name: moment and moment.isoformat()
+        for name in ("created_at", "started_at", "ended_at")
+        for moment in [getattr(job, name)]
+    }
     return {**{name: getattr(job, name) for name in names}, "state": job.state.value, **times}

@@ -14,7 +14,12 @@ AdapterId = Annotated[str, Field(min_length=1, max_length=64)]
 class LabSettings(PlanPart):
     """What all have: a name for the result."""
 
-    name: str = Field("", max_length=100, title="Name", description="How the result is called. Empty: named after what it is made from.")
+    name: str = Field(
+        "",
+        max_length=100,
+        title="Name",
+        description="How the result is called. Empty: named after what it is made from.",
+    )
 
     @field_validator("name", mode="after")
     @classmethod
@@ -24,14 +29,18 @@ class LabSettings(PlanPart):
 
 class Parent(PlanPart):
     adapter: AdapterId = Field(title="Adapter", description="Id of an adapter.")
-    weight: float = Field(1.0, ge=-10, le=10, title="Weight", description="How much of it goes in. Below 0 takes it away.")
+    weight: float = Field(
+        1.0, ge=-10, le=10, title="Weight", description="How much of it goes in. Below 0 takes it away."
+    )
 
 
 class StackSettings(LabSettings):
     """Several adapters of one base as one adapter."""
 
     kind: Literal["stack"] = "stack"
-    parents: list[Parent] = Field(min_length=1, max_length=MOST_PARENTS, title="Adapters", description="What is combined, with its weights.")
+    parents: list[Parent] = Field(
+        min_length=1, max_length=MOST_PARENTS, title="Adapters", description="What is combined, with its weights."
+    )
     combination: Literal["exact", "svd", "ties", "dare"] = Field(
         "exact",
         title="How to combine",

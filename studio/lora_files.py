@@ -24,7 +24,12 @@ WITHOUT_EFFECT = {
     "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode", "lora_dropout",
     "fan_in_fan_out", "init_lora_weights", "exclude_modules", "megatron_core", "qalora_group_size", "runtime_config",
 }  # fmt: skip
-PLAIN_STARTS = (True, False, "gaussian", "orthogonal")  # others (PiSSA, OLoRA) also change the base when they are loaded
+PLAIN_STARTS = (
+    True,
+    False,
+    "gaussian",
+    "orthogonal",
+)  # others (PiSSA, OLoRA) also change the base when they are loaded
 PATTERN_KEY = re.compile(r"\^?[A-Za-z0-9_.]+\$?")  # PEFT reads these as regular expressions: only harmless ones
 ODD = {
     "use_dora": "it is a DoRA, whose update also depends on the base's weights",
@@ -96,7 +101,9 @@ def read_settings(folder: AdapterFolder, name: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise refused(name, "it has no adapter_config.json")
     if settings.get("peft_type") != "LORA":
-        raise refused(name, f"its method is {clip(settings.get('peft_type'))}, and only LoRA adapters are sums of two matrices")
+        raise refused(
+            name, f"its method is {clip(settings.get('peft_type'))}, and only LoRA adapters are sums of two matrices"
+        )
     if settings.get("task_type") not in ("CAUSAL_LM", None):
         raise refused(name, f"it is made for {clip(settings['task_type'])} and not for chat")
     for key in settings.keys() - UNDERSTOOD - WITHOUT_EFFECT:
@@ -112,7 +119,9 @@ def read_settings(folder: AdapterFolder, name: str) -> dict[str, Any]:
 
 def _check_numbers(settings: dict[str, Any], name: str) -> None:
     patterns = [settings.get(key) or {} for key in ("rank_pattern", "alpha_pattern")]
-    if not all(isinstance(pattern, dict) and all(PATTERN_KEY.fullmatch(key) for key in pattern) for pattern in patterns):
+    if not all(
+        isinstance(pattern, dict) and all(PATTERN_KEY.fullmatch(key) for key in pattern) for pattern in patterns
+    ):
         raise refused(name, "its rank or alpha pattern is not an object of plain names")
     if not all(type(rank) is int and rank > 0 for rank in (settings.get("r"), *patterns[0].values())):
         raise refused(name, "its rank is not a whole number above 0")
@@ -129,7 +138,10 @@ def _module(settings: dict[str, Any], module: str, halves: dict[str, Tensor], na
     rank = _of_module(settings.get("rank_pattern") or {}, module, settings["r"])
     alpha = _of_module(settings.get("alpha_pattern") or {}, module, settings["lora_alpha"])
     if down.shape[0] != rank or up.shape[1] != rank:
-        raise refused(name, f"its settings say rank {rank} for '{clip(module, 120)}', and its matrices are {down.shape} and {up.shape}")
+        raise refused(
+            name,
+            f"its settings say rank {rank} for '{clip(module, 120)}', and its matrices are {down.shape} and {up.shape}",
+        )
     return LoraModule(module, alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank), down, up)
 
 
@@ -147,7 +159,10 @@ def numbers(tensor: Tensor) -> numpy.ndarray:
     """A tensor's numbers: 32 bits wide, 64 where they are stored so. bfloat16 is the upper half of a float32."""
     kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
     if tensor.dtype not in kinds:
-        raise BadInput(f"The weights are stored as {clip(tensor.dtype)}, which is no floating-point type.", "Save the adapter in float32.")
+        raise BadInput(
+            f"The weights are stored as {clip(tensor.dtype)}, which is no floating-point type.",
+            "Save the adapter in float32.",
+        )
     if not tensor.count:
         return numpy.zeros(tensor.shape, "<f4")
     read = numpy.memmap(tensor.file, kinds[tensor.dtype], "r", tensor.start, tensor.shape)

@@ -29,6 +29,8 @@ FOR_WORKERS = {
     "model_files",
     "model_config",
     "model_intake",
+    "lora_files",
+    "lab_settings",
 }
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
@@ -37,7 +39,7 @@ LAYERS = [
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
     {"dataset_reading", "learning"},
-    {"records", "plan", "resolved_plan", "tokens", "rows", "containers"},
+    {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
     {"settings", "errors"},

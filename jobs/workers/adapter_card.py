@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from jobs.workers.checkpoint import sync
+from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
 from jobs.workers.report import versions
 from studio.errors import StudioError, clip
 from studio.folders import AdapterFolder, AttemptFolder, read_json, sha256_of, write_json
@@ -17,8 +18,6 @@ from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 
 def save_adapter(
@@ -121,47 +120,7 @@ def layers_of(weights: Path) -> int:
 
 
 def card_of(passport: dict) -> str:
-    """The model card in the Hub's form: what it is, where it comes from, how it did, how to load it."""
-    base = passport["base_model"]
-    # Only what is on the Hub has a name that others can load: a folder called "gpt2" is not the Hub's gpt2
-    on_hub = base["source"] == "hub"
-    named = [f"base_model: {quoted(base['location'])}"] if on_hub else []
-    loaded = f"{base['location']!r}, revision={base['revision']!r}" if on_hub else '"path/of/the/base"'
-    head = ["---", *named, "library_name: peft", "pipeline_tag: text-generation"]
-    rows = [f"| {name} | {value} |" for name, value in figures_of(passport)]
-    terms = "The base model's licence and the data's own terms apply to what is made with this adapter."
-    lines = [*head, "tags:", "- lora", "- lora-studio", "---", "", f"# {plain(passport['name'])}", ""]
-    lines += ["An adapter trained with LoRA Studio.", "", "| | |", "|---|---|", *rows, ""]
-    lines += [
-        "## Use",
-        "",
-        "```python",
-        *usage(passport, loaded),
-        "```",
-        "",
-        f"{terms} `passport.json` holds every setting.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def usage(passport: dict, loaded: str) -> list[str]:
-    """The lines of Python that load it. `loaded` is what the base is loaded from."""
-    small = {
-        "nf4": 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True',
-        "int8": "load_in_8bit=True",
-    }.get(passport["training"]["quantization"])
-    rows = passport["embedding_rows"]
-    return [
-        "from peft import PeftModel",
-        f"from transformers import AutoModelForCausalLM, AutoTokenizer{', BitsAndBytesConfig' if small else ''}",
-        "",
-        *([f"small = BitsAndBytesConfig({small})  # as it was trained"] if small else []),
-        f"base = AutoModelForCausalLM.from_pretrained({loaded}{', quantization_config=small' if small else ''})",
-        *([f"base.resize_token_embeddings({rows})  # the adapter brings tokens of its own"] if rows else []),
-        'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
-        'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
-    ]
+    return model_card(passport, "An adapter trained with LoRA Studio.", figures_of(passport))
 
 
 def figures_of(passport: dict) -> list[tuple[str, str]]:
@@ -192,14 +151,3 @@ def loss_in_words(results: dict) -> str:
     if base is None or after is None:
         return "not measured (no held-out rows)"
     return f"{base:.3f} before, {after:.3f} after"
-
-
-def plain(text: object) -> str:
-    """Somebody's words inside a Markdown table: one line that cannot break out of its cell or become markup."""
-    return clip(text, 200).translate({ord(character): f"\\{character}" for character in "|<>[]`*_#"})
-
-
-def quoted(text: str) -> str:
-    """As one YAML string."""
-    escaped = clip(text, 200).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -36,7 +36,10 @@ def main(folder: AdapterJobFolder) -> int:
             write_json(folder.refusal, error.as_dict())
             return REFUSED
         except MemoryError:
-            error = Unavailable("The memory of this machine is not enough for it.", "Free memory, or choose the exact sum, which needs least.")
+            error = Unavailable(
+                "The memory of this machine is not enough for it.",
+                "Free memory, or choose the exact sum, which needs least.",
+            )
             write_json(folder.refusal, error.as_dict())
             return REFUSED
         write_json(folder.result, result)

@@ -108,8 +108,13 @@ def card_of(passport: dict[str, Any]) -> str:
     base = passport["base_model"]
     settings = ", ".join(f"{key} {value}" for key, value in passport["made_by"].items())
     rows = [("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters)")]
-    rows += [(f"Weight {parent['weight']:g}", f"{plain(parent['name'])} (sha256 {parent['sha256'][:16]})") for parent in passport["parents"]]
+    rows += [
+        (f"Weight {parent['weight']:g}", f"{plain(parent['name'])} (sha256 {parent['sha256'][:16]})")
+        for parent in passport["parents"]
+    ]
     rows += [("Made by", plain(settings)), ("Changed layers", str(passport["layers"]))]
-    rows += [(key.replace("_", " ").capitalize(), f"{value:.3g}" if isinstance(value, float) else plain(value)) for key, value in passport["measured"].items()]
+    rows += [
+        (key.replace("_", " ").capitalize(), f"{value:.3g}" if isinstance(value, float) else plain(value))
+        for key, value in passport["measured"].items()
+    ]
     return model_card(passport, "An adapter made from others with LoRA Studio.", rows)
-

@@ -24,5 +24,9 @@ def shrink(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[fl
         energy, lost = energy + found.energy, lost + found.lost(rank)
         share = found.lost(rank) / found.energy if found.energy else 0.0
         worst = max(worst, (name, share), key=lambda pair: pair[1])
-    measured = {"energy_lost": lost / energy if energy else 0.0, "worst_module": worst[0] or None, "worst_energy_lost": worst[1]}
+    measured = {
+        "energy_lost": lost / energy if energy else 0.0,
+        "worst_module": worst[0] or None,
+        "worst_energy_lost": worst[1],
+    }
     return MadeAdapter(modules, lora.fan_in_fan_out, measured)

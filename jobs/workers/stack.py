@@ -23,7 +23,11 @@ def stack(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[flo
     energy = distance = given = 0.0
     for number, name in enumerate(names):
         tell(number / len(names), f"Module {number + 1} of {len(names)}")
-        parts = [(parent["weight"], lora.modules[name].factors()) for parent, lora in zip(parents, loras, strict=True) if name in lora.modules]
+        parts = [
+            (parent["weight"], lora.modules[name].factors())
+            for parent, lora in zip(parents, loras, strict=True)
+            if name in lora.modules
+        ]
         whole = weighted_sum(parts)
         made, lost = combine(name, parts, whole)
         modules[name] = rounded(made)
@@ -31,8 +35,14 @@ def stack(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[flo
         given += sum(weight**2 * squared_norm(factors) for weight, factors in parts)
         distance += lost
     if energy <= NOTHING_LEFT * given:
-        raise Invalid("With these weights the updates cancel each other: nothing is left.", "Choose other weights or adapters.", "parents")
-    return MadeAdapter(modules, any(lora.fan_in_fan_out for lora in loras), {"relative_error": math.sqrt(distance / energy)})
+        raise Invalid(
+            "With these weights the updates cancel each other: nothing is left.",
+            "Choose other weights or adapters.",
+            "parents",
+        )
+    return MadeAdapter(
+        modules, any(lora.fan_in_fan_out for lora in loras), {"relative_error": math.sqrt(distance / energy)}
+    )
 
 
 Combine = Callable[[str, list[tuple[float, Factors]], Factors], tuple[Factors, float]]
