@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from filelock import FileLock, Timeout
 
-from jobs import downloads
+from jobs import downloads, lab
 from jobs.gpus import FoundDevice, find_devices, threads_per_run
 from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
@@ -62,7 +62,7 @@ class Runner:
 
     def tick(self) -> None:
         """One look at everything. What fails is tried again at the next tick; one part never keeps the others from theirs."""
-        for part in (self.beat, self.look_at_runs, self.claim, self.look_at_downloads):
+        for part in (self.beat, self.look_at_runs, self.claim, self.look_at_downloads, self.look_at_the_lab):
             try:
                 part()
             except Stale:
@@ -133,6 +133,9 @@ class Runner:
 
     def look_at_downloads(self) -> None:
         downloads.tick(self.studio)
+
+    def look_at_the_lab(self) -> None:
+        lab.tick(self.studio, threads_per_run(self.studio.settings.threads, len(self.devices)))
 
 
 def main(arguments: list[str] | None = None, launcher: Launcher | None = None, grace: float = GRACE_SECONDS) -> int:

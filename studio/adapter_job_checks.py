@@ -91,14 +91,6 @@ def common_base(studio: Studio, found: list[Adapter]) -> BaseModel:
     """The one base model of these adapters: the same weights, by their fingerprint."""
     first, *others = found
     base = base_models.ready_model(studio, first.base_model)
-    for adapter in found:
-        said = (read_json(studio.data.adapter(adapter.id).passport, {}).get("base_model") or {}).get("fingerprint")
-        if said and said != base.fingerprint:
-            raise BadInput(
-                f"{adapter.name} was trained on other weights than {base.name} has now.",
-                "Choose adapters of one base model.",
-                "parents",
-            )
     for adapter in others:
         if adapter.base_model != first.base_model and adapter.model.fingerprint != base.fingerprint:
             raise Invalid(
@@ -106,7 +98,22 @@ def common_base(studio: Studio, found: list[Adapter]) -> BaseModel:
                 "Choose adapters of one base model.",
                 "parents",
             )
+    for adapter in found:
+        said = trained_on(studio.data.adapter(adapter.id))
+        if said and said != base.fingerprint:
+            raise BadInput(
+                f"{adapter.name} was trained on other weights than {base.name} has now.",
+                "Choose adapters of one base model.",
+                "parents",
+            )
     return base
+
+
+def trained_on(folder: AdapterFolder) -> str | None:
+    """The fingerprint of the base that an adapter's passport names."""
+    passport = read_json(folder.passport)
+    base = passport.get("base_model") if isinstance(passport, dict) else None
+    return base.get("fingerprint") if isinstance(base, dict) else None
 
 
 def check_modules(studio: Studio, base: BaseModel, found: list[Adapter], loras: list[PlainLora]) -> None:
@@ -140,11 +147,7 @@ def check_templates(studio: Studio, base: BaseModel, found: list[Adapter]) -> No
 
 def template_of(studio: Studio, base: BaseModel, adapter: Adapter) -> str | None:
     """An adapter's own template; its base's where it brings none."""
-    return own_template(studio.data.adapter(adapter.id)) or _template_in(studio.data.base_model(base.id).model)
-
-
-def own_template(folder: AdapterFolder) -> str | None:
-    return _template_in(folder.path)
+    return _template_in(studio.data.adapter(adapter.id).path) or _template_in(studio.data.base_model(base.id).model)
 
 
 def _template_in(folder: Path) -> str | None:

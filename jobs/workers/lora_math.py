@@ -67,11 +67,3 @@ def squared_distance(one: Factors, other: Factors) -> float:
     """|one - other|^2. By singular values, because the trace of the difference would lose half of the digits."""
     return float(numpy.sum(singular_values(weighted_sum([(1.0, one), (-1.0, other)])) ** 2))
 
-
-def effective_rank(values: numpy.ndarray) -> float:
-    """exp of the entropy of the singular values as shares of their sum (Roy & Vetterli 2007): 1 when one direction does everything."""
-    total = float(numpy.sum(values))
-    if total <= 0:
-        return 0.0
-    shares = values[values > 0] / total
-    return float(numpy.exp(-numpy.sum(shares * numpy.log(shares))))

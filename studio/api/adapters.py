@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from studio import adapters
+from studio import adapters, xrays
 from studio.api.here import ERRORS, Body, Here, Search
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
@@ -30,6 +30,12 @@ def list_adapters(
 @ROUTER.get("/api/v1/adapters/{id}")
 def get_adapter(id: str, here: Here) -> dict:
     return detailed(here, id)
+
+
+@ROUTER.get("/api/v1/adapters/{id}/xray")
+def xray(id: str, here: Here) -> dict:
+    """For each module the norm of its update, its effective rank and its share of the whole; and which smaller ranks would be enough."""
+    return xrays.shown(xrays.xray(here, id))
 
 
 @ROUTER.get("/api/v1/adapters/{id}/download", response_class=StreamingResponse, responses=ZIP)
