@@ -15,8 +15,8 @@ import torch
 from peft import PeftModel
 
 from jobs.workers import quantized
-from jobs.workers.adapter_card import TOKENIZER_FILES
 from jobs.workers.load import DTYPES, load_base_model
+from jobs.workers.model_card import TOKENIZER_FILES
 from studio.errors import BadInput, Invalid, StudioError, clip
 from studio.folders import AdapterFolder, read_json
 from studio.methods import METHODS
