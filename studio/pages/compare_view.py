@@ -115,12 +115,7 @@ def verdict(talk: Talk, choice: str) -> str:
         words = f"You found answer {choice} best: {who} {model.name.partition(' · ')[2]}."
     else:
         words = {"tie": "You found them about the same.", "bad": "You found all of them bad."}[choice]
-    return parts.banner(
-        "ok",
-        words,
-        "The next question begins a new comparison, shuffled again.",
-        parts.button("All votes", "/votes", small=True),
-    )
+    return parts.banner("ok", words, "The next question begins a new comparison, shuffled again.")
 
 
 def differences(pairs: Sequence[tuple[str, Sequence[tuple[str, str]]]], hidden: bool = False) -> str:
