@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 WORKERS ?= 2
 
-.PHONY: studio test test-fast demo screenshots lint clean
+.PHONY: studio test test-fast demo screenshots lint clean bench-train bench-memory bench-chat bench-llamafactory
 
 studio: $(VENV)/.studio
 	$(RUN) app.py
@@ -30,9 +30,29 @@ demo: $(VENV)/.studio
 screenshots: $(VENV)/.tests
 	$(RUN) -m tests.browser.screenshots
 
+$(VENV)/.bench: benchmarks/requirements.txt $(VENV)/.studio
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	touch $@
+
+bench-train: $(VENV)/.bench
+	$(RUN) -m benchmarks.training --results benchmarks/results/training.md $(BENCH)
+
+# LLaMA-Factory for bench-train, in an environment of its own: it needs older libraries than the studio. Its torchvision
+# and torchaudio are for pictures and sound, and do not load beside every build of torch.
+bench-llamafactory:
+	$(PYTHON) -m venv .venv-llamafactory
+	.venv-llamafactory/bin/python -m pip install --quiet -r benchmarks/requirements-llamafactory.txt
+	.venv-llamafactory/bin/python -m pip uninstall --quiet --yes torchvision torchaudio
+
+bench-memory: $(VENV)/.studio
+	$(RUN) -m benchmarks.memory --results benchmarks/results/memory.md $(BENCH)
+
+bench-chat: $(VENV)/.studio
+	$(RUN) -m benchmarks.chat $(BENCH)
+
 lint: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-llamafactory
