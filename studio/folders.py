@@ -6,7 +6,7 @@
   base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
   datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base);
                                encoded-<key>/ (every row as token ids of one base)
-  runs/<id>/                   plan.json, resolved.json; attempt-<epoch>/ for each attempt (AttemptFolder)
+  runs/<id>/                   plan.json, resolved.json, estimate.json; attempt-<epoch>/ for each attempt (AttemptFolder)
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
   adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
   xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
@@ -227,6 +227,11 @@ class RunFolder(Folder):
     @property
     def resolved(self) -> Path:
         return self.path / "resolved.json"
+
+    @property
+    def estimate(self) -> Path:
+        """Written when the run is queued: {"device", "memory": part → bytes, "correction"}, to be compared with the measured peak."""
+        return self.path / "estimate.json"
 
     @property
     def origin(self) -> Path:

@@ -29,6 +29,8 @@ LAYERS_AT_ONCE = {
     "cuda": 2,
 }  # with gradient checkpointing; measured: the C library keeps freed parts of layers
 
+COMES_AND_GOES = ("activations", "loss")  # the parts that a correction learned from past runs is applied to
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -42,9 +44,12 @@ class Footprint:
     per_token_loss: int  # hidden states and their gradient
     loss_chunk: int  # bytes of logits held at once, at most
     logits: int  # bytes of one token's
+    correction: float = 1.0  # of what comes and goes, learned from past runs
 
     @classmethod
-    def of(cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str) -> "Footprint":
+    def of(
+        cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str, correction: float = 1.0
+    ) -> "Footprint":
         method = METHODS[plan.method.name]
         size, modules = BYTES[precision], method.modules(plan.method, facts)
         layers, quantization = max(1, facts.layers), plan.training.quantization
@@ -61,17 +66,19 @@ class Footprint:
             per_token_loss=4 * facts.hidden_size * size,
             loss_chunk=max(LOSS_CHUNK_BYTES[kind], LOSS_LEAST_ROWS * 4 * facts.vocabulary),
             logits=4 * facts.vocabulary,
+            correction=correction,
         )
 
     def parts(self, tokens: int, recompute: bool) -> dict[str, int]:
         """Part → bytes, with so many tokens computed at once."""
         activations = self.per_token_recomputed if recompute else self.per_token
+        loss = LOSS_COPIES * min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens
         return {
             "program": self.program,
             "weights": self.weights,
             "adapter and optimizer": round(self.adapter),
-            "activations": round(SLACK * activations * tokens),
-            "loss": LOSS_COPIES * min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens,
+            "activations": round(self.correction * SLACK * activations * tokens),
+            "loss": round(self.correction * loss),
         }
 
     def total(self, tokens: int, recompute: bool) -> int:

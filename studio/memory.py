@@ -1,6 +1,7 @@
 """What a plan needs before it is queued: memory by part, trained parameters, steps, time and the size of the file."""
 
-from statistics import median
+import math
+from statistics import fmean, median, pstdev
 from typing import Literal
 
 from pydantic import BaseModel
@@ -12,6 +13,7 @@ from studio.devices import DeviceFacts, planned_device
 from studio.errors import Invalid
 from studio.folders import read_json
 from studio.footprint import Footprint
+from studio.memory_learned import Correction, learned_correction
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
@@ -30,6 +32,8 @@ SAMPLED_TOKENS = 64  # of each answer to a pinned prompt
 SECONDS_PER_LAYER = 0.0005  # of one decoded token, besides the weights
 MEMORY_BANDWIDTH = {"cpu": 8e9, "cuda": 400e9}  # bytes/s, cautious
 LAST_RUNS = 3
+LIKELY = 3  # standard deviations above the mean: the fullest of some hundred micro-batches is seldom fuller
+NOTHING_LEARNED = Correction()
 
 
 class Estimate(BaseModel):
@@ -40,6 +44,9 @@ class Estimate(BaseModel):
     share: float  # of the base's parameters
     memory: dict[str, int]  # part → bytes, of one process
     total_bytes: int
+    memory_correction: float  # of what comes and goes in it, learned from past runs on this kind of device
+    memory_runs: int  # how many those were
+    device_kind: Literal["cpu", "cuda"]
     device_bytes: int  # usable ones
     device_name: str
     fits: Literal["yes", "tight", "no"]
@@ -51,13 +58,20 @@ class Estimate(BaseModel):
     warnings: list[str]
     reasons: dict[str, str]
 
+    @property
+    def planned_memory(self) -> dict:
+        """What is kept with the run, to be compared with its measured peak (RunFolder.estimate)."""
+        return {"device": self.device_kind, "memory": self.memory, "correction": self.memory_correction}
+
 
 def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
     """Raises NotFound, Conflict (model not ready), BadInput or Invalid with the setting at fault."""
     facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
     learning = datasets.learning_for(studio, plan.dataset, plan.training)
     stats = datasets.token_stats(studio, plan.dataset, plan.base_model, learning)
-    return estimate_from(plan, facts, stats, planned_device(studio), measured_speed(studio, plan.base_model))
+    device = planned_device(studio)
+    learned = learned_correction(studio, device.kind)
+    return estimate_from(plan, facts, stats, device, measured_speed(studio, plan.base_model), learned)
 
 
 def estimate_from(
@@ -66,12 +80,13 @@ def estimate_from(
     stats: TokenStats,
     device: DeviceFacts,
     tokens_per_second: float | None = None,
+    learned: Correction = NOTHING_LEARNED,
 ) -> Estimate:
-    resolved = resolve(plan, facts, stats, device)
+    resolved = resolve(plan, facts, stats, device, learned.factor)
     method = METHODS[plan.method.name]
     trainable = method.trainable_parameters(plan.method, facts)
-    footprint = Footprint.of(plan, facts, resolved.precision, device.kind)
-    memory = footprint.parts(resolved.token_budget, resolved.gradient_checkpointing)
+    footprint = Footprint.of(plan, facts, resolved.precision, device.kind, learned.factor)
+    memory = footprint.parts(tokens_at_once(resolved, stats), resolved.gradient_checkpointing)
     total = sum(memory.values())
     usable = device.usable_bytes
     warnings = warnings_of(plan, resolved, stats)
@@ -83,6 +98,9 @@ def estimate_from(
         share=trainable / max(1, facts.parameters),
         memory=memory,
         total_bytes=total,
+        memory_correction=learned.factor,
+        memory_runs=learned.runs,
+        device_kind=device.kind,
         device_bytes=usable,
         device_name=device.name,
         fits="yes" if total <= COMFORTABLE * usable else "tight" if total <= usable else "no",
@@ -94,6 +112,16 @@ def estimate_from(
         warnings=warnings,
         reasons=resolved.reasons,
     )
+
+
+def tokens_at_once(resolved: ResolvedPlan, stats: TokenStats) -> int:
+    """Tokens of the fullest micro-batch, by the lengths of the data: short rows do not fill the budget."""
+    if stats.objective == "text" or not stats.lengths:
+        return resolved.token_budget  # texts are laid end to end
+    lengths = [min(length, resolved.sequence_length) for length in stats.lengths]
+    sequences = resolved.micro_batch * stats.sequences_per_row
+    likely = sequences * fmean(lengths) + LIKELY * pstdev(lengths) * math.sqrt(sequences)
+    return math.ceil(min(resolved.token_budget, sequences * max(lengths), max(likely, max(lengths))))
 
 
 def file_bytes(modules: list[tuple[str, int, int]], trainable: int) -> int:

@@ -20,8 +20,13 @@ TEXT_TOKENS = 2048  # of a piece of text: longer ones cost more and teach little
 USED_SHARE = 0.8  # of the usable memory that a run may fill when its micro-batch is chosen here
 
 
-def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts) -> ResolvedPlan:
-    """Raises Invalid with the name of the setting that cannot be used on this model, data or device."""
+def resolve(
+    plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, memory_correction: float = 1.0
+) -> ResolvedPlan:
+    """Raises Invalid with the name of the setting that cannot be used on this model, data or device.
+
+    `memory_correction` is what past runs taught about the plan of what comes and goes (studio/memory_learned.py).
+    """
     method = METHODS[plan.method.name]
     method.check(plan.method, facts)
     reasons: dict[str, str] = {}
@@ -36,7 +41,7 @@ def resolve(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, device: De
     steps = min(wanted, plan.training.max_steps or wanted)
     check_choices(plan, device, heldout_rows)
     precision = precision_of(plan, device, reasons)
-    footprint = Footprint.of(plan, facts, precision, device.kind)
+    footprint = Footprint.of(plan, facts, precision, device.kind, memory_correction)
     at_once = micro_batch_of(plan, footprint, length * stats.sequences_per_row, rate, device, reasons)
     every = evaluate_every(plan, steps, heldout_rows, reasons)
     return ResolvedPlan(

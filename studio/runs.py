@@ -104,6 +104,7 @@ def _freeze(folder: RunFolder, admission: Admission) -> None:
     folder.create()
     write_json(folder.plan, admission.plan.model_dump(mode="json"))
     write_json(folder.resolved, admission.needs.resolved.model_dump(mode="json"))
+    write_json(folder.estimate, admission.needs.planned_memory)
     write_json(folder.origin, admission.origin)
 
 

@@ -130,3 +130,9 @@ def test_the_speed_is_that_of_the_last_runs_on_this_base(studio):
         write_json(studio.data.run(id).attempt(1).create().result, {"tokens_per_second": speed})
     assert measured_speed(studio, "m") == 200.0
     assert measured_speed(studio, "another") is None
+
+
+def test_short_rows_are_not_planned_as_if_each_were_the_longest():
+    mixed = estimated(data=stats([20] * 290 + [500] * 10), batch_size=16)
+    assert mixed.resolved.token_budget == 4096
+    assert mixed.memory["activations"] < estimated(data=stats([500] * 300), batch_size=16).memory["activations"] / 2

@@ -66,4 +66,3 @@ def squared_norm(factors: Factors) -> float:
 def squared_distance(one: Factors, other: Factors) -> float:
     """|one - other|^2. By singular values, because the trace of the difference would lose half of the digits."""
     return float(numpy.sum(singular_values(weighted_sum([(1.0, one), (-1.0, other)])) ** 2))
-

@@ -1,15 +1,12 @@
 """Run: one training, from the queue to its adapter; live without a reload and true after one, in any number of tabs."""
 
-import contextlib
-from functools import lru_cache
 from typing import Any
 
 import gradio as gr
 
 from studio import metrics, runs
-from studio.errors import NotFound, StudioError
+from studio.errors import NotFound
 from studio.folders import read_json
-from studio.memory import estimate
 from studio.pages import parts, run_view, settings_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly
@@ -225,12 +222,10 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
     }
 
 
-@lru_cache(512)
 def estimated_bytes(studio: Studio, id: str) -> int | None:
-    """The memory that the plan was expected to take. A plan is frozen, so this is worked out once."""
-    with contextlib.suppress(StudioError):  # its data or base may be gone
-        return estimate(studio, runs.plan_of(studio, id)).total_bytes
-    return None
+    """The memory that the plan was expected to take when it was queued."""
+    estimate = read_json(studio.data.run(id).estimate)
+    return sum(estimate["memory"].values()) if estimate else None
 
 
 PAGE = Page(title="Run", path="run", build=build, icon="runs", in_navigation=False, within="runs")

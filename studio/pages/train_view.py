@@ -51,7 +51,7 @@ def cost(plan: TrainingPlan, estimate: Estimate) -> str:
     return panel(
         f'<p class="ls-sub">On {parts.text(estimate.device_name)}</p>'
         f'<div class="ls-gap"><span class="big">{number}</span> <span class="ls-sub">{unit} of {words.memory(estimate.device_bytes)} memory</span></div>'
-        f"{memory_bar(estimate)}{verdict(estimate)}{parts.facts(figures(plan, estimate))}{notes(estimate)}{reasons(estimate)}"
+        f"{memory_bar(estimate)}{learned(estimate)}{verdict(estimate)}{parts.facts(figures(plan, estimate))}{notes(estimate)}{reasons(estimate)}"
     )
 
 
@@ -68,6 +68,16 @@ def memory_bar(estimate: Estimate) -> str:
     )
     label = f"{words.memory(estimate.total_bytes)} of {words.memory(estimate.device_bytes)}"
     return f'<div class="ls-stack" role="img" aria-label="{label}">{bars}</div><div class="ls-key">{keys}</div>'
+
+
+def learned(estimate: Estimate) -> str:
+    """What past runs have changed about the memory above; nothing while there were too few."""
+    if not estimate.memory_runs:
+        return ""
+    said = (
+        f"Corrected by {words.plural(estimate.memory_runs, 'run')} on this machine: × {estimate.memory_correction:.2f}"
+    )
+    return f'<p class="ls-sub ls-gap">{said}</p>'
 
 
 def verdict(estimate: Estimate) -> str:
