@@ -33,14 +33,19 @@ NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 PATTERN_KEY = re.compile(r"\^?[A-Za-z0-9_.]+\$?")  # PEFT reads these as regular expressions: only harmless ones
 
 
-def read_config(folder: AdapterFolder, name: str) -> LoraConfig:
-    """The adapter's settings. Raises BadInput for what is no plain LoRA."""
+def read_values(folder: AdapterFolder, name: str) -> dict:
+    """What adapter_config.json says. Raises BadInput when it is none."""
     try:
         values = read_json(folder.config)
     except ValueError as error:
         raise refused(name, f"adapter_config.json is not valid JSON ({clip(error)})") from None
     if not isinstance(values, dict):
         raise refused(name, "it has no adapter_config.json")
+    return values
+
+
+def checked_config(values: dict, name: str) -> LoraConfig:
+    """The adapter's settings. Raises BadInput for what is no plain LoRA."""
     _check_use(values, name)
     try:
         config = LoraConfig(**{key: values[key] for key in UNDERSTOOD & values.keys()})

@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load as load_tensors
 
-from jobs.workers.adapter_checks import check_fingerprint, expected_modules, read_config, refused, sides
+from jobs.workers.adapter_checks import check_fingerprint, checked_config, expected_modules, read_values, refused, sides
+from jobs.workers.by_peft import BY_PEFT, ONLY_BY_PEFT, modules_learned, needs_peft, own_tokenizer, try_with_peft
 from studio.errors import NotFound, clip
 from studio.folders import AdapterFolder
+from studio.tokens import ChatTokenizer
 
 MOST_IN_MEMORY = 8  # adapters; those answering now are never evicted
 
@@ -56,6 +58,7 @@ class LoadedAdapter:
     sha256: str  # of the weights that were read
     updates: dict[str, Update]  # by the module's name in the base
     layers_changed: int
+    tokenizer: ChatTokenizer | None = None  # its own, where it brings tokens that the base's does not know
     self_check: str | None = None  # how the comparison with PEFT went
     alone: bool = False  # its rows would not be right in a shared batch; PEFT puts it on the whole model instead
 
@@ -151,22 +154,22 @@ def load_adapter(model, fingerprint: str | None, id: str, path: Path, name: str 
     """Read and check one adapter. Raises BadInput naming the tensor when it does not belong on this model."""
     folder = AdapterFolder(path)
     name = name or id
-    config = read_config(folder, name)
     check_fingerprint(folder, name, fingerprint)
+    values = read_values(folder, name)
     content = folder.weights.read_bytes()
     try:
         tensors = load_tensors(content)
     except Exception as error:  # safetensors raises its own bare exception type
         raise refused(name, f"its weights are no safetensors file ({clip(error)})") from error
+    about = {"id": id, "name": name, "folder": Path(path), "sha256": hashlib.sha256(content).hexdigest()}
+    config = checked_config({key: value for key, value in values.items() if key not in ONLY_BY_PEFT}, name)
+    if needs_peft(values):
+        try_with_peft(model, folder, values, tensors, name)
+        by_peft = {"tokenizer": own_tokenizer(folder, values), "self_check": BY_PEFT, "alone": True}
+        return LoadedAdapter(**about, updates={}, layers_changed=modules_learned(tensors), **by_peft)
     updates = _updates(model, config, tensors, name)
-    return LoadedAdapter(
-        id=id,
-        name=name,
-        folder=Path(path),
-        sha256=hashlib.sha256(content).hexdigest(),
-        updates=updates,
-        layers_changed=sum(update.changes_something() for update in updates.values()),
-    )
+    changed = sum(update.changes_something() for update in updates.values())
+    return LoadedAdapter(**about, updates=updates, layers_changed=changed)
 
 
 def _updates(model, config, tensors: dict[str, torch.Tensor], name: str) -> dict[str, Update]:

@@ -171,7 +171,8 @@ class Answering:
         if asked["adapter"]:
             adapter = self._adapter(question, asked["adapter"])
             proof = adapter.proof()
-        prompt, left_out = self._prompt(asked["messages"], question.max_new_tokens)
+        tokenizer = adapter.tokenizer if adapter and adapter.tokenizer else self.tokenizer
+        prompt, left_out = self._prompt(tokenizer, asked["messages"], question.max_new_tokens)
         if left_out:
             gone = "its first message was" if left_out == 1 else f"its first {left_out} messages were"
             question.tell(
@@ -183,7 +184,7 @@ class Answering:
         most = min(question.max_new_tokens, self.context - len(prompt))
         sampling = Sampling(question.temperature, question.top_p, question.seed)
         answer = Answer(prompt, self.stop_ids, most, adapter, sampling)
-        return Column(question, index, answer, TextStream(self.tokenizer.decode), proof, most < question.max_new_tokens)
+        return Column(question, index, answer, TextStream(tokenizer.decode), proof, most < question.max_new_tokens)
 
     def _adapter(self, question: Question, asked: dict) -> LoadedAdapter:
         """The adapter, compared with PEFT when it is read for the first time."""
@@ -196,11 +197,11 @@ class Answering:
             adapter.alone = adapter.self_check not in GOOD
         return adapter
 
-    def _prompt(self, messages: list[dict], wanted: int) -> tuple[list[int], int]:
+    def _prompt(self, tokenizer: ChatTokenizer, messages: list[dict], wanted: int) -> tuple[list[int], int]:
         """The prompt's tokens and how many of the oldest messages had to be left out for the context."""
         room = self.context - min(wanted, max(1, min(SHORTEST_ANSWER, self.context // 4)))
         for left_out, shorter in shortened(messages):
-            ids = self.tokenizer.prompt(shorter)
+            ids = tokenizer.prompt(shorter)
             if len(ids) <= room:
                 return ids, left_out
         raise BadInput(

@@ -17,6 +17,7 @@ from peft import PeftModel
 from jobs.workers import quantized
 from jobs.workers.load import DTYPES, load_base_model
 from jobs.workers.model_card import TOKENIZER_FILES
+from jobs.workers.with_peft import rows_needed
 from studio.errors import BadInput, Invalid, StudioError, clip
 from studio.folders import AdapterFolder, read_json
 from studio.methods import METHODS
@@ -78,8 +79,7 @@ def refuse_what_cannot_merge(adapter: AdapterFolder) -> None:
 
 def adapted(model, adapter: Path) -> PeftModel:
     """The base with the adapter, its embedding made longer where the adapter brings tokens of its own."""
-    rows = (read_json(AdapterFolder(adapter).config) or {}).get("trainable_token_indices") or {}
-    needed = max((id for ids in (rows.values() if isinstance(rows, dict) else [rows]) for id in ids), default=-1) + 1
+    needed = rows_needed(adapter)
     if needed > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(needed, mean_resizing=False)
     try:

@@ -233,3 +233,22 @@ def test_a_killed_worker_is_a_message_and_the_next_question_is_answered_by_a_new
         asyncio.run(kill_in_mid_answer())
     assert ask(studio, base, question((HELLO, None)))[0][0] == plain_answer(studio, base, HELLO, 40)
     assert chat.worker_state(studio)["pid"] != pid
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"use_dora": True},
+        {"modules_to_save": ["lm_head", "norm"]},
+        {"trainable_token_indices": {"embed_tokens": [5, 9], "lm_head": [5, 9]}},
+    ],
+    ids=["DoRA", "modules in full", "trained tokens"],
+)
+def test_adapters_that_only_peft_can_put_on_answer_as_in_peft_and_leave_the_base_as_it_was(studio, base, settings):
+    whole = add_tiny_adapter(studio, base, id=f"whole{len(str(settings))}", **settings)
+    before = ask(studio, base, question((HELLO, None)))[0]
+    texts, ends, _ = ask(studio, base, question((HELLO, None), (HELLO, whole)))
+    assert texts == [before[0], plain_answer(studio, base, HELLO, 40, whole)]
+    assert texts[0] != texts[1]
+    assert ends[1]["proof"]["self_check"] == "computed by PEFT itself"
+    assert ask(studio, base, question((HELLO, None)))[0] == before
