@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -21,6 +21,7 @@ MOST_MESSAGES = 500
 MOST_CHARACTERS = 200_000  # of one message
 MOST_WORDS = 4000  # of one answer that is compared word for word
 
+Asked = TypeVar("Asked", bound="Sampling")
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -65,11 +66,9 @@ class Column(RequestPart):
     )
 
 
-class CompareRequest(RequestPart):
-    base_model: Id = Field(description="Id of the base model that all columns share.")
-    messages: Conversation = Field(description="The conversation so far; its last message is the question.")
-    columns: list[Column] = Field(default_factory=lambda: [Column()], min_length=1, max_length=MOST_COLUMNS)
-    system: str | None = Field(None, max_length=MOST_CHARACTERS, description="Instructions for all columns.")
+class Sampling(RequestPart):
+    """How tokens are drawn, alike for all columns."""
+
     max_new_tokens: int = Field(
         200, ge=1, le=8192, title="Longest answer", description="Tokens after which an answer is cut."
     )
@@ -94,6 +93,13 @@ class CompareRequest(RequestPart):
             raise ValueError("must be a number")
         return value
 
+
+class CompareRequest(Sampling):
+    base_model: Id = Field(description="Id of the base model that all columns share.")
+    messages: Conversation = Field(description="The conversation so far; its last message is the question.")
+    columns: list[Column] = Field(default_factory=lambda: [Column()], min_length=1, max_length=MOST_COLUMNS)
+    system: str | None = Field(None, max_length=MOST_CHARACTERS, description="Instructions for all columns.")
+
     @field_validator("system")
     @classmethod
     def instructions_once(cls, system: str | None, so_far: ValidationInfo) -> str | None:
@@ -108,22 +114,34 @@ class CompareRequest(RequestPart):
         return [{"role": "system", "content": self.system}, *messages] if self.system else messages
 
 
-def read_request(values: object) -> CompareRequest:
+def read_request(values: object, kind: type[Asked] = CompareRequest) -> Asked:
     """A checked request from JSON-like values. Raises Invalid with the first wrong field, in words."""
     try:
-        return CompareRequest.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise invalid_setting(error) from None
 
 
 async def stream(studio: Studio, request: CompareRequest, owner: str = LOCAL_PERSON) -> AsyncIterator[dict]:
+    """The events of `answers`; what was answered is kept as a Comparison."""
+    kept = nothing_said(len(request.columns))
+    try:
+        async with contextlib.aclosing(answers(studio, request, owner)) as events:
+            async for event in events:
+                keep(kept, event)
+                yield event
+    finally:
+        if any(answer["text"] or "proof" in answer for answer in kept):
+            await asyncio.shield(asyncio.to_thread(_store, studio, request, owner, kept))
+
+
+async def answers(studio: Studio, request: CompareRequest, owner: str) -> AsyncIterator[dict]:
     """Events of all columns as they come: {"column", "text"}, {"column", "done": True, ..., "proof"}, {"notice"}.
 
     Raises StudioError before the first event when the request cannot be answered, and later when the worker fails.
-    Closing the iterator cancels what is still being written. What was answered is kept as a Comparison.
+    Closing the iterator cancels what is still being written.
     """
-    base, chosen = await asyncio.to_thread(_chosen, studio, request, owner)
-    kept = [{"text": "", "stopped_by": "cancel"} for _ in request.columns]
+    base, chosen = await asyncio.to_thread(models_of, studio, request.base_model, request.columns, owner)
     question = {
         "do": "answer",
         "columns": [
@@ -132,23 +150,19 @@ async def stream(studio: Studio, request: CompareRequest, owner: str = LOCAL_PER
         ],
         **request.model_dump(include={"max_new_tokens", "temperature", "top_p", "seed"}),
     }
-    try:
-        async with contextlib.aclosing(chat.answer(studio, base, question)) as events:
-            async for event in events:
-                _keep(kept, event)
-                yield event
-    finally:
-        if any(answer["text"] or "proof" in answer for answer in kept):
-            await asyncio.shield(asyncio.to_thread(_store, studio, request, owner, kept))
+    async with contextlib.aclosing(chat.answer(studio, base, question)) as events:
+        async for event in events:
+            yield event
 
 
-def _chosen(studio: Studio, request: CompareRequest, owner: str) -> tuple[BaseModelRecord, list[Adapter | None]]:
+def models_of(
+    studio: Studio, base_model: str, columns: list[Column], owner: str
+) -> tuple[BaseModelRecord, list[Adapter | None]]:
     """The base and each column's adapter. Raises NotFound, Conflict or Invalid when one cannot answer."""
-    base = base_models.ready_model(studio, request.base_model)
+    base = base_models.ready_model(studio, base_model)
     base_models.require_template(base)
     return base, [
-        column.adapter and _adapter(studio, base, column.adapter, owner, index)
-        for index, column in enumerate(request.columns)
+        column.adapter and _adapter(studio, base, column.adapter, owner, index) for index, column in enumerate(columns)
     ]
 
 
@@ -167,7 +181,13 @@ def _adapter(studio: Studio, base: BaseModelRecord, id: str, owner: str, index: 
     return adapter
 
 
-def _keep(kept: list[dict], event: dict) -> None:
+def nothing_said(columns: int) -> list[dict]:
+    """What is kept of each column before its first word."""
+    return [{"text": "", "stopped_by": "cancel"} for _ in range(columns)]
+
+
+def keep(kept: list[dict], event: dict) -> None:
+    """Add what an event tells to what is kept of its column."""
     if (column := event.get("column")) is None:
         return
     if "text" in event:

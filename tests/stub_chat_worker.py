@@ -1,7 +1,7 @@
 """A chat worker without a model: the real sockets, lines and endings, and answers that depend on the last message.
 
-"crash" dies in mid-answer, "slowly" writes until it is cancelled, "refuse" cannot be answered; anything else is repeated
-by every column, word by word.
+"crash" dies in mid-answer, "slowly" writes until it is cancelled, "refuse" cannot be answered, "anonymously" is answered
+without names, by one column after the other; anything else is repeated by every column, word by word.
 """
 
 import os
@@ -40,6 +40,9 @@ class Repeating:
             return
         if asked == "slowly":
             self.write_until_cancelled(question)
+        if asked.startswith("anonymously"):
+            self.write_in_turn(question)
+            return
         texts = [self.words(question, column) for column in question.columns]
         for pieces in zip(*texts, strict=True):
             for column, piece in enumerate(pieces):
@@ -48,17 +51,24 @@ class Repeating:
                 time.sleep(0.1)  # so that the first words are on their way
                 os.kill(os.getpid(), signal.SIGKILL)
         for column, pieces in enumerate(texts):
-            adapter = (question.columns[column]["adapter"] or {}).get("id")
-            numbers = {"tokens": len(pieces), "seconds": 0.5, "first_token_seconds": 0.1, "tokens_per_second": 4.0}
-            question.tell(
-                {
-                    "column": column,
-                    "done": True,
-                    **numbers,
-                    "stopped_by": "end",
-                    "proof": {"adapter": adapter, "self_check": "equal"},
-                }
-            )
+            self.end(question, column, len(pieces))
+        question.end()
+
+    def end(self, question: Question, column: int, tokens: int) -> None:
+        adapter = (question.columns[column]["adapter"] or {}).get("id")
+        numbers = {"tokens": tokens, "seconds": 0.5, "first_token_seconds": 0.1, "tokens_per_second": 4.0}
+        proof = {"adapter": adapter, "sha256": f"hash of {adapter}", "self_check": "equal"}
+        question.tell({"column": column, "done": True, **numbers, "stopped_by": "end", "proof": proof})
+
+    def write_in_turn(self, question: Question) -> None:
+        """As models that cannot share a batch, each with a length of its own and a notice about the adapters."""
+        for place, column in enumerate(question.columns):
+            words = ["word "] * (5 + len((column["adapter"] or {}).get("id", "")))
+            if column["adapter"]:
+                question.tell({"column": place, "notice": "A conversation was cut."})
+            for word in words:
+                question.tell({"column": place, "text": word})
+            self.end(question, place, len(words))
         question.end()
 
     def words(self, question: Question, column: dict) -> list[str]:

@@ -5,68 +5,19 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from studio import chat, compare
+from studio import compare
 from studio.compare import read_request, word_differences
 from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable
-from studio.folders import write_json
-from studio.model_facts import ModelFacts
-from studio.records import Adapter, BaseModel, Comparison, Person
-from studio.settings import StudioSettings
-from studio.studio import Studio
+from studio.records import BaseModel, Comparison
+from tests.repeating_studio import add_adapter, add_base, studio_that_repeats
 
 HELLO = [{"role": "user", "content": "hello"}]
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    """A studio with two base models, three adapters and a chat worker that only repeats."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat, "MODULE", "tests.stub_chat_worker")
-        opened = Studio.open(StudioSettings(data_folder=tmp_path_factory.mktemp("data"), device="cpu"))
-        add_base(opened, "small")
-        add_base(opened, "other")
-        add_base(opened, "untold", has_chat_template=False)
-        with opened.database.write() as session:
-            session.add(Person(id="ann", name="Ann"))
-        for id, base, owner in (
-            ("pirate", "small", "local"),
-            ("judge", "small", "local"),
-            ("foreign", "other", "local"),
-            ("hers", "small", "ann"),
-        ):
-            add_adapter(opened, id, base, owner)
+    with studio_that_repeats(tmp_path_factory.mktemp("data")) as opened:
         yield opened
-        chat.stop_worker(opened)
-        opened.database.close()
-
-
-def add_base(studio, id, has_chat_template=True):
-    folder = studio.data.base_model(id).create()
-    folder.model.mkdir()
-    (folder.model / "model.safetensors").write_bytes(b"weights!")
-    facts = ModelFacts(
-        architecture="LlamaForCausalLM", model_type="llama", parameters=2, layers=1, hidden_size=1, intermediate_size=1, heads=1, kv_heads=1, vocabulary=2,
-        context_length=64, dtype="float32", tied_embeddings=True, linear_layers=[], has_chat_template=has_chat_template, size_bytes=8, fingerprint=f"print of {id}",
-    )  # fmt: skip
-    write_json(folder.facts, facts.model_dump())
-    with studio.database.write() as session:
-        session.add(
-            BaseModel(
-                id=id,
-                name=f"The {id} one",
-                source="local",
-                location=id,
-                fingerprint=facts.fingerprint,
-                facts=facts.model_dump(),
-            )
-        )
-
-
-def add_adapter(studio, id, base, owner):
-    with studio.database.write() as session:
-        session.add(
-            Adapter(id=id, owner=owner, name=id.title(), base_model=base, method="lora", size_bytes=1, sha256="0" * 64)
-        )
 
 
 def request(*adapters, messages=HELLO, **more):

@@ -11,6 +11,7 @@ from sqlalchemy import delete
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from studio.gate import STREAMS
 from studio.records import LOCAL_PERSON, RememberedAnswer, utc_now
 from studio.studio import Studio
 
@@ -98,7 +99,7 @@ def _key(scope: Scope) -> str | None:
     ):
         return None
     sent = next((value for name, value in scope["headers"] if name == b"idempotency-key"), None)
-    if not sent or scope["path"] == "/api/v1/compare":  # a stream is not remembered
+    if not sent or STREAMS.fullmatch(scope["path"]):  # a stream is not remembered
         return None
     return hashlib.sha256(
         b"\n".join((LOCAL_PERSON.encode(), scope["method"].encode(), scope["path"].encode(), sent))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from studio import adapters, base_models, compare
-from studio.errors import Invalid, StudioError
+from studio.errors import Conflict, Invalid, StudioError
 from studio.listing import MOST
 from studio.pages import parts
 from studio.pages.conversation import Column, Talk, read_talk
@@ -46,7 +46,10 @@ def fresh(studio: Studio, base: str, ids: list[str]) -> Talk:
     if not base:
         return Talk()
     columns = [Column(name=f"{base_models.get_model(studio, base).name} (base)")]
-    columns += [Column(adapter=id, name=adapters.get_adapter(studio, id).name) for id in (ids or [])[:MOST_ADAPTERS]]
+    columns += [
+        Column(adapter=id, name=adapters.get_adapter(studio, id).name, colour=place)
+        for place, id in enumerate((ids or [])[:MOST_ADAPTERS], 1)
+    ]
     return Talk(base_model=base, columns=columns)
 
 
@@ -71,39 +74,58 @@ async def answering(studio: Studio, question: str, held: Talk, *sampled: Any) ->
     held.end()
 
 
-def request_of(
-    held: Talk, system: str | None, most: int, temperature: float, top_p: float, seed: int
-) -> compare.CompareRequest:
-    columns = [
-        {"adapter": column.adapter, "messages": [message.model_dump() for message in column.messages]}
-        for column in held.columns
-    ]
+def request_of(held: Talk, *sampled: Any) -> compare.CompareRequest:
+    columns = [_asked(column) for column in held.columns]
     if not columns:
         raise Invalid("No base model is chosen.", "Choose one above.")
-    values = {
-        "base_model": held.base_model,
-        "messages": columns[0]["messages"],
-        "columns": columns,
+    values = {"base_model": held.base_model, "messages": columns[0]["messages"], "columns": columns}
+    return compare.read_request(values | sampling_of(*sampled))
+
+
+def _asked(column: Column) -> dict:
+    return {"adapter": column.adapter, "messages": [message.model_dump() for message in column.messages]}
+
+
+def sampling_of(system: str | None, most: int, temperature: float, top_p: float, seed: int) -> dict:
+    """The page's settings as a request takes them."""
+    return {
         "system": (system or "").strip() or None,
+        "max_new_tokens": int(most),
+        "temperature": float(temperature),
+        "top_p": float(top_p),
+        "seed": int(seed or 0),
     }
-    return compare.read_request(
-        values
-        | {
-            "max_new_tokens": int(most),
-            "temperature": float(temperature),
-            "top_p": float(top_p),
-            "seed": int(seed or 0),
-        }
-    )
+
+
+async def answering_again(studio: Studio, place: str, held: Talk, *sampled: Any) -> AsyncIterator[str]:
+    """Have one column answer the last question once more, with the next seed; yields what to say above the columns."""
+    if held.blind or held.hidden:
+        raise Conflict("What was compared blind stays as it was voted on.", "Turn Blind off, and ask again.")
+    column = held.ask_again(place)
+    settings = sampling_of(*sampled)
+    settings["seed"] = (settings["seed"] + column.tries) % 2**31
+    asked = _asked(column)
+    values = {"base_model": held.base_model, "messages": asked["messages"], "columns": [asked], **settings}
+    alike = parts.banner("info", "At temperature 0 the same answer comes again.", "Raise the temperature for others.")
+    message = "" if settings["temperature"] else alike
+    yield message
+    drawn_at = 0.0
+    async with contextlib.aclosing(compare.stream(studio, compare.read_request(values), LOCAL_PERSON)) as events:
+        async for event in events:
+            held.hear(event | {"column": held.columns.index(column)} if "column" in event else event)
+            if time.monotonic() - drawn_at >= DRAW_SECONDS:
+                drawn_at = time.monotonic()
+                yield message
 
 
 def differing(held: Talk) -> list[tuple[str, list]]:
-    if not held.columns or not held.columns[0].answer:
+    base = next((column for column in held.columns if column.adapter is None and column.answer), None)
+    if held.hidden or base is None:
         return []
     return [
-        (column.name, compare.word_differences(held.columns[0].answer, column.answer))
-        for column in held.columns[1:]
-        if column.answer
+        (column.name, compare.word_differences(base.answer, column.answer))
+        for column in held.columns
+        if column is not base and column.answer
     ]
 
 

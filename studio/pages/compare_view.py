@@ -6,27 +6,32 @@ from html import escape
 from studio.pages import parts, words
 from studio.pages.conversation import Column, Message, Talk
 from studio.pages.copying import copy_button
+from studio.pages.events import action
 
+LETTERS = "ABCD"
 STOPPED = {"length": "cut at the longest answer allowed", "cancel": "stopped"}
 
 
 def columns(talk: Talk) -> str:
     """All columns beside each other; on a phone they are swiped through."""
-    drawn = "".join(_column(column, place) for place, column in enumerate(talk.columns))
-    return (
-        f'<div class="ls-answers n{len(talk.columns)}" role="group" aria-label="Answers, the base first">{drawn}</div>'
-    )
+    again = not talk.blind and not talk.hidden
+    drawn = "".join(_column(column, place, talk.hidden, again) for place, column in enumerate(talk.columns))
+    order = "in a hidden order" if talk.hidden else "the base first"
+    if talk.blind and not talk.hidden:
+        order = "in the order in which they were hidden"
+    return f'<div class="ls-answers n{len(talk.columns)}" role="group" aria-label="Answers, {order}">{drawn}</div>'
 
 
-def _column(column: Column, place: int) -> str:
-    role = "Base model" if column.adapter is None else "Adapter"
+def _column(column: Column, place: int, hidden: bool, again: bool) -> str:
+    role = "" if hidden else "Base model " if column.adapter is None else "Adapter "
     said = _conversation(column) if column.messages else '<p class="ls-muted">Its answer comes here.</p>'
     busy = ' aria-busy="true"' if column.waiting else ""
+    swatch = "" if hidden else f'<span class="sw" style="background:var(--ls-s{column.colour})"></span>'
     return (
-        f'<section class="ls-card ls-answer" aria-label="{role} {escape(column.name)}"{busy}>'
-        f'<header class="ls-col-h"><span class="sw" style="background:var(--ls-s{place})"></span><b title="{escape(column.name)}">{parts.text(column.name)}</b>'
+        f'<section class="ls-card ls-answer" aria-label="{role}{escape(column.name)}"{busy}>'
+        f'<header class="ls-col-h">{swatch}<b title="{escape(column.name)}">{parts.text(column.name)}</b>'
         f'<span class="r">{speed(column.done)}</span></header>'
-        f'<div class="ls-said">{said}</div><div class="foot">{_foot(column)}</div></section>'
+        f'<div class="ls-said">{said}</div><div class="foot">{_foot(column, place, again)}</div></section>'
     )
 
 
@@ -53,13 +58,22 @@ def speed(done: dict | None) -> str:
     return f"{words.count(done['tokens'])} tok · {words.count(done.get('tokens_per_second') or 0)} tok/s"
 
 
-def _foot(column: Column) -> str:
+def _foot(column: Column, place: int, again: bool) -> str:
     if not column.done:
         return ""
     stopped = STOPPED.get(str(column.done.get("stopped_by")), "")
-    said = " · ".join(part for part in (proof(column.done.get("proof")), stopped) if part)
+    tried = f"draw {column.tries + 1}" if column.tries else ""
+    told = (proof(column.done.get("proof")), first_token(column.done), tried, stopped)
+    said = " · ".join(part for part in told if part)
+    redo = action("Again", "again", str(place), label=f"Ask {column.name} again") if again and column.answer else ""
     copy = copy_button(column.answer) if column.answer else ""
-    return f'<span class="ls-proof">{escape(said)}</span>{copy}'
+    return f'<span class="ls-proof">{escape(said)}</span>{redo}{copy}'
+
+
+def first_token(done: dict) -> str:
+    """ "first token after 0.08 s": how long one waited for the answer to begin."""
+    seconds = done.get("first_token_seconds")
+    return f"first token after {seconds:.2f}\u00a0s" if isinstance(seconds, int | float) else ""
 
 
 def proof(told: dict | None) -> str:
@@ -72,8 +86,44 @@ def proof(told: dict | None) -> str:
     return f"adapter {told.get('name') or told['adapter']} · changed {words.plural(int(told.get('layers_changed') or 0), 'layer')}{check}"
 
 
-def differences(pairs: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
+def ballot(talk: Talk, busy: bool) -> str:
+    """The vote: its buttons wait until every column has answered, and each names the key that presses it."""
+    if not talk.hidden:
+        return ""
+    locked = " disabled" if busy or not talk.votable else ""
+    names = [(f"{LETTERS[place]} is better", LETTERS[place], str(place + 1)) for place in range(len(talk.columns))]
+    drawn = "".join(
+        f'<button type="button" class="ls-btn" data-act="vote" data-id="{choice}" data-key="{key.lower()}" aria-keyshortcuts="{key}"{locked}>'
+        f"{words}<kbd>{key}</kbd></button>"
+        for words, choice, key in (*names, ("About the same", "tie", "T"), ("All bad", "bad", "B"))
+    )
+    if busy:
+        hint = "The vote opens when every column has answered. All of them are written in step, so that speed tells nothing."
+    elif locked:
+        hint = "Ask something: the names and numbers stay hidden until you have voted."
+    else:
+        hint = "Which answer is best? Vote with a click or a key, or ask further first: the order stays until you vote."
+    return f'<div class="ls-votes" role="group" aria-label="Your vote" tabindex="-1">{drawn}</div><p class="ls-sub ls-hint">{hint}</p>'
+
+
+def verdict(talk: Talk, choice: str) -> str:
+    """After the vote: what it said, with the names."""
+    names = dict(zip(LETTERS, talk.columns, strict=False))
+    if choice in names:
+        model = names[choice]
+        who = "the base model" if model.adapter is None else "the adapter"
+        words = f"You found answer {choice} best: {who} {model.name.partition(' · ')[2]}."
+    else:
+        words = {"tie": "You found them about the same.", "bad": "You found all of them bad."}[choice]
+    return parts.banner("ok", words, "The next question begins a new comparison, shuffled again.")
+
+
+def differences(pairs: Sequence[tuple[str, Sequence[tuple[str, str]]]], hidden: bool = False) -> str:
     """(column's name, its word differences against the base), one paragraph each."""
+    if hidden:
+        return (
+            '<p class="ls-sub">Hidden until you have voted: the differences would tell which answer is the base\'s.</p>'
+        )
     if not pairs:
         return '<p class="ls-sub">Ask something: what an adapter says differently from the base is marked here.</p>'
     tags = {"added": "ins", "removed": "del"}

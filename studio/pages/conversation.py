@@ -23,6 +23,10 @@ class Column(BaseModel):
     adapter: str | None = Field(None, max_length=64)
     name: str = Field("", max_length=300)
     messages: list[Message] = Field(default_factory=list, max_length=MOST_TURNS)
+    colour: int = Field(0, ge=0, lt=MOST_COLUMNS)
+    """Which colour of the series is its own: 0, grey, is the base's."""
+    tries: int = Field(0, ge=0, le=10_000)
+    """How often its last answer was asked for again, each time with the next seed."""
     done: dict[str, Any] | None = None
     """What the chat worker said at the end of the last answer: tokens, seconds, tokens_per_second, stopped_by, proof."""
 
@@ -47,6 +51,20 @@ class Column(BaseModel):
 class Talk(BaseModel):
     base_model: str = Field("", max_length=64)
     columns: list[Column] = Field(default_factory=list, max_length=MOST_COLUMNS)
+    blind: str = Field("", max_length=64)
+    """Id of the blind comparison that this shows; the page knows no more of it than what is drawn."""
+    hidden: bool = False
+    """The columns have letters instead of names."""
+
+    @property
+    def votable(self) -> bool:
+        """Blind, and every column has answered to its end."""
+        ended = (column.done and column.done.get("stopped_by") != "cancel" for column in self.columns)
+        return bool(self.hidden and self.blind and self.columns and all(ended))
+
+    @property
+    def questions(self) -> int:
+        return sum(message.role == "user" for message in self.columns[0].messages) if self.columns else 0
 
     @property
     def last_question(self) -> str:
@@ -57,7 +75,7 @@ class Talk(BaseModel):
         """Put one question to every column."""
         for column in self.columns:
             column.messages.append(Message(role="user", content=question))
-            column.done = None
+            column.done, column.tries = None, 0
 
     def hear(self, event: dict) -> None:
         """Take one event of the stream: a piece of an answer, or its end; notices say nothing here."""
@@ -77,6 +95,12 @@ class Talk(BaseModel):
                 column.done = {"stopped_by": "cancel"}
                 column.answered()
 
+    def finish(self) -> None:
+        """All have answered, which is all that is told while the names are hidden."""
+        for column in self.columns:
+            column.done = {"stopped_by": "end"}
+            column.answered()
+
     def give_up(self) -> bool:
         """No more answers come. A question to which nobody has said a word is taken back: True then."""
         if any(column.waiting and column.answer for column in self.columns) or not any(
@@ -95,8 +119,17 @@ class Talk(BaseModel):
                 column.messages.pop()
             if column.messages:
                 column.messages.pop()
-            column.done = None
+            column.done, column.tries = None, 0
         return question
+
+    def ask_again(self, place: str) -> Column:
+        """Forget the last answer of the column at this place, to have another one drawn. Returns the column."""
+        column = next((column for at, column in enumerate(self.columns) if str(at) == place), None)
+        if column is None or not column.answer:
+            raise Invalid("This column has no answer yet.", "Ask a question first.")
+        column.messages.pop()
+        column.done, column.tries = None, column.tries + 1
+        return column
 
 
 def read_talk(value: Any) -> Talk:

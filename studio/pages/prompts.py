@@ -16,9 +16,14 @@ def example_prompts(studio: Studio, base: str, ids: list[str], most: int) -> lis
     """At most `most` questions, those of the first adapter's data first."""
     found: list[str] = []
     for id in ids or []:
-        with contextlib.suppress(StudioError):  # the data set may be gone, the adapter stays
-            found += of_dataset(studio, adapters.passport(studio, id)["dataset"]["id"], most)
+        with contextlib.suppress(StudioError):  # the data set may be gone, or was never here: the adapter stays
+            found += of_dataset(studio, _dataset_of(adapters.passport(studio, id)), most)
     return list(dict.fromkeys([*found, *ALWAYS]))[:most] if base else []
+
+
+def _dataset_of(passport: dict) -> str:
+    dataset = passport.get("dataset")
+    return str(dataset.get("id", "")) if isinstance(dataset, dict) else ""
 
 
 def of_dataset(studio: Studio, id: str, most: int) -> list[str]:

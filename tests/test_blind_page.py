@@ -1,0 +1,225 @@
+"""The Compare page while names are hidden: everything that a browser is sent before the vote, and what it may send back."""
+
+import asyncio
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from studio import blind, votes
+from studio.errors import Conflict, Invalid
+from studio.pages import compare_blind, compare_view
+from studio.pages.compare_address import REMEMBER, blind_in, settings_in
+from studio.pages.compare_talk import answering_again
+from studio.pages.conversation import Column, Talk, read_talk
+from studio.web import build_app
+from tests.repeating_studio import studio_that_repeats
+from tests.test_blind import ASKED, TELLTALES, asked, begun, order_of
+
+IDS = ["pirate", "judge"]
+OWN_WORDS = ("adapter", "base", "seconds", "proof")  # the page says these of every column alike
+SAMPLED = ["", 200, 0.0, 1.0, 0]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    with studio_that_repeats(tmp_path_factory.mktemp("data")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(studio):
+    with TestClient(build_app(studio), base_url="http://127.0.0.1:7860", raise_server_exceptions=False) as client:
+        yield client
+
+
+class Page:
+    """The Compare page as a browser drives it: the events of its parts, and everything that is sent back."""
+
+    def __init__(self, client):
+        self.client, self.received = client, []
+        config = client.get("/config").json()
+        page = config["page"]["compare"]
+        self.parts = {part["id"]: part for part in config["components"] if part["id"] in page["components"]}
+        self.events = [event for event in config["dependencies"] if event["id"] in page["dependencies"]]
+        self.values = {"Base model": "small", "Adapters (up to 3)": IDS, "Blind": True, "talk": {}}
+        opened = next(
+            event for event in self.events if "talk" in map(self.name, event["outputs"]) and not event["inputs"]
+        )
+        self.send(opened, query="?model=small&a=pirate&b=judge")
+        self.received.clear()  # the lists to choose from: the person knows who takes part
+
+    def name(self, id: int) -> str:
+        part = self.parts.get(id, {"type": "", "props": {}})
+        return "talk" if part["type"] == "json" else part["props"].get("label") or str(part["props"].get("value"))
+
+    def event(self, name: str, of: str) -> dict:
+        return next(
+            event
+            for event in self.events
+            if event["backend_fn"] and any(told == name and self.name(id) == of for id, told in event["targets"])
+        )
+
+    def vote(self) -> dict:
+        """The click on the ballot: it reads the conversation and the chosen adapters."""
+        read = ["talk", "Adapters (up to 3)"]
+        return next(event for event in self.events if [self.name(id) for id in event["inputs"]] == read)
+
+    def send(self, event: dict, event_data=None, query: str = "", **given) -> list:
+        """Run an event to its end, as the browser does. Returns its last outputs."""
+        values = {**self.values, **given}
+        data = [values.get(self.name(id), self.parts[id]["props"].get("value")) for id in event["inputs"]]
+        session = "blind"
+        body = {"data": data, "fn_index": event["id"], "session_hash": session, "event_data": event_data}
+        if event["queue"] is False:
+            self.received.append(self.client.post(f"/gradio_api/run/predict{query}", json=body).text)
+            outputs = json.loads(self.received[-1])["data"]
+        else:
+            self.client.post("/gradio_api/queue/join", json=body)
+            self.received.append(self.client.get(f"/gradio_api/queue/data?session_hash={session}").text)
+            lines = [json.loads(line[6:]) for line in self.received[-1].splitlines() if line.startswith("data: ")]
+            outputs = next(line for line in lines if line["msg"] == "process_completed")["output"]["data"]
+        for id, value in zip(event["outputs"], outputs, strict=True):
+            if self.name(id) == "talk":
+                self.values["talk"] = value
+        return outputs
+
+
+def test_nothing_that_the_browser_receives_before_the_vote_tells_who_is_who(client, studio):
+    page = Page(client)
+    page.send(page.event("input", "Blind"))
+    page.send(page.event("click", "Send"), Question=ASKED)
+    page.send(page.event("click", "Send"), Question=f"{ASKED}, more")
+    for text in page.received:
+        assert [word for word in TELLTALES if word not in OWN_WORDS and word in text] == []
+    said = page.values["talk"]
+    alike = [
+        {name: value for name, value in column.items() if name not in ("name", "messages")}
+        for column in said["columns"]
+    ]
+    assert alike == [{"adapter": None, "colour": 0, "tries": 0, "done": {"stopped_by": "end"}}] * 3
+    assert [len(column["messages"]) for column in said["columns"]] == [4, 4, 4]
+    drawn = compare_view.columns(read_talk(said)) + compare_view.ballot(read_talk(said), busy=False)
+    assert [word for word in TELLTALES if word in drawn.replace("ls-proof", "")] == []
+    assert "disabled" not in drawn
+
+    page.send(page.vote(), {"act": "vote", "id": "B"})
+    assert "Pirate" in page.received[-1]
+    assert blind.view(studio, said["blind"])["vote"] == "B"
+    assert [column["adapter"] for column in page.values["talk"]["columns"]] == order_of(studio, said["blind"])
+
+
+def test_a_forged_conversation_tells_no_more_and_cannot_vote_without_one(studio):
+    id = begun(studio)
+    with pytest.raises(Conflict, match="Not every column"):
+        compare_blind.vote(studio, Talk(blind=id, hidden=True), "A", IDS)
+    for forged in (Talk(), Talk(blind=id), Talk(hidden=True)):
+        with pytest.raises(Conflict, match="nothing to vote on"):
+            compare_blind.vote(studio, forged, "A", IDS)
+    asked(studio, id)
+    with pytest.raises(Invalid):
+        compare_blind.vote(studio, Talk(blind=id, hidden=True), "pirate", IDS)
+
+
+def test_the_vote_waits_until_all_have_answered_and_names_its_keys():
+    talk = compare_blind.fresh("small", IDS)
+    assert compare_view.ballot(talk, busy=False).count(" disabled") == 5
+    talk.blind = "x"
+    talk.ask("hello")
+    assert compare_view.ballot(talk, busy=True).count(" disabled") == 5
+    talk.finish()
+    ballot = compare_view.ballot(talk, busy=False)
+    assert "disabled" not in ballot
+    assert all(f"<kbd>{key}</kbd>" in ballot for key in "123TB")
+    talk.columns[0].done = {"stopped_by": "cancel"}
+    assert compare_view.ballot(talk, busy=False).count(" disabled") == 5
+
+
+def test_the_address_opens_the_same_comparison_for_the_same_models_and_settings_only(studio):
+    id = begun(studio)
+    asked(studio, id, "hello")
+    again = compare_blind.opened(studio, id, "small", IDS, SAMPLED)
+    assert (again.blind, again.hidden, again.votable, again.questions) == (id, True, True, 1)
+    assert compare_blind.opened(studio, id, "small", ["judge", "pirate"], SAMPLED)
+    assert compare_blind.opened(studio, id, "small", ["pirate"], SAMPLED) is None
+    assert compare_blind.opened(studio, id, "small", IDS, ["", 100, 0.0, 1.0, 0]) is None
+    assert compare_blind.opened(studio, "gone", "small", IDS, SAMPLED) is None
+    votes.cast(studio, id, "C")
+    votes.reveal(studio, id)
+    revealed = compare_blind.opened(studio, id, "small", IDS, SAMPLED)
+    assert [column.adapter for column in revealed.columns] == order_of(studio, id)
+    colours = {column.adapter: column.colour for column in revealed.columns}
+    assert colours == {None: 0, "pirate": 1, "judge": 2}
+
+
+def asked_on_the_page(studio, held, question, sampled=SAMPLED):
+    async def collect():
+        return [said async for said in compare_blind.answering(studio, question, held, "small", IDS, *sampled)]
+
+    return asyncio.run(collect())
+
+
+def test_a_question_after_the_vote_begins_a_new_comparison_and_one_before_it_does_not(studio):
+    held = compare_blind.fresh("small", IDS)
+    asked_on_the_page(studio, held, "hello")
+    first = held.blind
+    asked_on_the_page(studio, held, "more")
+    assert (held.blind, held.questions) == (first, 2)
+    with pytest.raises(Conflict, match="settings have changed"):
+        asked_on_the_page(studio, held, "again", ["", 200, 0.7, 1.0, 0])
+    revealed = compare_blind.vote(studio, held, "tie", IDS)
+    assert "about the same" in compare_view.verdict(revealed, "tie")
+    asked_on_the_page(studio, revealed, "hello")
+    assert revealed.blind != first
+    assert (revealed.hidden, revealed.questions) == (True, 1)
+
+
+def test_asking_again_keeps_the_order_before_the_vote_and_begins_anew_after_it(studio):
+    held = compare_blind.fresh("small", IDS)
+    asked_on_the_page(studio, held, "hello")
+    id = held.blind
+    assert compare_blind.take_back(studio, held) == "hello"
+    assert blind.view(studio, id)["state"] == "new"
+    asked_on_the_page(studio, held, "hello")
+    revealed = compare_blind.vote(studio, held, "A", IDS)
+    assert compare_blind.take_back(studio, revealed) == "hello"
+    assert (revealed.blind, revealed.hidden) == ("", True)
+    assert {column.name for column in revealed.columns} == {"Answer A", "Answer B", "Answer C"}
+    assert blind.view(studio, id)["turns"]
+
+
+def test_one_model_alone_is_not_compared_blind(studio):
+    with pytest.raises(Invalid, match="at least one adapter"):
+        compare_blind.request_of("small", [], *SAMPLED)
+
+
+def test_the_address_keeps_settings_within_their_limits_and_forgets_nonsense():
+    said = {"temperature": "0.7", "seed": "12", "most": "9999", "top_p": "nan", "system": "Be short.", "blind": "1"}
+    assert settings_in(said) == ["Be short.", 200, 0.7, 1, 12]
+    assert blind_in(said) == (True, "")
+    assert blind_in({"blind": "abc"}) == (True, "abc")
+    assert blind_in({}) == (False, "")
+    assert '["temperature", 0]' in REMEMBER
+
+
+def test_one_column_is_asked_again_with_the_next_seed(studio):
+    held = Talk(base_model="small", columns=[Column(name="base"), Column(adapter="pirate", name="Pirate", colour=1)])
+    held.ask("hello")
+    for place in range(2):
+        held.hear({"column": place, "text": f"said {place}"})
+        held.hear({"column": place, "done": True, "stopped_by": "end"})
+
+    async def again(place):
+        return [said async for said in answering_again(studio, place, held, *SAMPLED)]
+
+    told = asyncio.run(again("1"))
+    assert "temperature 0" in told[0]
+    assert [column.answer for column in held.columns] == ["said 0", "Pirate heard at 0.0 <user: hello>"]
+    assert (held.columns[1].tries, held.columns[1].waiting) == (1, False)
+    assert "draw 2" in compare_view.columns(held)
+    for wrong in ("2", "", "x"):
+        with pytest.raises(Invalid, match="no answer yet"):
+            asyncio.run(again(wrong))
+    held.blind = "voted"
+    with pytest.raises(Conflict, match="stays as it was voted on"):
+        asyncio.run(again("0"))
