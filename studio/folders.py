@@ -6,7 +6,7 @@
   base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
   datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base);
                                encoded-<key>/ (every row as token ids of one base)
-  runs/<id>/                   plan.json, resolved.json, estimate.json; attempt-<epoch>/ for each attempt (AttemptFolder)
+  runs/<id>/                   plan.json, resolved.json, estimate.json, reference.safetensors (of preference pairs); attempt-<epoch>/ for each attempt (AttemptFolder)
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
   adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
   xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
@@ -239,6 +239,11 @@ class RunFolder(Folder):
 
         The worker has no database; the adapter's passport and card take their names from here."""
         return self.path / "origin.json"
+
+    @property
+    def reference(self) -> Path:
+        """What the base thinks of the answers of the run's preference pairs: computed once, before its first step."""
+        return self.path / "reference.safetensors"
 
     def attempt(self, epoch: int) -> AttemptFolder:
         return AttemptFolder(self.path / f"attempt-{epoch}")

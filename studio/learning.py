@@ -31,7 +31,7 @@ class Learning:
 CAN: dict[Kind, tuple[Objective, ...]] = {
     "conversations": ("answers",),
     "text": ("text",),
-    "preference": ("answers",),
+    "preference": ("preference", "answers"),
 }
 """What can be learned from each kind of data; the first is meant by "auto"."""
 WHY_NOT = {
@@ -42,7 +42,6 @@ WHY_NOT = {
     ): "there is one answer to each question, and preferring needs a chosen and a rejected one",
     ("text", "answers"): "raw text has no questions and answers",
     ("text", "preference"): "raw text has no chosen and rejected answers",
-    ("preference", "preference"): "preferring one answer cannot be trained yet",
     ("preference", "text"): "its rows are pairs of answers, not raw text",
 }
 

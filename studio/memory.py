@@ -141,13 +141,16 @@ def seconds_of(
         work * (1.5 if resolved.gradient_checkpointing else 1)
     )
     evaluations = 1 + resolved.steps // resolved.evaluate_every
+    once = (
+        resolved.tokens / max(1.0, resolved.epochs) / 2.5 if resolved.objective == "preference" else 0
+    )  # the reference
     measured = evaluations * resolved.heldout_rows * stats.total_tokens / max(1, stats.rows) / 2.5
     decoded = (
         evaluations
         * SAMPLED_TOKENS
         * (4 * facts.parameters / MEMORY_BANDWIDTH[device.kind] + SECONDS_PER_LAYER * facts.layers)
     )
-    return START_SECONDS[device.kind] + (resolved.tokens / resolved.processes + measured) / speed + decoded
+    return START_SECONDS[device.kind] + ((resolved.tokens + once) / resolved.processes + measured) / speed + decoded
 
 
 def multiplications(facts: ModelFacts, stats: TokenStats) -> float:

@@ -14,6 +14,8 @@ from studio.resolved_plan import ResolvedPlan
 EVALUATIONS = 8  # of a run, when their distance is "auto"
 MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the mean
 MOST_EPOCHS = 10  # more of the same few rows is learned by heart
+MOST_PREFERENCE_EPOCHS = 3
+PREFERENCE_RATE = 0.1  # of the rate for answers
 WANTED_STEPS = 60  # below that, little data is gone through more often
 MOST_TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 16384}  # more is no faster
 TEXT_TOKENS = 2048  # of a piece of text: longer ones cost more and teach little more; nothing is lost by cutting
@@ -35,7 +37,7 @@ def resolve(
     rate = tokens_of(stats, length) / max(1, stats.rows)  # tokens of a row as trained on
     if stats.objective == "text":
         train_rows, rate = in_pieces(train_rows, rate, stats, length)
-    epochs = epochs_of(plan, facts, train_rows, train_rows * rate, reasons)
+    epochs = epochs_of(plan, facts, train_rows, train_rows * rate, reasons, stats.objective)
     per_epoch = math.ceil(train_rows / plan.training.batch_size)
     wanted = max(1, math.ceil(epochs * per_epoch))
     steps = min(wanted, plan.training.max_steps or wanted)
@@ -57,7 +59,7 @@ def resolve(
         heldout_rows=heldout_rows,
         steps=steps,
         warmup_steps=min(math.ceil(plan.training.warmup_ratio * steps), steps - 1),
-        learning_rate=learning_rate(plan, facts, reasons),
+        learning_rate=learning_rate(plan, facts, reasons, stats.objective),
         batch_size=plan.training.batch_size,
         evaluate_every=every,
         checkpoint_every=every if plan.training.checkpoint_every == "auto" else plan.training.checkpoint_every,
@@ -154,7 +156,9 @@ def share_of_rows(wanted: float | str, rows: int, reasons: dict[str, str]) -> in
     return measured
 
 
-def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, reasons: dict[str, str]) -> float:
+def epochs_of(
+    plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, reasons: dict[str, str], objective: str = "answers"
+) -> float:
     if plan.training.epochs != "auto":
         return plan.training.epochs
     if tokens > 20e6:
@@ -165,6 +169,10 @@ def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, r
         return 2
     usual = 3 if facts.parameters > 100e6 else 6
     batches = math.ceil(rows / plan.training.batch_size)
+    if objective == "preference":
+        epochs = min(MOST_PREFERENCE_EPOCHS, max(1, math.ceil(WANTED_STEPS / batches)))
+        reasons["epochs"] = "Preferences are learned in one to three rounds; after more, answers get worse."
+        return epochs
     epochs = min(MOST_EPOCHS, max(usual, math.ceil(WANTED_STEPS / batches)))
     if epochs > usual:
         few = f"{rows} rows are few" if rows > 1 else "One row is little"
@@ -176,7 +184,7 @@ def epochs_of(plan: TrainingPlan, facts: ModelFacts, rows: int, tokens: float, r
     return epochs
 
 
-def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str]) -> float:
+def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str], objective: str = "answers") -> float:
     if plan.training.learning_rate != "auto":
         return plan.training.learning_rate
     rate = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.4))
@@ -186,6 +194,9 @@ def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str]
         if rounded <= 2e-4
         else f"Smaller models take larger steps; this one has {facts.parameters / 1e6:,.1f} million parameters."
     )
+    if objective == "preference":
+        rounded = float(f"{PREFERENCE_RATE * rounded:.1e}")
+        reasons["learning_rate"] += " A tenth of it for preferences: larger steps make both answers unlikely."
     return rounded
 
 

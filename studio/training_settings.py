@@ -27,6 +27,28 @@ class TrainingSettings(PlanPart):
         description="Of a conversation: all answers, only the last one, or those that the data marks. auto: marked ones where there are marks, otherwise all.",
         json_schema_extra=ADVANCED,
     )
+    dpo_beta: float = Field(
+        0.1,
+        gt=0,
+        le=10,
+        title="Preference strength",
+        description="Of preference pairs (DPO's beta): larger keeps the adapter closer to the base, smaller lets it move further.",
+        json_schema_extra=ADVANCED,
+    )
+    dpo_loss: Literal["sigmoid", "ipo"] = Field(
+        "sigmoid",
+        title="Preference loss",
+        description="Of preference pairs. sigmoid: DPO as published; ipo: aims at a fixed distance, against overfitting on clear-cut pairs.",
+        json_schema_extra=ADVANCED,
+    )
+    rpo_alpha: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        title="Share of plain learning",
+        description="Of preference pairs: how much the chosen answer is learned word for word as well; 1 is usual (RPO), 0 is plain DPO.",
+        json_schema_extra=ADVANCED,
+    )
     epochs: Auto | Annotated[float, Field(gt=0, le=1000)] = Field(
         "auto",
         title="Epochs",
@@ -188,7 +210,15 @@ class TrainingSettings(PlanPart):
     )
 
     @field_validator(
-        "epochs", "learning_rate", "warmup_ratio", "decay_ratio", "neftune_alpha", "validation", mode="before"
+        "dpo_beta",
+        "rpo_alpha",
+        "epochs",
+        "learning_rate",
+        "warmup_ratio",
+        "decay_ratio",
+        "neftune_alpha",
+        "validation",
+        mode="before",
     )
     @classmethod
     def no_truth_values(cls, value: Any) -> Any:

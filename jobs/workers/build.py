@@ -94,7 +94,8 @@ def inputs_of(rows: Callable[[int], list[Example]], device: torch.device) -> lis
     """The model's inputs for the first batches of the training, padded."""
     batches = []
     for number in range(1, START_BATCHES + 1):
-        for group in split_for_padding(rows(number), 8, 4096):
+        documents = [document for row in rows(number) for document in row.documents]
+        for group in split_for_padding(documents, 8, 4096):
             batch = padded(group, device)
             mask = torch.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
             batches.append({"input_ids": batch.input_ids, "attention_mask": mask})

@@ -1,8 +1,8 @@
 """One training step: forward and backward over the micro-batches of a batch, by the fastest way that is right for this model."""
 
 import inspect
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -109,12 +109,22 @@ class Engine:
         """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch.lengths)`."""
         return self.token_losses(batch).sum()
 
+    @contextmanager
+    def as_base(self) -> Iterator[None]:
+        """The model without its adapter, while this holds."""
+        with self.model.disable_adapter():
+            yield
+
+    def groups(self, rows: list) -> list[list]:
+        """Rows (of any kind that has a length in tokens) by what is computed at once."""
+        split = split_for_packing if self.packs else split_for_padding
+        return split(rows, self.most_rows, self.most_tokens)
+
+    def micro_batch(self, examples: list[Example]) -> MicroBatch:
+        return packed(examples, self.device) if self.packs else padded(examples, self.device)
+
     def micro_batches(self, examples: list[Example]) -> list[MicroBatch]:
-        if self.packs:
-            groups = split_for_packing(examples, self.most_rows, self.most_tokens)
-            return [packed(group, self.device) for group in groups]
-        groups = split_for_padding(examples, self.most_rows, self.most_tokens)
-        return [padded(group, self.device) for group in groups]
+        return [self.micro_batch(group) for group in self.groups(examples)]
 
     def accumulate(self, batches: Iterable[MicroBatch], weight: float) -> float:
         """Add the gradients of weight × (sum of losses) over the micro-batches. Returns the sum of losses."""

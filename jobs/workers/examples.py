@@ -14,6 +14,7 @@ import numpy as np
 
 from jobs.workers import token_store
 from jobs.workers.packing import Example
+from jobs.workers.pairs import Pairs
 from jobs.workers.report import Report
 from jobs.workers.text_pieces import Pieces
 from jobs.workers.token_store import EncodedRow, TokenStore, content_hash, open_store
@@ -51,7 +52,7 @@ class Examples(Sequence[Example]):
 
 
 NONE = Examples(None, np.empty(0, np.int64), 0)
-READ_AS = {"answers": Examples, "text": Pieces.of}
+READ_AS = {"answers": Examples, "text": Pieces.of, "preference": Pairs}
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Data:
 
     def tell(self, report: Report, most: int) -> None:
         """What is trained on, and everything that is not."""
-        what = "pieces of text" if isinstance(self.train, Pieces) else "rows"
+        what = {Pieces: "pieces of text", Pairs: "pairs of answers"}.get(type(self.train), "rows")
         report.say(
             f"{len(self.train)} {what} to train on ({self.train_tokens:,} tokens), {len(self.heldout)} held out."
         )

@@ -19,6 +19,11 @@ class Example:
         return len(self.ids)
 
     @property
+    def documents(self) -> tuple["Example", ...]:
+        """What it is computed as: itself. (A pair of answers is computed as two.)"""
+        return (self,)
+
+    @property
     def trained_tokens(self) -> int:
         """Tokens that are predicted and learned from; the first one of a row has nothing to be predicted from."""
         return int(self.trained[1:].sum())

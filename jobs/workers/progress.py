@@ -1,6 +1,6 @@
 """How far a training is: what a checkpoint takes along besides tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -14,6 +14,7 @@ class Progress:
     loss: float | None = None  # of the last step
     base_heldout_loss: float | None = None
     heldout_loss: float | None = None
+    heldout_measures: dict[str, float] = field(default_factory=dict)  # the newest, by name
     best_heldout_loss: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0

@@ -1,14 +1,16 @@
 """The training loop: one attempt at a run, from its loaded parts to its adapter.
 
 One optimiser step takes `batch_size` rows, whatever the micro-batch or the number of processes; its loss is the mean
-over all supervised tokens of those rows. Random numbers are drawn anew for each step from the run's seed and the step's
+over all supervised tokens (or over all pairs of answers) of those rows. Random numbers are drawn anew for each step from the run's seed and the step's
 number, so a training that was stopped and goes on is bit for bit the one that was not.
 """
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
@@ -21,6 +23,8 @@ from jobs.workers.engine import Engine
 from jobs.workers.examples import Batches, read_examples
 from jobs.workers.generate import answer_prompts
 from jobs.workers.neftune import add_noise_to_embeddings
+from jobs.workers.objectives import OBJECTIVES
+from jobs.workers.objectives.objective import Kept
 from jobs.workers.optimizer import Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
@@ -78,9 +82,21 @@ class Training:
             self.report.say(line)
         if self.settings.neftune_alpha:
             add_noise_to_embeddings(self.model, self.settings.neftune_alpha)
+        self.objective = OBJECTIVES[self.resolved.objective](self.engine, self.plan)
+        self.objective.prepare(self.data, self.kept())
         self.optimizer = Optimizer(
             self.parameters, self.resolved, self.settings, self.accelerator, rates_of(self.plan, self.parameters)
         )
+
+    def kept(self) -> Kept:
+        """What an objective needs to work something out once for the whole run."""
+        decides = (self.resolved.sequence_length, self.resolved.precision, self.settings.quantization)
+        key = hash_of(self.facts.fingerprint, self.data.train.store.path.name, *decides)
+        return Kept(self.attempt.run, key, self.report.say, self.own, self.sum_arrays)
+
+    def own(self, rows: Sequence) -> Sequence:
+        """Those of this process."""
+        return rows[self.rank :: self.processes]
 
     def tell_model(self) -> None:
         learned = sum(each.numel() for each in self.parameters.values())
@@ -159,10 +175,9 @@ class Training:
         number = progress.step + 1
         batch = self.batch(number)
         set_seed(seed_of_step(self.settings.seed, number, self.rank))
-        micro_batches = self.engine.micro_batches(batch[self.rank :: self.processes])
-        supervised = sum(example.trained_tokens for example in batch)
-        total_loss = self.engine.accumulate(micro_batches, self.optimizer.weight(supervised))
-        loss = self.sum_over_processes(total_loss) / supervised
+        micro_batches, count = self.objective.micro_batches(self.own(batch)), self.objective.count(batch)
+        measures = self.means(self.objective.accumulate(micro_batches, self.optimizer.weight(count)), count)
+        loss = measures["loss"]
         warmup = min(self.resolved.warmup_steps, total - 1)
         rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings)
         norm, applied = self.optimizer.step(number, rate, loss)
@@ -173,11 +188,11 @@ class Training:
             step=number,
             steps=total,
             epoch=round(number / self.steps_per_epoch, 4),
-            loss=loss,
+            **measures,
             grad_norm=norm,
             learning_rate=rate,
             tokens=tokens,
-            trained_tokens=supervised,
+            trained_tokens=sum(row.trained_tokens for row in batch),
             seconds=round(seconds, 4),
             tokens_per_second=round(tokens / max(seconds, 1e-6), 1),
             memory_bytes=peak_memory_bytes(),
@@ -200,21 +215,29 @@ class Training:
             self.epoch, self.batches = epoch, Batches(self.data.train, self.resolved.batch_size, seed, epoch)
         return self.batches[index]
 
-    def sum_over_processes(self, value: float) -> float:
+    def means(self, sums: dict[str, float], count: int) -> dict[str, float]:
+        """Sums of this process's rows as means over those of all processes."""
+        return dict(zip(sums, (self.sum_arrays(np.array(list(sums.values()))) / count).tolist(), strict=True))
+
+    def sum_arrays(self, values: np.ndarray) -> np.ndarray:
+        """Over all processes, float64."""
         if self.processes == 1:
-            return value
-        return float(self.accelerator.reduce(torch.tensor(value, dtype=torch.float64, device=self.device), "sum"))
+            return values
+        return self.accelerator.reduce(torch.from_numpy(values).to(self.device), "sum").cpu().numpy()
 
     def evaluate(self) -> None:
         """Held-out loss and answers to the pinned prompts as they stand now, once for each step."""
         progress, began = self.progress, time.monotonic()
         if progress.evaluated_at == progress.step:
             return
-        if tokens := self.data.heldout_tokens:
-            loss = self.sum_over_processes(self.engine.measure(self.data.heldout[self.rank :: self.processes])) / tokens
-            self.report.metric(step=progress.step, heldout_loss=loss, heldout_tokens=tokens)
-            self.report.say(f"{f'Step {progress.step}' if progress.step else 'The base'}: held-out loss {loss:.4f}.")
-            self.note_heldout(loss)
+        if count := self.objective.count_heldout(self.data):
+            found = self.means(self.objective.measure(self.own(self.data.heldout)), count)
+            measures = {f"heldout_{name}": value for name, value in found.items()}
+            self.report.metric(step=progress.step, **measures, heldout_tokens=self.data.heldout_tokens)
+            who = f"Step {progress.step}" if progress.step else "The base"
+            self.report.say(f"{who}: {', '.join(f'{name} {value:.4f}' for name, value in in_words(measures))}.")
+            self.note_heldout(found["loss"])
+            progress.heldout_measures = measures
         self.answer_prompts()
         progress.evaluated_at = progress.step
         progress.seconds += time.monotonic() - began
@@ -286,8 +309,12 @@ class Training:
             "best_heldout_loss",
             "seconds",
         ]
-        self.report.facts |= {name: progress[name] for name in results}
+        self.report.facts |= self.progress.heldout_measures | {name: progress[name] for name in results}
         self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
+
+
+def in_words(measures: dict[str, float]) -> list[tuple[str, float]]:
+    return [(name.replace("heldout_", "held-out ").replace("_", " "), value) for name, value in measures.items()]
 
 
 def seed_of_step(seed: int, step: int, process: int) -> int:

@@ -17,7 +17,7 @@ Key = tuple[str, str]  # ("training", "epochs"); a method's settings go by its n
 
 # Where the folded settings stand. Whatever a settings class declares beyond these is under the last tab.
 TABS = {
-    "What to learn": ("objective", "answers"),
+    "What to learn": ("objective", "answers", "dpo_beta", "dpo_loss", "rpo_alpha"),
     "Optimiser": (
         "optimizer",
         "schedule",
