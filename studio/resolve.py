@@ -14,6 +14,11 @@ from studio.resolved_plan import ResolvedPlan
 EVALUATIONS = 8  # of a run, when their distance is "auto"
 MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the mean
 MOST_EPOCHS = 10  # more of the same few rows is learned by heart
+DATA_IS = {
+    "answers": "The data is conversations.",
+    "text": "The data is raw text.",
+    "preference": "The data is pairs of a chosen and a rejected answer.",
+}
 MOST_PREFERENCE_EPOCHS = 3
 PREFERENCE_RATE = 0.1  # of the rate for answers
 WANTED_STEPS = 60  # below that, little data is gone through more often
@@ -32,6 +37,10 @@ def resolve(
     method = METHODS[plan.method.name]
     method.check(plan.method, facts)
     reasons: dict[str, str] = {}
+    if plan.training.objective == "auto":
+        reasons["objective"] = DATA_IS[stats.objective]
+    if stats.answers == "marked" and plan.training.answers == "auto":
+        reasons["answers"] = "The data marks which answers are to be learned."
     length, cut_rows, cut_tokens = sequence_length(plan, facts, stats, reasons)
     train_rows, heldout_rows = rows_of(plan, stats, reasons)
     rate = tokens_of(stats, length) / max(1, stats.rows)  # tokens of a row as trained on
@@ -91,10 +100,9 @@ def sequence_length(
     if wanted == "auto":
         limit = "" if length == fitting else f", and the model takes {facts.context_length}"
         reasons["sequence_length"] = f"The longest row has {stats.longest} tokens{limit}."
+    what = "rows" if stats.sequences_per_row == 1 else "sequences (two for each pair)"
     if cut_rows:
-        share = (
-            f"{cut_rows:,} of {stats.rows:,} rows are longer; {cut_tokens:,} tokens at their ends are not trained on."
-        )
+        share = f"{cut_rows:,} of {stats.rows * stats.sequences_per_row:,} {what} are longer; {cut_tokens:,} tokens at their ends are not trained on."
         reasons["sequence_length"] = f"{reasons.get('sequence_length', '')} {share}".strip()
     return length, cut_rows, cut_tokens
 

@@ -152,6 +152,23 @@ def test_long_texts_are_cut_into_pieces_of_which_each_is_a_row():
     assert resolved(data=data, sequence_length=100).sequence_length == 100
 
 
+def test_of_pairs_both_sequences_are_counted_and_preferences_take_smaller_steps():
+    lengths = [100, 200] * 100
+    one = stats([150] * 100)
+    both = stats(lengths, rows=100).model_copy(
+        update={"objective": "preference", "sequences_per_row": 2, "sampled": False}
+    )
+    numbers, plain = resolved(data=both, epochs=1), resolved(data=one, epochs=1)
+    assert (numbers.objective, numbers.sequence_length, numbers.train_rows) == ("preference", 200, 95)
+    assert numbers.steps == plain.steps
+    assert numbers.tokens == pytest.approx(95 * 300)
+    assert numbers.token_budget >= 2 * numbers.sequence_length  # a pair stays whole
+    assert numbers.learning_rate == pytest.approx(plain.learning_rate / 10, rel=0.05)
+    assert 1 <= resolved(data=both).epochs <= 3
+    cut = resolved(data=both, sequence_length=150)
+    assert (cut.cut_rows, cut.cut_tokens, cut.tokens) == (100, 5000, pytest.approx(cut.epochs * 95 * 250))
+
+
 def test_the_datas_own_held_out_rows_are_used_and_never_trained_on():
     numbers = resolved(data=stats([50] * 300, heldout=40))
     assert (numbers.train_rows, numbers.heldout_rows) == (260, 40)

@@ -30,6 +30,7 @@ follow();
 watch('value', () => requestAnimationFrame(follow));
 """
 CURVES = ("loss", "heldout_loss", "learning_rate", "tokens_per_second")
+OF_PREFERENCES = ("accuracy", "heldout_accuracy", "margin", "heldout_margin")
 ASK = {
     "cancel": ("Cancel this run? Nothing of it is kept.", "Cancel the run"),
     "delete": (
@@ -42,7 +43,7 @@ ASK = {
 def build(studio: Studio) -> None:
     page = _parts()
     actions, asking = _actions(), _question()
-    _curves(page)
+    preferences = _curves(page)
     with gr.Tabs():
         with gr.Tab("Log"):
             page["log"] = gr.HTML(elem_classes=["ls-plain"], js_on_load=FOLLOW, apply_default_css=False)
@@ -54,7 +55,7 @@ def build(studio: Studio) -> None:
             page["history"] = plain()
     seen = gr.Textbox("", visible=False)  # what is drawn, so that a tick without news changes nothing
     timer = gr.Timer(REFRESH_SECONDS, active=False)
-    outputs = [*page.values(), *actions.values(), seen, timer]
+    outputs = [*page.values(), *actions.values(), preferences, seen, timer]
 
     def look(id: str, before: str = "") -> Any:
         """Everything that is drawn of the run, or nothing when it is drawn already."""
@@ -67,7 +68,8 @@ def build(studio: Studio) -> None:
             return gr.skip()
         drawn = {page[name]: gr.update(value=html, visible=bool(html)) for name, html in draw(studio, run).items()}
         offered = {actions[name]: gr.update(visible=visible) for name, visible in offers(run).items()}
-        return {**drawn, **offered, seen: mark, timer: gr.Timer(active=run.state in OPEN)}
+        shown = {preferences: gr.update(visible=learns_preferences(studio, run))}
+        return {**drawn, **offered, **shown, seen: mark, timer: gr.Timer(active=run.state in OPEN)}
 
     def opened(request: gr.Request):
         return look(request.query_params.get("id", ""))
@@ -134,10 +136,18 @@ def _question() -> dict[str, Any]:
     return {"box": box, "words": words, "yes": yes, "no": no, "what": gr.Textbox("", visible=False)}
 
 
-def _curves(page: dict[str, gr.HTML]) -> None:
+def _curves(page: dict[str, gr.HTML]) -> gr.Row:
+    """Places for the curves. Returns the row of those that only preference pairs have."""
     with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
         plain(run_view.LEGEND)
         page["loss"] = chart()
+    with gr.Row(elem_classes=["ls-two"], visible=False) as preferences:
+        with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
+            plain(run_view.ACCURACY_LEGEND)
+            page["accuracy"] = chart()
+        with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
+            plain(run_view.MARGIN_LEGEND)
+            page["margin"] = chart()
     with gr.Row(elem_classes=["ls-two"]):
         with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
             plain('<h2 class="ls-h2">Learning rate</h2>')
@@ -145,6 +155,7 @@ def _curves(page: dict[str, gr.HTML]) -> None:
         with gr.Column(elem_classes=["ls-sec", "ls-curve"]):
             plain('<h2 class="ls-h2">Tokens per second</h2>')
             page["speed"] = chart()
+    return preferences
 
 
 def _confirmed(studio: Studio, actions: dict[str, gr.Button], asking: dict[str, Any], outputs: list, look) -> None:
@@ -199,27 +210,35 @@ def offers(run: Run) -> dict[str, bool]:
 
 def draw(studio: Studio, run: Run) -> dict[str, str]:
     """Every part of the page, by name."""
-    shown = runs.shown(studio, run)
+    shown, latest = runs.shown(studio, run), metrics.latest(studio, run.id)
     plan, values = runs.plan_of(studio, run.id), read_json(studio.data.run(run.id).resolved)
     resolved = ResolvedPlan.model_validate(values) if values else None
-    series = metrics.series(studio, run.id, CURVES)
+    objective = resolved.objective if resolved else "answers"
+    series = metrics.series(studio, run.id, CURVES + OF_PREFERENCES)
     log, _ = metrics.log(studio, run.id, -LOG_BYTES)
     config = f"rank {plan.method.rank}, alpha {plan.method.alpha:g}"
     return {
         "head": run_view.head(run, shown["base_model_name"], shown["dataset_name"], config),
         "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))
-        + run_view.done(run, shown["adapter"], run.want is Want.STOP),
+        + run_view.done(run, shown["adapter"], run.want is Want.STOP, run_view.gain(run, objective, latest)),
         "figures": run_view.figures(
-            run, metrics.latest(studio, run.id), estimated_bytes(studio, run.id), shown["queue_position"], utc_now()
+            run, latest, estimated_bytes(studio, run.id), shown["queue_position"], utc_now(), objective
         ),
         "loss": run_view.loss_chart(series),
+        "accuracy": run_view.accuracy_chart(series),
+        "margin": run_view.margin_chart(series),
         "rate": run_view.rate_chart(series),
         "speed": run_view.speed_chart(series),
         "log": run_view.log(log),
-        "samples": run_view.samples(metrics.samples(studio, run.id)),
+        "samples": run_view.samples(metrics.samples(studio, run.id), objective),
         "settings": settings_view.used(plan, resolved),
         "history": run_view.history(runs.events(studio, run.id)),
     }
+
+
+def learns_preferences(studio: Studio, run: Run) -> bool:
+    values = read_json(studio.data.run(run.id).resolved)
+    return bool(values) and values.get("objective") == "preference"
 
 
 def estimated_bytes(studio: Studio, id: str) -> int | None:

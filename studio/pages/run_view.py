@@ -1,5 +1,6 @@
 """How one run is drawn: its figures, curves, samples, settings and history."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
@@ -11,6 +12,7 @@ from studio.pages.copying import copy_button
 from studio.pages.shell import head_html
 from studio.records import LIVE, TERMINAL, Run, RunEvent, Status
 
+NOTHING_KNOWN: Mapping[str, Any] = {}
 LONGEST_SMOOTHING = 12  # points that the smooth curve looks back over, at most
 WAITING = {
     Status.QUEUED: "Waits for a device",
@@ -45,7 +47,7 @@ def failure(run: Run, log_end: str) -> str:
     )
 
 
-def done(run: Run, adapter_id: str | None, kept_early: bool) -> str:
+def done(run: Run, adapter_id: str | None, kept_early: bool, gained: str = "") -> str:
     """The result, handed over."""
     if run.state is not Status.SUCCEEDED or adapter_id is None:
         return ""
@@ -53,19 +55,30 @@ def done(run: Run, adapter_id: str | None, kept_early: bool) -> str:
     actions += parts.button("Download adapter", f"/files/adapters/{adapter_id}", small=True, download=True)
     actions += parts.button("Details", f"/adapters?id={adapter_id}", small=True)
     title = "Stopped early, and the adapter is kept." if kept_early else "The adapter is ready."
-    return parts.banner("ok", title, _gain(run), actions)
+    return parts.banner("ok", title, gained, actions)
 
 
-def _gain(run: Run) -> str:
+def gain(run: Run, objective: str = "answers", latest: Mapping[str, Any] = NOTHING_KNOWN) -> str:
+    """What the held-out rows say of the adapter, in one sentence; "" where nothing was measured."""
     if not (run.heldout_loss and run.base_heldout_loss):
         return ""
+    if objective == "preference" and latest.get("heldout_accuracy") is not None:
+        return f"It prefers the chosen answer in {latest['heldout_accuracy']:.0%} of the held-out pairs, more than the base does."
+    if objective == "text":
+        before, after = perplexity(run.base_heldout_loss), perplexity(run.heldout_loss)
+        return f"Its perplexity on held-out documents is {after}, and the base's was {before}."
     fallen = 1 - run.heldout_loss / run.base_heldout_loss
     way = "lower" if fallen >= 0 else "higher"
     return f"Its held-out loss is {run.heldout_loss:.3f}, {abs(fallen):.0%} {way} than the base's {run.base_heldout_loss:.3f}."
 
 
 def figures(
-    run: Run, latest: Mapping[str, Any], estimated_bytes: int | None, queue_place: int | None, now: datetime
+    run: Run,
+    latest: Mapping[str, Any],
+    estimated_bytes: int | None,
+    queue_place: int | None,
+    now: datetime,
+    objective: str = "answers",
 ) -> str:
     """The progress card: how far, how good, how fast, how much memory, how long still."""
     share = run.step / run.steps if run.steps else 0.0
@@ -75,7 +88,7 @@ def figures(
         parts.stat(
             "Held-out loss",
             words.loss(run.heldout_loss),
-            f"base {words.loss(run.base_heldout_loss)}" if run.base_heldout_loss is not None else "not measured yet",
+            _beside_heldout(run, objective, latest),
         ),
         parts.stat(
             "Speed",
@@ -91,6 +104,22 @@ def figures(
     )
     status = f'<p class="ls-sub" role="status">{escape(waits(run, queue_place))}</p>' if run.state in WAITING else ""
     return f'<section class="ls-card ls-figures" aria-label="Progress">{parts.progress(share, "Progress")}{status}<div class="ls-grid ls-g6">{"".join(stats)}</div></section>'
+
+
+def _beside_heldout(run: Run, objective: str, latest: Mapping[str, Any]) -> str:
+    """What goes with the held-out loss: that of the base, and what the loss means where it can be said."""
+    if run.base_heldout_loss is None or run.heldout_loss is None:
+        return "not measured yet"
+    if objective == "preference" and latest.get("heldout_accuracy") is not None:
+        return f"{latest['heldout_accuracy']:.0%} of pairs right"
+    if objective == "text":
+        return f"perplexity {perplexity(run.heldout_loss)}, base {perplexity(run.base_heldout_loss)}"
+    return f"base {words.loss(run.base_heldout_loss)}"
+
+
+def perplexity(loss: float) -> str:
+    """exp(loss): among how many equally likely tokens the model is left to guess."""
+    return f"{math.exp(loss):.3g}" if loss < 20 else "beyond 1e8"
 
 
 def waits(run: Run, queue_place: int | None) -> str:
@@ -160,6 +189,31 @@ def speed_chart(series: Series) -> str:
     return curves("Tokens per second", [line("tokens/s", speed["x"], speed["y"], color=2)], digits=0, zero=True)
 
 
+def accuracy_chart(series: Series) -> str:
+    """Share of pairs in which the chosen answer is preferred; at step 0 half, for the base is compared with itself."""
+    found, held = series.get("accuracy", NOTHING), series.get("heldout_accuracy", NOTHING)
+    raw = line("each step", found["x"], found["y"], opacity=0.35, width=1)
+    smooth = line("smoothed", raw["x"], smoothed(raw["y"]))
+    return curves("Pairs right", [raw, smooth, line("held-out", held["x"], held["y"], color=2, dots=True)], zero=True)
+
+
+def margin_chart(series: Series) -> str:
+    """By how much the reward of the chosen answer is above that of the rejected one."""
+    found, held = series.get("margin", NOTHING), series.get("heldout_margin", NOTHING)
+    raw = line("each step", found["x"], found["y"], opacity=0.35, width=1)
+    smooth = line("smoothed", raw["x"], smoothed(raw["y"]))
+    return curves("Margin", [raw, smooth, line("held-out", held["x"], held["y"], color=2, dots=True)])
+
+
+def _legend(title: str) -> str:
+    return (
+        f'<h2 class="ls-h2">{title}</h2><div class="ls-key"><span style="--c:var(--ls-s1)">smoothed</span>'
+        '<span style="--c:var(--ls-s2)">held-out</span></div>'
+    )
+
+
+ACCURACY_LEGEND = _legend("Pairs in which the chosen answer is preferred")
+MARGIN_LEGEND = _legend("Margin between chosen and rejected")
 LEGEND = (
     '<h2 class="ls-h2">Loss</h2><div class="ls-key"><span style="--c:color-mix(in srgb, var(--ls-s1) 35%, var(--ls-card))">each step</span>'
     '<span style="--c:var(--ls-s1)">smoothed</span><span style="--c:var(--ls-s2)">held-out (step 0 is the base)</span></div>'
@@ -170,15 +224,17 @@ def log(text: str) -> str:
     return f'<pre class="ls-log" tabindex="0" aria-label="Log">{escape(text) or "Nothing has been written yet."}</pre>'
 
 
-def samples(found: Iterable[Mapping[str, Any]]) -> str:
+def samples(found: Iterable[Mapping[str, Any]], objective: str = "answers") -> str:
     """Each pinned prompt with the base's answer (step 0) and the later ones below it."""
+    how = '<p class="ls-sub ls-gap-below">The words in bold are gone on with.</p>' if objective == "text" else ""
     prompts: dict[str, list[Mapping[str, Any]]] = {}
     for sample in found:
         prompts.setdefault(str(sample["prompt"]), []).append(sample)
     if not prompts:
         return '<p class="ls-sub">At each evaluation the pinned prompts are answered. The first answers, the base\'s own, come before the first step.</p>'
     return parts.card(
-        "".join(_sampled(prompt, sorted(answers, key=lambda one: one["step"])) for prompt, answers in prompts.items())
+        how
+        + "".join(_sampled(prompt, sorted(answers, key=lambda one: one["step"])) for prompt, answers in prompts.items())
     )
 
 

@@ -26,6 +26,13 @@ FITS = {
 }
 
 
+ROWS_OF = {
+    "answers": "Rows trained · held out",
+    "text": "Pieces trained · documents held out",
+    "preference": "Pairs trained · held out",
+}
+
+
 def panel(inner_html: str) -> str:
     return f'<section class="ls-card ls-cost" aria-live="polite"><h2>What this will cost</h2>{inner_html}</section>'
 
@@ -95,7 +102,7 @@ def figures(plan: TrainingPlan, estimate: Estimate) -> list[tuple[str, str]]:
         ("Trainable parameters", words.short_count(estimate.trainable_parameters)),
         ("Share of the model", words.share(estimate.share)),
         *([("Scale of the update", f"{scale:.3g}")] if scale is not None else []),
-        ("Rows trained · held out", f"{words.count(resolved.train_rows)} · {words.count(resolved.heldout_rows)}"),
+        (ROWS_OF[resolved.objective], f"{words.count(resolved.train_rows)} · {words.count(resolved.heldout_rows)}"),
         ("Epochs", f"{resolved.epochs:g}"),
         ("Optimiser steps", words.count(estimate.steps)),
         ("Learning rate", words.rate(resolved.learning_rate)),
