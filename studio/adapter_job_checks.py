@@ -35,13 +35,21 @@ class Checked:
             {"id": parent.id, "name": parent.name, "sha256": parent.sha256, "weight": weight}
             for parent, weight in zip(self.parents, self.weights, strict=True)
         ]
-        described = settings.model_dump(mode="json", exclude={"name", "parents", "adapter"})
+        described = settings.model_dump(mode="json", exclude={"name", "parents", "adapter", *without_effect(settings)})
         return {
             "name": self.name,
             "settings": described,
             "base_model": {**base, "architecture": architecture},
             "parents": parents,
         }
+
+
+def without_effect(settings: StackSettings | ShrinkSettings) -> set[str]:
+    """Settings that the chosen combination does not look at: they do not belong in a passport."""
+    if not isinstance(settings, StackSettings):
+        return set()
+    looks_at = {"exact": set(), "svd": {"rank"}, "ties": {"rank", "density"}, "dare": {"rank", "density", "seed"}}
+    return {"rank", "density", "seed"} - looks_at[settings.combination]
 
 
 def check_stack(studio: Studio, settings: StackSettings) -> Checked:
@@ -161,8 +169,10 @@ def size_of(lora: PlainLora) -> int:
 
 
 def stack_name(found: list[Adapter], parents: list[Parent]) -> str:
-    terms = [
-        (f"{parent.weight:g} " if parent.weight != 1 else "") + adapter.name
-        for adapter, parent in zip(found, parents, strict=True)
-    ]
-    return " + ".join(terms)[:100]
+    """The sum as one writes it: "pirate + 0.5 orders − robot"."""
+    terms = ""
+    for adapter, parent in zip(found, parents, strict=True):
+        sign = "−" if parent.weight < 0 else "+" if terms else ""
+        weight = f"{abs(parent.weight):g} " if abs(parent.weight) != 1 else ""
+        terms += f" {sign} {weight}{adapter.name}"
+    return " ".join(terms.split())[:100]

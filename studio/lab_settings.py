@@ -1,10 +1,10 @@
 """What can be done with finished adapters: the settings of a stack, of a shorter rank and of a merge, each declared once."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
-from studio.plan import clean_name
+from studio.plan import clean_name, first_finding
 from studio.training_settings import PlanPart
 
 MOST_PARENTS = 16
@@ -72,3 +72,12 @@ class ShrinkSettings(LabSettings):
 
 
 AnyLabSettings = Annotated[StackSettings | ShrinkSettings, Field(discriminator="kind")]
+KINDS = ("stack", "shrink")  # pydantic puts the chosen one into a field's place
+
+
+def read_lab_settings(values: dict[str, Any]) -> AnyLabSettings:
+    """Checked settings from JSON-like values. Raises Invalid with the first wrong field, in words."""
+    try:
+        return TypeAdapter(AnyLabSettings).validate_python(values)
+    except ValidationError as error:
+        raise first_finding(error.errors(include_url=False), leave_out=KINDS) from None

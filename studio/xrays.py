@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio import adapters
+from studio import adapters, base_models
 from studio.child_environment import PROJECT, child_environment
 from studio.errors import BadInput
 from studio.folders import AdapterFolder, read_json
@@ -84,14 +84,16 @@ class Xray:
 
 
 def xray(studio: Studio, id: str) -> Xray:
-    """Raises NotFound, or BadInput for what is no plain LoRA."""
+    """Its modules in the order of the model. Raises NotFound, or BadInput for what is no plain LoRA."""
     adapter = adapters.get_adapter(studio, id)
     known = studio.data.xray(adapter.sha256)
     if not known.is_file():
         folder = studio.data.adapter(id)
         read_lora(folder, adapter.name)  # what is refused is refused here, before a process is started
         look_inside(folder, known)
-    return Xray([XrayedModule(**module) for module in read_json(known)["modules"]])
+    modules = [XrayedModule(**module) for module in read_json(known)["modules"]]
+    place = {layer.name: number for number, layer in enumerate(base_models.facts_of(adapter.model).linear_layers)}
+    return Xray(sorted(modules, key=lambda module: place.get(module.name, len(place))))
 
 
 def look_inside(folder: AdapterFolder, target: Path) -> None:

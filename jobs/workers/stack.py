@@ -50,14 +50,14 @@ Combine = Callable[[str, list[tuple[float, Factors]], Factors], tuple[Factors, f
 
 
 def combination_of(settings: dict[str, Any], loras: list[PlainLora]) -> Combine:
-    kind, rank = settings["combination"], settings["rank"]
+    kind, rank = settings["combination"], settings.get("rank")
     if kind == "exact":
         return exact
     if kind == "svd":
         return nearest(rank or max(lora.widest for lora in loras))
     from jobs.workers.stack_pruned import pruned  # here: it loads torch
 
-    return pruned(kind, rank or sum(lora.widest for lora in loras), settings["density"], settings["seed"])
+    return pruned(kind, rank or sum(lora.widest for lora in loras), settings["density"], settings.get("seed", 0))
 
 
 def exact(_name: str, _parts: list[tuple[float, Factors]], whole: Factors) -> tuple[Factors, float]:

@@ -1,5 +1,6 @@
 """Adapters: what the trainings have left, where each comes from, and the ways to take one along."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -7,6 +8,8 @@ import gradio as gr
 from studio import adapters
 from studio.errors import NotFound
 from studio.pages import adapters_view, parts
+from studio.pages.adapters_combine import combining
+from studio.pages.adapters_work import draw_jobs, inside, shrinking, work
 from studio.pages.copying import copyable
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
@@ -27,11 +30,14 @@ GO_BACK = "() => { location.href = '/adapters'; }"
 
 def build(studio: Studio) -> None:
     top = plain(head_html("Adapters", SUBTITLE))
-    all_of_them(studio)
+    listed = all_of_them(studio)
     one_of_them(studio, top)
+    jobs = work(studio)
+    with listed:
+        combining(studio, jobs, partial(draw_jobs, studio))
 
 
-def all_of_them(studio: Studio) -> None:
+def all_of_them(studio: Studio) -> gr.Column:
     """The list, while the address names no adapter."""
     with gr.Column(visible=False) as listed:
         with gr.Row(elem_classes=["ls-filters"]):
@@ -56,12 +62,14 @@ def all_of_them(studio: Studio) -> None:
     on_load(plainly(opened), [listed, search, rows, more])
     search.change(plainly(searched), search, [rows, more, shown], js=REMEMBER, trigger_mode="always_last", **QUICK)
     more.click(plainly(longer), [search, shown], [rows, more, shown], **QUICK)
+    return listed
 
 
 def one_of_them(studio: Studio, top: gr.HTML) -> None:
     """The adapter that the address names: its passport, its name, its end."""
     with gr.Column(visible=False) as one:
         with gr.Row(elem_classes=["ls-act", "ls-run-act"]):
+            shrink = gr.Button("Make it smaller", scale=0, min_width=160)
             rename = gr.Button("Rename", scale=0, min_width=110)
             delete = gr.Button("Delete…", scale=0, min_width=110)
         with gr.Row(visible=False, elem_classes=["ls-ask"]) as naming:
@@ -71,7 +79,9 @@ def one_of_them(studio: Studio, top: gr.HTML) -> None:
             plain(parts.banner("warn", "Delete this adapter?", "Its files are gone then. The run that made it stays."))
             yes = gr.Button("Delete the adapter", variant="stop", size="sm", scale=0, min_width=150)
             no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
+        offers, rank = shrinking(studio, shrink)
         passport = copyable()
+        inside(studio, offers, rank)
 
     def opened(request: gr.Request):
         if not request.query_params.get("id"):

@@ -6,9 +6,11 @@ from typing import Any
 
 from studio.pages import parts, words
 from studio.pages.copying import copy_button
+from studio.pages.lab_view import in_words
 from studio.records import Adapter
 
 HEADINGS = ("Adapter", "Base model", "Data", "Rank", "Size", "Held-out loss", "From run", "Actions")
+SOURCES = {"stack": "combined", "shrink": "made smaller"}  # where it comes from, when not from a run
 CELLS = ("wrap", "wrap", "wrap", "ls-right ls-num", "ls-right ls-num", "", "", "ls-act-cell")
 Passport = Mapping[str, Any]
 
@@ -24,7 +26,7 @@ def _cells(adapter: Adapter, passport: Passport) -> tuple[str, ...]:
     run = (
         f'<a class="ls-mono" href="/run?id={escape(adapter.run)}">{escape(adapter.run)}</a>'
         if adapter.run
-        else '<span class="ls-muted">deleted</span>'
+        else f'<span class="ls-muted">{SOURCES.get(adapter.source, "deleted")}</span>'
     )
     return (
         f'<a href="/adapters?id={id}">{parts.text(adapter.name)}</a><div class="ls-muted">{words.ago(adapter.created_at)}</div>',
@@ -82,8 +84,7 @@ def details(adapter: Adapter, passport: Passport, code: str) -> str:
         parts.card(
             parts.facts(known(base_facts(part(passport, "base_model")))), "Base model", "What it must be put on."
         ),
-        parts.card(parts.facts(known(data_facts(passport))), "Data", "What it learned from."),
-        parts.card(parts.facts(known(method_facts(passport))), "Method", "What was trained."),
+        *(made_from(passport) if passport.get("parents") else learned_from(passport)),
         parts.card(parts.facts(known(result_facts(adapter, passport))), "Result", "How it went."),
     )
     loading = (
@@ -91,6 +92,33 @@ def details(adapter: Adapter, passport: Passport, code: str) -> str:
         f'<p class="ls-sub">Unpack the zip beside your program. The tokenizer and the chat template are in it.</p><pre class="ls-log ls-code" tabindex="0">{escape(code)}</pre>'
     )
     return f'{parts.grid(cards, 2)}<section class="ls-card ls-load">{loading}</section>'
+
+
+def learned_from(passport: Passport) -> tuple[str, ...]:
+    return (
+        parts.card(parts.facts(known(data_facts(passport))), "Data", "What it learned from."),
+        parts.card(parts.facts(known(method_facts(passport))), "Method", "What was trained."),
+    )
+
+
+def made_from(passport: Passport) -> tuple[str, ...]:
+    """Instead of data and training: the adapters that went in, and how."""
+    parents, made_by, measured = passport["parents"], part(passport, "made_by"), part(passport, "measured")
+    rows = "".join(
+        f'<li><a class="ls-link" href="/adapters?id={escape(str(parent.get("id")))}">{parts.text(parent.get("name"))}</a> '
+        f'<span class="ls-muted">weight {escape(str(parent.get("weight")))}, sha256 {escape(str(parent.get("sha256"))[:16])}</span></li>'
+        for parent in (parents if isinstance(parents, list) else [])
+        if isinstance(parent, Mapping)
+    )
+    settings = [(str(key).capitalize(), value) for key, value in made_by.items() if key != "kind"]
+    return (
+        parts.card(f'<ul class="ls-parents">{rows}</ul>', "Made from", "The adapters that went in."),
+        parts.card(
+            parts.facts(known(settings)) + f'<p class="ls-sub ls-gap">{escape(in_words(measured))}</p>',
+            "Made by",
+            "How they went in.",
+        ),
+    )
 
 
 def known(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:

@@ -97,7 +97,7 @@ def test_a_stack_says_what_it_is_made_from_and_carries_the_tokenizer(studio, two
     assert passport["base_model"]["fingerprint"] == two.fingerprint
     assert "adapter orders" in folder.card.read_text()
     assert (folder.path / "tokenizer.json").is_file()
-    assert job.name == "adapter pirate + -0.5 adapter orders"
+    assert job.name == "adapter pirate − 0.5 adapter orders"
 
 
 def test_the_chat_worker_takes_a_stack_like_any_adapter(studio, two):
