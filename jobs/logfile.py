@@ -9,16 +9,20 @@ END_BYTES = 256 * 2**10
 
 
 class LogFile:
-    """`pipe` is what the worker writes to; a thread carries it into the file. The file only ever grows, so readers can go on from an offset."""
+    """`pipe` is what the worker writes to; a thread carries it into the file. The file only ever grows, so readers can go on from an offset.
 
-    def __init__(self, path: Path, kept: int = KEPT_BYTES, end: int = END_BYTES):
+    `ends`: a pipe that is there already, as (what is read, what is written)."""
+
+    def __init__(self, path: Path, kept: int = KEPT_BYTES, end: int = END_BYTES, ends: tuple[int, int] | None = None):
         self.path, self.kept, self.end_bytes = path, kept, end
+        self.source, self.pipe = ends or (-1, -1)
         self.end = b""
         self.left_out = 0
 
     def __enter__(self) -> "LogFile":
         self.file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed in __exit__
-        self.source, self.pipe = os.pipe()
+        if self.source < 0:
+            self.source, self.pipe = os.pipe()
         self.thread = threading.Thread(target=self._carry, daemon=True)
         self.thread.start()
         return self

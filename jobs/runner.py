@@ -15,6 +15,7 @@ from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
 from jobs.signals import Signals
 from jobs.supervise import GRACE_SECONDS
+from jobs.warm import Warm
 from jobs.watch import Watch
 from studio import run_queue
 from studio.admission import check_disk
@@ -24,6 +25,7 @@ from studio.records import Run, Status
 from studio.settings import read_settings
 from studio.studio import Studio
 from studio.transitions import Stale
+from studio.wake import wake_up_call
 
 LOCK_SECONDS = 3  # a runner that is ending lets go of its lock within this time
 log = logging.getLogger("studio.runner")
@@ -36,7 +38,9 @@ class Runner:
         devices: Sequence[FoundDevice],
         launcher: Launcher,
         grace: float = GRACE_SECONDS,
+        warm: Warm | None = None,
     ):
+        self.warm = warm
         self.studio, self.devices, self.launcher, self.grace = (
             studio,
             {device.id: device for device in devices},
@@ -58,11 +62,21 @@ class Runner:
         self.tick()
         while not signals.wait(self.studio.settings.poll_seconds):
             self.tick()
+        if self.warm:
+            self.warm.close()
         run_queue.say_goodbye(self.studio)
 
     def tick(self) -> None:
         """One look at everything. What fails is tried again at the next tick; one part never keeps the others from theirs."""
-        for part in (self.beat, self.look_at_runs, self.claim, self.look_at_downloads, self.look_at_the_lab):
+        parts = (
+            self.beat,
+            self.look_at_runs,
+            self.claim,
+            self.look_at_downloads,
+            self.look_at_the_lab,
+            self.keep_warm,
+        )
+        for part in parts:
             try:
                 part()
             except Stale:
@@ -116,7 +130,9 @@ class Runner:
         watch = self.watches[run.id, run.attempt_epoch] = Watch(self.studio, run)
         threads = threads_per_run(self.studio.settings.threads, len(self.devices))
         try:
-            watch.start(self.launcher, [self.devices[id] for id in devices], threads, self.grace)
+            # Whatever went wrong with it at first, the next attempt is a process of its own
+            warm = self.warm if run.attempt == 1 else None
+            watch.start(self.launcher, [self.devices[id] for id in devices], threads, self.grace, warm)
             log.info("%s (%s) starts on %s, attempt %d.", run.name, run.id, ", ".join(devices), run.attempt)
         except Exception as error:
             log.exception("%s (%s) cannot be started.", run.name, run.id)
@@ -130,6 +146,10 @@ class Runner:
                 problem=text,
                 fix="Free memory or processes on this machine, and train again.",
             )
+
+    def keep_warm(self) -> None:
+        if self.warm:
+            self.warm.tick()
 
     def look_at_downloads(self) -> None:
         downloads.tick(self.studio)
@@ -162,13 +182,23 @@ def main(arguments: list[str] | None = None, launcher: Launcher | None = None, g
             log.info(
                 "The runner is ready. Devices: %s.", ", ".join(f"{device.name} ({device.id})" for device in devices)
             )
-            Runner(studio, devices, launcher or LAUNCHERS[options.launcher], grace).run(signals)
+            launcher = launcher or LAUNCHERS[options.launcher]
+            signals.listen_to(wake_up_call(data))
+            Runner(studio, devices, launcher, grace, warm_parent(studio, launcher, len(devices))).run(signals)
             studio.database.close()
     except StudioError as error:
         print(f"{error.problem} {error.fix}", file=sys.stderr)
         return 2
     log.info("The runner has ended. Trainings go on, and are found again when it is started.")
     return 0
+
+
+def warm_parent(studio: Studio, launcher: Launcher, slots: int) -> Warm | None:
+    """Only for the launcher that can use it."""
+    if not studio.settings.warm_start or launcher is not LAUNCHERS["local"]:
+        return None
+    threads = threads_per_run(studio.settings.threads, slots)
+    return Warm(studio.data, threads, 60 * studio.settings.warm_minutes)
 
 
 def only_one(data: DataFolder) -> FileLock:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from jobs.forked import Forked
 from jobs.logfile import LogFile
 from jobs.processes import Identity, become_subreaper, children_of, descendants, write_once
 from jobs.signals import Signals
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, command = parse(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o077)
     become_subreaper()
-    return Supervisor(AttemptFolder(options.attempt), command, options.launcher, options.grace).run()
+    return Supervisor(AttemptFolder(options.attempt), command, options.launcher, options.grace, options.forked).run()
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -40,15 +41,24 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--launcher", action="store_true", help="the command only starts the workers: signals go to its children"
     )
     parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds from a cancel to SIGKILL")
+    parser.add_argument(
+        "--forked", type=Forked.read, help="a worker that the warm parent has forked: its number and pipes, for its use"
+    )
     cut = arguments.index("--")
     return parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
 
 
 class Supervisor:
     def __init__(
-        self, attempt: AttemptFolder, command: list[str], launcher: bool = False, grace: float = GRACE_SECONDS
+        self,
+        attempt: AttemptFolder,
+        command: list[str],
+        launcher: bool = False,
+        grace: float = GRACE_SECONDS,
+        forked: Forked | None = None,
     ):
         self.attempt, self.command, self.launcher, self.grace = attempt, command, launcher, grace
+        self.forked = forked
         self.asked = False  # SIGTERM has come
         self.deadline: float | None = None  # time.monotonic() at which everything is killed
         self.told: set[Identity] = set()  # workers that got SIGTERM since it last came
@@ -60,25 +70,43 @@ class Supervisor:
     def run(self) -> int:
         if not write_once(self.attempt.process, described(None)):
             return NOT_OURS
-        with LogFile(self.attempt.log) as log:
+        with LogFile(self.attempt.log, ends=self.forked and self.forked.log) as log:
             try:
-                child = subprocess.Popen(
-                    self.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log.pipe,
-                    stderr=log.pipe,
-                    cwd=PROJECT,
-                    start_new_session=True,
-                    restore_signals=True,
-                )
+                child = self.forked_worker(log) or self.start(log)
             except OSError as error:
                 log.write(f"{self.command[0]} cannot be started: {error}\n")
                 return self.finish(127)
             log.close_pipe()
-            self.write_process(Identity.of(child.pid))
             self.watch(child)
             self.sweep()
         return self.finish(child.returncode)
+
+    def start(self, log: LogFile) -> subprocess.Popen:
+        """The command as a process of its own. Raises OSError."""
+        child = subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log.pipe,
+            stderr=log.pipe,
+            cwd=PROJECT,
+            start_new_session=True,
+            restore_signals=True,
+        )
+        self.write_process(Identity.of(child.pid))
+        return child
+
+    def forked_worker(self, log: LogFile) -> Forked | None:
+        """The worker that the warm parent forked for us, let go; None when there is none that can."""
+        if self.forked is None:
+            return None
+        if self.forked.is_ready():
+            self.write_process(Identity.of(self.forked.pid))
+            if self.forked.let_go():
+                self.launcher = False  # signals go to it, not to children of it
+                return self.forked
+        self.forked.end()
+        log.write("The warm start did not work; the worker is started anew.\n")
+        return None
 
     def wait(self, seconds: float) -> None:
         if signal.SIGTERM in self.signals.wait(seconds):
@@ -92,7 +120,7 @@ class Supervisor:
         except OSError:
             return ""
 
-    def watch(self, child: subprocess.Popen) -> None:
+    def watch(self, child: subprocess.Popen | Forked) -> None:
         """Until the command has ended: hand on SIGTERM, also to workers that start after it came."""
         while child.poll() is None:
             self.wait(1.0)
@@ -102,7 +130,7 @@ class Supervisor:
             if self.deadline is not None and time.monotonic() >= self.deadline:
                 self.kill_all()
 
-    def terminate(self, child: subprocess.Popen) -> None:
+    def terminate(self, child: subprocess.Popen | Forked) -> None:
         """A launcher that gets SIGTERM abandons its workers, so they get it; before there are any, only a cancel ends the launcher."""
         workers = children_of(child.pid) if self.launcher else []
         if not workers and (not self.launcher or self.deadline is not None):

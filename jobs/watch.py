@@ -14,6 +14,7 @@ from jobs.launchers.launcher import Launcher, python
 from jobs.outcome import KEPT, Ending, outcome, status_of
 from jobs.processes import Identity, boot_id, marked, write_once
 from jobs.remedies import write_resolved
+from jobs.warm import Supervisor, Warm
 from studio import adapters, run_queue
 from studio.errors import StudioError
 from studio.folders import AttemptFolder, read_json
@@ -32,22 +33,32 @@ class Watch:
     def __init__(self, studio: Studio, run: Run):
         self.studio, self.id, self.run = studio, run.id, run
         self.attempt: AttemptFolder = studio.data.run(run.id).attempt(run.attempt_epoch)
-        self.supervisor: subprocess.Popen | None = None  # only of the runner that started it
+        self.supervisor: subprocess.Popen | Supervisor | None = None  # only of the runner that started it
         self.asked: str | None = None  # what the supervisor was last asked for
         self.noted: dict = {}  # progress as the row has it
         self.fault = ""  # what went wrong at the last look, so that it is said once
 
-    def start(self, launcher: Launcher, devices: Sequence[FoundDevice], threads: int, grace: float) -> None:
-        """Start the supervisor in a session of its own. Raises OSError."""
+    def start(
+        self,
+        launcher: Launcher,
+        devices: Sequence[FoundDevice],
+        threads: int,
+        grace: float,
+        warm: Warm | None = None,
+    ) -> None:
+        """Start the supervisor in a session of its own: forked by the warm parent where that can be, or else anew. Raises OSError."""
         self.attempt.create()
         write_resolved(self.run, self.attempt)
         command = launcher(self.attempt, devices, threads)
         options = [*(["--launcher"] if command.launcher else []), "--grace", str(grace)]
-        with open(self.attempt.log, "ab") as said:
-            self.supervisor = subprocess.Popen(
-                python("-m", "jobs.supervise", str(self.attempt.path), *options, "--", *command.argv),
-                env=command.environment, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
-            )  # fmt: skip
+        argv = python("-m", "jobs.supervise", str(self.attempt.path), *options, "--", *command.argv)
+        if warm and command.warm:
+            self.supervisor = warm.supervise(self.attempt.path, argv, command.environment)
+        if self.supervisor is None:
+            with open(self.attempt.log, "ab") as said:
+                self.supervisor = subprocess.Popen(
+                    argv, env=command.environment, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                )  # fmt: skip
 
     def look(self, run: Run) -> bool:
         """One look at the run. True when it has ended and was settled."""

@@ -386,6 +386,11 @@ class DataFolder(Folder):
         return self.path / "runner.lock"
 
     @property
+    def runner_call(self) -> Path:
+        """A named pipe: who writes to it wakes the runner."""
+        return self.path / "runner.call"
+
+    @property
     def runner_log(self) -> Path:
         return self.path / "runner.log"
 

@@ -31,6 +31,7 @@ from studio.records import (
 from studio.run_queue import IN_ORDER, runner_seen
 from studio.studio import Studio
 from studio.transitions import move
+from studio.wake import wake_runner
 
 S = Status
 WAITING = (S.QUEUED, S.RETRY_WAIT)
@@ -87,6 +88,7 @@ def queue_run(
                     run_id=run.id, epoch=0, from_state=None, to_state=S.QUEUED, by=owner, text="Waiting for a device."
                 )
             )
+        wake_runner(studio.data)
         return run
     except _MadeMeanwhile as twin:
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -276,8 +278,12 @@ def _change(
             if run.state in sources:
                 ended = {"ended_at": utc_now()} if to in TERMINAL else {}
                 fresh = {"problem": None, "fix": None, "not_before": None} if to is S.QUEUED else {}
-                return move(session, run.id, run.epoch, (run.state,), to, by, text, want=want, **ended, **fresh)
-        raise Conflict(f"The run is {run.state.value.replace('_', ' ')} and cannot be {wanted}.", fix)
+                moved = move(session, run.id, run.epoch, (run.state,), to, by, text, want=want, **ended, **fresh)
+                break
+        else:
+            raise Conflict(f"The run is {run.state.value.replace('_', ' ')} and cannot be {wanted}.", fix)
+    wake_runner(studio.data)
+    return moved
 
 
 def rename_run(studio: Studio, id: str, name: str) -> Run:

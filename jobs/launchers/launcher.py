@@ -18,6 +18,8 @@ class Command:
     environment: dict[str, str]
     launcher: bool
     """True when `argv` only starts the workers and waits for them: signals then go to its children."""
+    warm: bool = False
+    """True when the warm parent may fork the worker instead (jobs/warm.py): one process."""
 
 
 Launcher = Callable[[AttemptFolder, Sequence[FoundDevice], int], Command]

@@ -26,7 +26,12 @@ def command(attempt: AttemptFolder, devices: Sequence[FoundDevice], threads: int
         argv += ["--quiet"]
     else:
         argv += ["--multi_gpu", "--main_process_port", str(free_port())]
-    return Command([*argv, "-m", WORKER, str(attempt.path)], environment(attempt, devices, threads), launcher=True)
+    return Command(
+        [*argv, "-m", WORKER, str(attempt.path)],
+        environment(attempt, devices, threads),
+        launcher=True,
+        warm=len(gpus) < 2,
+    )
 
 
 def free_port() -> int:

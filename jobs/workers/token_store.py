@@ -140,13 +140,12 @@ def open_store(
     key = hashlib.sha256(json.dumps({**decides, "per_row": per_row}, sort_keys=True).encode()).hexdigest()[:24]
     path = folder.encoding(key)
     with FileLock(folder.encoding_lock):
+        store = None
         try:
-            store = TokenStore(path)
-        except FileNotFoundError:
-            store = None
+            if path.exists():
+                store = TokenStore(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             say(f"The encoded rows {path.name} cannot be used: {error}. They are made again.")
-            store = None
         if store is None:
             for left in [path, *folder.path.glob(".encoding-*")]:  # of a process that died
                 shutil.rmtree(left, ignore_errors=True)
