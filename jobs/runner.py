@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None, launcher: Launcher | None = None, g
             )
             launcher = launcher or LAUNCHERS[options.launcher]
             signals.listen_to(wake_up_call(data))
-            Runner(studio, devices, launcher, grace, warm_parent(studio, launcher, len(devices))).run(signals)
+            Runner(studio, devices, launcher, grace, warm_parent(studio, launcher, devices)).run(signals)
             studio.database.close()
     except StudioError as error:
         print(f"{error.problem} {error.fix}", file=sys.stderr)
@@ -193,12 +193,13 @@ def main(arguments: list[str] | None = None, launcher: Launcher | None = None, g
     return 0
 
 
-def warm_parent(studio: Studio, launcher: Launcher, slots: int) -> Warm | None:
+def warm_parent(studio: Studio, launcher: Launcher, devices: Sequence[FoundDevice]) -> Warm | None:
     """Only for the launcher that can use it."""
     if not studio.settings.warm_start or launcher is not LAUNCHERS["local"]:
         return None
-    threads = threads_per_run(studio.settings.threads, slots)
-    return Warm(studio.data, threads, 60 * studio.settings.warm_minutes)
+    threads = threads_per_run(studio.settings.threads, len(devices))
+    gpu = any(device.kind == "cuda" for device in devices)
+    return Warm(studio.data, threads, 60 * studio.settings.warm_minutes, gpu)
 
 
 def only_one(data: DataFolder) -> FileLock:

@@ -38,9 +38,15 @@ class Supervisor:
 
 class Warm:
     def __init__(
-        self, data: DataFolder, threads: int, idle_seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        data: DataFolder,
+        threads: int,
+        idle_seconds: float,
+        gpu: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ):
-        self.data, self.threads, self.idle_seconds, self.clock = data, threads, idle_seconds, clock
+        """`threads` of a worker; `gpu`: whether workers use one."""
+        self.data, self.threads, self.idle_seconds, self.gpu, self.clock = data, threads, idle_seconds, gpu, clock
         self.process: subprocess.Popen | None = None
         self.ready = False
         self.wanted_at = clock() + QUIET_SECONDS
@@ -60,12 +66,15 @@ class Warm:
             self.wanted = False
         elif not self.ready and (said := self.read(0.0)):
             self.ready = "ready" in said
-            if not self.ready:
+            if self.ready:
+                log.info("The training's libraries are loaded: runs start at once.")
+            else:
                 self.drop(f"It cannot be used: {said.get('problem')}.")
                 self.wanted = False
 
     def start(self) -> None:
         options = ["--idle", str(self.idle_seconds), "--models", str(self.data.path / "base_models")]
+        options += ["--gpu"] if self.gpu else []
         environment = child_environment(
             self.threads,
             {

@@ -6,6 +6,7 @@ from pathlib import Path
 # Two busy threads on a loaded machine cost 12 times the CPU of one (docs/decisions.md).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("STUDIO_WARM_START", "false")  # a runner of a few seconds need not load torch beside its worker
 
 import pytest
 

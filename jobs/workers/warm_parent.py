@@ -12,7 +12,7 @@ never touch CUDA: a fork of anything else is not safe. Whatever goes wrong, the 
 import argparse
 import contextlib
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import select
@@ -25,15 +25,14 @@ from pathlib import Path
 from typing import NoReturn
 
 PROJECT = Path(__file__).parents[2]
-IMPORTED = (
-    "jobs.workers.train",
+LIBRARIES = (
     "accelerate.commands.launch",
-    "peft",
     "transformers.models.auto.modeling_auto",
     "transformers.generation",
     "transformers.masking_utils",
     "torch.utils.checkpoint",
 )
+WORKER = ("peft", "jobs.workers.train")
 MOST_MODELS = 8  # architectures whose classes are imported
 
 
@@ -52,11 +51,12 @@ class Request:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs.workers.warm_parent", description=__doc__.partition("\n")[0])
     parser.add_argument("--idle", type=float, default=3600.0, help="seconds without a request after which it ends")
+    parser.add_argument("--gpu", action="store_true", help="the workers will use a GPU")
     parser.add_argument("--models", type=Path, help="folder of base models, whose architectures are imported")
     options = parser.parse_args(arguments)
     answers = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not stand among the answers
-    load(options.models)
+    load(options.models, options.gpu)
     problem = unsafe()
     answer(answers, problem=problem) if problem else answer(answers, ready=os.getpid())
     if problem:
@@ -72,8 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def load(models: Path | None) -> None:
-    for name in IMPORTED:
+def load(models: Path | None, gpu: bool) -> None:
+    # peft imports bitsandbytes where it is, and that asks a GPU what it can do: its context would not survive the fork
+    worker = () if gpu and importlib.util.find_spec("bitsandbytes") else WORKER
+    for name in ("jobs.workers.load", *LIBRARIES, *worker):  # load.py first: it sets what transformers reads
         importlib.import_module(name)
     for kind in model_types(models):
         with contextlib.suppress(Exception):  # a model of an architecture that is not known: its run says so
