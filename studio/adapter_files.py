@@ -1,6 +1,7 @@
 """An adapter as files: is it whole, and is every number in it finite? Read without torch."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -55,6 +56,17 @@ def finite(numbers: numpy.ndarray, dtype: str) -> bool:
     if dtype == "BF16":
         return bool(numpy.all(numbers & BF16_EXPONENT != BF16_EXPONENT))
     return bool(numpy.all(numpy.isfinite(numbers)))
+
+
+def weights_bytes(shapes: dict[str, tuple[int, ...]]) -> int:
+    """Exact size of a safetensors file with these tensors in fp32, as PEFT writes it: a padded JSON header, then the numbers."""
+    header, place = {"__metadata__": {"format": "pt"}}, 0
+    for name in sorted(shapes):
+        size = 4 * math.prod(shapes[name])
+        header[name] = {"dtype": "F32", "shape": list(shapes[name]), "data_offsets": [place, place + size]}
+        place += size
+    length = len(json.dumps(header, separators=(",", ":")))
+    return 8 + math.ceil(length / 8) * 8 + place
 
 
 def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadInput:

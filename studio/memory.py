@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from studio import base_models, datasets
+from studio.adapter_files import weights_bytes
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts, planned_device
 from studio.errors import Invalid
@@ -104,7 +105,7 @@ def estimate_from(
         device_bytes=usable,
         device_name=device.name,
         fits="yes" if total <= COMFORTABLE * usable else "tight" if total <= usable else "no",
-        file_bytes=file_bytes(method.modules(plan.method, facts), trainable),
+        file_bytes=file_bytes(plan, facts),
         seconds=round(seconds_of(resolved, facts, stats, device, tokens_per_second), 1),
         measured_speed=tokens_per_second is not None,
         tokens=resolved.tokens,
@@ -124,10 +125,9 @@ def tokens_at_once(resolved: ResolvedPlan, stats: TokenStats) -> int:
     return math.ceil(min(resolved.token_budget, sequences * max(lengths), max(likely, max(lengths))))
 
 
-def file_bytes(modules: list[tuple[str, int, int]], trainable: int) -> int:
-    """Size of the adapter's safetensors file: fp32 numbers behind a header that names each matrix."""
-    named = sum(2 * (len(f"base_model.model.{name}.lora_A.weight") + 58) for name, _, _ in modules)
-    return 4 * trainable + 8 + 32 + named
+def file_bytes(plan: TrainingPlan, facts: ModelFacts) -> int:
+    """Size of the adapter's safetensors file."""
+    return weights_bytes(METHODS[plan.method.name].saved(plan.method, facts))
 
 
 def seconds_of(

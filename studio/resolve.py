@@ -85,20 +85,22 @@ def sequence_length(
 ) -> tuple[int, int, int]:
     """(tokens, rows cut, tokens cut). Without a wish nothing is cut that the model can take."""
     wanted = plan.training.sequence_length
-    if wanted != "auto" and wanted > facts.context_length:
+    taken = METHODS[plan.method.name].positions(plan.method)
+    room, after = facts.context_length - taken, f", of which virtual tokens take {taken}" if taken else ""
+    if wanted != "auto" and wanted > room:
         raise Invalid(
-            f"A sequence length of {wanted} is beyond the {facts.context_length} positions of {facts.architecture}.",
-            f"Choose at most {facts.context_length}.", "training.sequence_length",
+            f"A sequence length of {wanted} is beyond the {facts.context_length} positions of {facts.architecture}{after}.",
+            f"Choose at most {room}.", "training.sequence_length",
         )  # fmt: skip
     fitting = max(8, math.ceil(stats.longest / 8) * 8)
-    length = min(fitting, facts.context_length) if wanted == "auto" else wanted
+    length = min(fitting, room) if wanted == "auto" else wanted
     if stats.objective == "text":
         return text_length(plan, facts, stats, length, reasons), 0, 0
     each = per_measured(stats)
     over = [tokens - length for tokens in stats.lengths if tokens > length]
     cut_rows, cut_tokens = round(len(over) * each), round(sum(over) * each)
     if wanted == "auto":
-        limit = "" if length == fitting else f", and the model takes {facts.context_length}"
+        limit = "" if length == fitting else f", and the model takes {facts.context_length}{after}"
         reasons["sequence_length"] = f"The longest row has {stats.longest} tokens{limit}."
     what = "rows" if stats.sequences_per_row == 1 else "sequences (two for each pair)"
     if cut_rows:
@@ -195,13 +197,16 @@ def epochs_of(
 def learning_rate(plan: TrainingPlan, facts: ModelFacts, reasons: dict[str, str], objective: str = "answers") -> float:
     if plan.training.learning_rate != "auto":
         return plan.training.learning_rate
-    rate = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.4))
-    rounded = float(f"{rate:.1e}")
+    declared = METHODS[plan.method.name].rate
+    usual = min(2e-3, max(2e-4, 2e-4 * (1e9 / max(1, facts.parameters)) ** 0.4))
+    rounded = float(f"{min(1.0, usual * declared.times):.1e}")
     reasons["learning_rate"] = (
         "Usual from a billion parameters on."
-        if rounded <= 2e-4
+        if usual <= 2e-4
         else f"Smaller models take larger steps; this one has {facts.parameters / 1e6:,.1f} million parameters."
     )
+    if declared.because:
+        reasons["learning_rate"] += f" {declared.because}: {declared.times:g} times LoRA's."
     if objective == "preference":
         rounded = float(f"{PREFERENCE_RATE * rounded:.1e}")
         reasons["learning_rate"] += " A tenth of it for preferences: larger steps make both answers unlikely."
@@ -232,8 +237,12 @@ def precision_of(plan: TrainingPlan, device: DeviceFacts, reasons: dict[str, str
 
 
 def check_choices(plan: TrainingPlan, device: DeviceFacts, heldout_rows: int) -> None:
-    """Refuse what this device or this data cannot do."""
-    settings = plan.training
+    """Refuse what this device, this data or this method cannot do."""
+    settings, refused = plan.training, METHODS[plan.method.name].cannot(plan.method)
+    recomputes = "gradient_checkpointing" if settings.gradient_checkpointing is True else ""
+    for choice, field in ((recomputes, "gradient_checkpointing"), (settings.quantization, "quantization")):
+        if choice in refused:
+            raise Invalid(refused[choice], "Leave it at its default, or choose another method.", f"training.{field}")
     if settings.optimizer.startswith("paged") and device.kind == "cpu":
         raise Invalid(
             "A paged optimizer moves its averages out of a GPU's memory, and this run is on a CPU.",
@@ -260,7 +269,10 @@ def micro_batch_of(
     room = USED_SHARE * device.usable_bytes
     recompute = checkpointing is True
     budget = fitting_tokens(footprint, room, length, most, recompute)
-    if checkpointing == "auto":
+    never = METHODS[plan.method.name].cannot(plan.method).get("gradient_checkpointing")
+    if checkpointing == "auto" and never:
+        reasons["gradient_checkpointing"] = never
+    elif checkpointing == "auto":
         recompute = footprint.total(budget, recompute=False) > room  # a single row is too much already
         budget = fitting_tokens(footprint, room, length, most, recompute)
         reasons["gradient_checkpointing"] = (
@@ -273,6 +285,7 @@ def micro_batch_of(
             "accumulation": math.ceil(share / micro),
             "token_budget": micro * length,
             "gradient_checkpointing": recompute,
+            "may_recompute": never is None,
         }
     micro = min(share, max(1, int(budget / max(1.0, rate))))
     reasons["micro_batch"] = f"{budget:,} tokens are computed at once" + (
@@ -283,6 +296,7 @@ def micro_batch_of(
         "accumulation": math.ceil(share / micro),
         "token_budget": budget,
         "gradient_checkpointing": recompute,
+        "may_recompute": never is None,
     }
 
 
@@ -304,7 +318,7 @@ def gentler(resolved: ResolvedPlan) -> tuple[ResolvedPlan, str] | None:
     Gradient checkpointing changes no result; a halved micro-batch changes none either without dropout, and with dropout
     gives another, equally valid one. Rows per step stay as they are.
     """
-    if not resolved.gradient_checkpointing:
+    if resolved.may_recompute and not resolved.gradient_checkpointing:
         return resolved.model_copy(update={"gradient_checkpointing": True}), "Gradient checkpointing is turned on."
     if resolved.micro_batch == 1 and resolved.token_budget <= resolved.sequence_length:
         return None

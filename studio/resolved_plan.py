@@ -32,6 +32,7 @@ class ResolvedPlan(BaseModel):
     accumulation: int  # micro-batches per step, when they are full
     token_budget: int  # tokens computed at once, at most (a single longer row goes alone)
     gradient_checkpointing: bool
+    may_recompute: bool = True  # whether the method works with gradient checkpointing, should memory run out
     evaluate_every: int  # steps
     checkpoint_every: int  # steps
     cut_rows: int = 0  # rows longer than sequence_length

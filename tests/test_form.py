@@ -77,10 +77,29 @@ def test_a_line_that_is_no_name_and_number_is_told(written):
     assert caught.value.field == "method.rank_pattern"
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("recipe", RECIPES, ids=[recipe.title for recipe in RECIPES])
-def test_a_recipe_is_a_plan_and_is_known_again(recipe):
-    plan = read_plan(PLAN | train_form.recipe_values(recipe, "lora"))
+def test_a_recipe_is_a_plan_of_every_method_and_is_known_again(recipe, method):
+    plan = read_plan(PLAN | train_form.recipe_values(recipe, method))
     assert train_form.recipe_of(plan) == recipe.title
+
+
+@pytest.mark.parametrize("chosen", METHODS)
+def test_only_the_chosen_methods_settings_are_shown(chosen):
+    with gr.Blocks():
+        made = train_form.layout()
+    label, *shown = made.chosen(chosen)
+    assert METHODS[chosen].title in label["label"]
+    names = [name for name, parts in made.parts_of_methods.items() for _ in parts]
+    assert {name for name, update in zip(names, shown, strict=True) if update["visible"]} == {chosen}
+    assert len(made.switched) == 1 + len(shown)
+
+
+def test_every_method_says_in_a_sentence_what_it_is_for_and_lora_stands_first():
+    assert next(iter(METHODS)) == "lora"
+    for method in METHODS.values():
+        assert method.summary.endswith("."), method.name
+        assert len(method.summary) < 120, method.name
 
 
 def test_a_changed_recipe_is_ones_own():

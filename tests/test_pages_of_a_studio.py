@@ -8,6 +8,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from studio import base_models, datasets, runs
+from studio.methods import METHODS
 from studio.pages import data, data_detail, home, models, train, train_form
 from studio.plan import read_plan
 from studio.records import Run, Status
@@ -42,8 +43,8 @@ class Asked:
 
 def values_on(page: list) -> list:
     """What stands in the inputs of a freshly opened Train page."""
-    model, dataset, name, *rest, _visit, _queue = page
-    return [model["value"], dataset["value"], "lora", name, *[update["value"] for update in rest]]
+    model, dataset, method, name, *rest, _visit, _queue = page
+    return [model["value"], dataset["value"], method, name, *[update["value"] for update in rest]]
 
 
 def test_a_fresh_train_page_can_be_started_at_once(furnished, form):
@@ -107,6 +108,20 @@ def test_a_run_can_be_changed_and_trained_again(furnished, form):
     assert train.parent_of(furnished, Asked(f"from={run.id}")) == run.id
     assert train.parent_of(furnished, Asked("from=nobody")) is None
     assert "1 run ahead of yours" in train.ahead(furnished)
+    runs.cancel_run(furnished, run.id)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_of_any_method_opens_with_its_own_settings_and_gives_the_same_plan_again(furnished, form, method):
+    dataset = datasets.list_datasets(furnished).items[0].id
+    plan = read_plan({"base_model": "builtin", "dataset": dataset, "method": {"name": method}, "training": {"seed": 7}})
+    run = runs.queue_run(furnished, plan)
+    given = values_on(train.opened(furnished, form, QueryParams({"from": run.id})))
+    assert read_plan(form.values(tuple(given), train.targets_of(furnished, "builtin"))) == plan.model_copy(
+        update={"name": given[3]}
+    )
+    cost, start, *_ = train.judged(furnished, form, tuple(given))
+    assert start["interactive"], cost
     runs.cancel_run(furnished, run.id)
 
 

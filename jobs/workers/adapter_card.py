@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import secrets
 import shutil
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
 
+OF_A_MODULE = re.compile(r"(.+)\.(lora_|vera_lambda_|ia3_l|oft_R)")  # module, then what PEFT calls its parameters there
 
 def save_adapter(
     attempt: AttemptFolder,
@@ -36,9 +38,9 @@ def save_adapter(
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
     origin = origin_of(attempt, plan, facts)
     for config in model.peft_config.values():
-        config.inference_mode = True
-        if isinstance(config.target_modules, set):
-            config.target_modules = sorted(config.target_modules)  # a set's order differs from process to process
+        for name, value in vars(config).items():
+            if isinstance(value, set):
+                setattr(config, name, sorted(value))  # a set's order differs from process to process
     model.save_pretrained(
         writing.path, save_embedding_layers=False
     )  # "auto" would look for the base's config on the Hub
@@ -114,8 +116,8 @@ def layers_of(weights: Path) -> int:
                     f"The trained adapter holds numbers that are not finite ({clip(key)}).",
                     "Train again with a lower learning rate.",
                 )
-            if ".lora_A" in key:
-                modules.add(key.partition(".lora_A")[0])
+            if found := OF_A_MODULE.match(key):
+                modules.add(found[1])
     return len(modules)
 
 

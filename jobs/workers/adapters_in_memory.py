@@ -12,6 +12,7 @@ from safetensors.torch import load as load_tensors
 
 from jobs.workers.adapter_checks import check_fingerprint, checked_config, expected_modules, read_values, refused, sides
 from jobs.workers.by_peft import BY_PEFT, ONLY_BY_PEFT, modules_learned, needs_peft, own_tokenizer, try_with_peft
+from jobs.workers.fronts import Front
 from studio.errors import NotFound, clip
 from studio.folders import AdapterFolder
 from studio.tokens import ChatTokenizer
@@ -59,6 +60,7 @@ class LoadedAdapter:
     updates: dict[str, Update]  # by the module's name in the base
     layers_changed: int
     tokenizer: ChatTokenizer | None = None  # its own, where it brings tokens that the base's does not know
+    front: Front | None = None  # a learned prompt or prefix, where the method has one
     self_check: str | None = None  # how the comparison with PEFT went
     alone: bool = False  # its rows would not be right in a shared batch; PEFT puts it on the whole model instead
 

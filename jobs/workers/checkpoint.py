@@ -3,6 +3,7 @@
     checkpoints/step-<n>/   adapter.safetensors    the parameters that are trained
                             optimizer.safetensors  AdamW's two averages and its step count, for each of them
                             best.safetensors       the parameters at the lowest held-out loss, where those are wanted
+                            method.safetensors     what the method keeps besides, such as AdaLoRA's scores
                             state.json             step, tokens, losses so far, loss scale
                             manifest.json          size and sha256 of each file, hash of the plan; written last
 
@@ -14,7 +15,7 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ class Saved:
     optimizer: Tensors
     state: dict
     best: Tensors | None = None
+    method: Tensors = field(default_factory=dict)
 
 
 def save_checkpoint(attempt: AttemptFolder, step: int, plan_hash: str, saved: Saved, keep: int) -> Path:
@@ -46,7 +48,12 @@ def save_checkpoint(attempt: AttemptFolder, step: int, plan_hash: str, saved: Sa
         shutil.rmtree(left, ignore_errors=True)
     writing = attempt.checkpoints / f".tmp-{step}-{secrets.token_hex(4)}"
     writing.mkdir()
-    tensors = {"adapter": saved.adapter, "optimizer": saved.optimizer, "best": saved.best}
+    tensors = {
+        "adapter": saved.adapter,
+        "optimizer": saved.optimizer,
+        "best": saved.best,
+        "method": saved.method or None,
+    }
     for name, values in tensors.items():
         if values is not None:
             save_file(
@@ -80,12 +87,13 @@ def newest_checkpoint(attempt: AttemptFolder, plan_hash: str) -> tuple[Path | No
 
 
 def load_checkpoint(path: Path) -> Saved:
-    best = path / "best.safetensors"
+    best, method = path / "best.safetensors", path / "method.safetensors"
     return Saved(
         adapter=load_file(path / "adapter.safetensors"),
         optimizer=load_file(path / "optimizer.safetensors"),
         state=read_json(path / "state.json"),
         best=load_file(best) if best.exists() else None,
+        method=load_file(method) if method.exists() else {},
     )
 
 

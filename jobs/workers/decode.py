@@ -10,6 +10,7 @@ import torch
 from transformers import DynamicCache
 
 from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters
+from jobs.workers.fronts import Front
 from jobs.workers.growing_cache import put_together
 from jobs.workers.with_peft import with_peft
 
@@ -34,6 +35,8 @@ class Answer:
     most_tokens: int
     adapter: LoadedAdapter | None = None
     sampling: Sampling = Sampling()
+    front: Front | None = None
+    """A learned prompt before the prompt; taken from the adapter where that has one."""
     ids: list[int] = field(default_factory=list)
     """The tokens written so far; a stop token is the last one when there was one."""
     stopped_by: str | None = None
@@ -43,6 +46,7 @@ class Answer:
     last_at: float | None = None
 
     def __post_init__(self):
+        self.front = self.front or (self.adapter and self.adapter.front)
         self.dice = torch.Generator().manual_seed(self.sampling.seed)
 
     def take(self, logits: torch.Tensor) -> int:
@@ -76,7 +80,7 @@ def choose(logits: torch.Tensor, sampling: Sampling, dice: torch.Generator) -> i
 class Batch:
     """The answers that grow together. New ones join and finished ones leave between two steps.
 
-    A prompt is computed together with those of its own length only, so no prompt is ever padded. For the steps after
+    A prompt is computed together with those of its own length and front only, so no prompt is ever padded. For the steps after
     that the caches lie side by side, padded on the left where one conversation is shorter; a mask hides the padding
     and each row counts its own positions.
     """
@@ -97,12 +101,13 @@ class Batch:
         """Read the prompts of new answers; each gets its first token. Returns (answer, token) pairs."""
         written = []
         groups = [(self.answers, self._cache, self._mask)] if self.answers else []
-        for _, same in groupby(sorted(answers, key=lambda a: len(a.prompt)), key=lambda a: len(a.prompt)):
+        for _, same in groupby(sorted(answers, key=_alike), key=_alike):
             rows = _by_adapter(same)
-            ids = torch.tensor([row.prompt for row in rows], device=self.model.device)
-            mask = torch.ones_like(ids)
-            cache = DynamicCache()  # without the config: every layer keeps all tokens, windows are the mask's business
-            logits = self._forward(rows, ids, mask, cache)
+            front, ids = rows[0].front, torch.tensor([row.prompt for row in rows], device=self.model.device)
+            # A cache without the config: every layer keeps all tokens, windows are the mask's business
+            given, cache = front.before(self.model, ids) if front else ({"input_ids": ids}, DynamicCache())
+            mask = torch.nn.functional.pad(torch.ones_like(ids), (front.tokens if front else 0, 0), value=1)
+            logits = self._forward(rows, given, mask, cache)
             written += [(row, row.take(row_logits)) for row, row_logits in zip(rows, logits, strict=True)]
             groups.append((rows, cache, mask))
         self._regroup(groups)
@@ -116,7 +121,7 @@ class Batch:
             return []
         ids = torch.tensor([[answer.ids[-1]] for answer in self.answers], device=self.model.device)
         self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
-        logits = self._forward(self.answers, ids, self._mask, self._cache)
+        logits = self._forward(self.answers, {"input_ids": ids}, self._mask, self._cache)
         return [(answer, answer.take(row)) for answer, row in zip(self.answers, logits, strict=True)]
 
     def leave(self) -> None:
@@ -124,17 +129,12 @@ class Batch:
         if any(answer.stopped_by for answer in self.answers):
             self._regroup([(self.answers, self._cache, self._mask)])
 
-    def _forward(self, rows: list[Answer], ids: torch.Tensor, mask: torch.Tensor, cache) -> torch.Tensor:
-        """Logits [rows, vocabulary] after the last of `ids` [rows, new tokens]."""
+    def _forward(self, rows: list[Answer], given: dict, mask: torch.Tensor, cache) -> torch.Tensor:
+        """Logits [rows, vocabulary] after the last of the tokens `given` as ids or embeddings [rows, new tokens, ...]."""
         self._adapters.put_on([None if row.adapter and row.adapter.alone else row.adapter for row in rows])
-        told = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "past_key_values": cache,
-            "use_cache": True,
-            "logits_to_keep": 1,
-        }
-        told["position_ids"] = (mask.cumsum(-1) - 1)[:, -ids.shape[1] :]
+        new = next(iter(given.values())).shape[1]
+        told = {"attention_mask": mask, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1, **given}
+        told["position_ids"] = (mask.cumsum(-1) - 1)[:, -new:]
         return self.model(**{name: value for name, value in told.items() if name in self._takes}).logits[:, -1]
 
     def _regroup(self, groups: list) -> None:
@@ -150,6 +150,11 @@ class Batch:
         kept.sort(key=lambda part: order.index(part[0]))
         self.answers = order
         self._cache, self._mask = put_together([(cache, mask, i) for _, cache, mask, i in kept])
+
+
+def _alike(answer: Answer) -> tuple[int, int]:
+    """What answers have in common whose prompts can be read together."""
+    return len(answer.prompt), id(answer.front) if answer.front else 0
 
 
 def _by_adapter(answers: Iterable[Answer]) -> list[Answer]:

@@ -10,6 +10,8 @@ import torch
 from jobs.workers import attention
 from jobs.workers.loss import frozen_head_losses, plain_losses
 from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
+from jobs.workers.prompted import NoPrompt, prompt_of
+from studio.errors import Invalid
 
 PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
 
@@ -27,6 +29,7 @@ class Engine:
         self.causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         self.most_rows, self.most_tokens = most_rows, most_tokens
         self.takes_positions = "position_ids" in inspect.signature(self.causal.forward).parameters
+        self.prompt = prompt_of(model)
         self.packs = False
         self.head = "whole"  # "frozen": chunked; "trained": at supervised positions; "whole": the model's own logits
 
@@ -34,7 +37,7 @@ class Engine:
         """Take the fast ways that give what transformers gives on a small probe. Returns what was chosen, in words."""
         self.model.eval()
         with torch.no_grad(), self.autocast():
-            expected = [self.own_logits(padded([probe], self.device)) for probe in self.probes()]
+            expected = [self.expected_logits(probe) for probe in self.probes()]
             said = [
                 self.choose_packing(expected) if packing else self.choose_padding("packing is off"),
                 self.choose_head(expected),
@@ -43,11 +46,13 @@ class Engine:
         return said
 
     def choose_packing(self, expected: list[torch.Tensor]) -> str:
+        if not self.prompt.packs:
+            return self.choose_padding("this method passes its prefix as cached keys and values")
         before = self.causal.config._attn_implementation
         try:
             self.causal.set_attn_implementation(attention.NAME)
-            together = self.own_logits(packed(self.probes(), self.device))
-            moved = self.own_logits(packed(self.probes(first_differs=True), self.device))
+            together = self.packed_logits(self.probes())
+            moved = self.packed_logits(self.probes(first_differs=True))
         except Exception as error:  # whatever an unknown architecture stumbles over, padding it is right
             self.causal.set_attn_implementation(before)
             return self.choose_padding(f"this architecture cannot be packed here: {error}")
@@ -65,16 +70,28 @@ class Engine:
     def choose_head(self, expected: list[torch.Tensor]) -> str:
         head = self.causal.get_output_embeddings()
         trained = head is None or any(parameter.requires_grad for parameter in head.parameters())
+        probe = self.prompt.in_front_of(self.probes()[0])
         try:
-            from_hidden = head(self.hidden(padded(self.probes()[:1], self.device)))
-            known = close(from_hidden, expected[0])
+            from_hidden = head(self.hidden(padded([probe], self.device)))
+            known = close(from_hidden[self.prompt.slots :], expected[0])
         except Exception:
             known = False
         if not known:
             self.head = "whole"
+            self.check_prompt(probe, expected[0])
             return "Logits are computed by the model itself, at every position."
         self.head = "frozen" if not trained and type(head) is torch.nn.Linear else "trained"
         return "Logits are computed only where something is learned."
+
+    def check_prompt(self, probe: Example, expected: torch.Tensor) -> None:
+        """Raises Invalid where this architecture computes rows with a prompt otherwise than PEFT does with it."""
+        found = self.own_logits(padded([probe], self.device))[self.prompt.slots :]
+        if type(self.prompt) is not NoPrompt and not close(found, expected):
+            raise Invalid(
+                f"{type(self.causal).__name__} cannot be given virtual tokens.",
+                "Choose LoRA or another method.",
+                "method.name",
+            )
 
     def probes(self, first_differs: bool = False) -> list[Example]:
         vocabulary = self.causal.get_input_embeddings().weight.shape[0]
@@ -83,10 +100,20 @@ class Engine:
             ids[0] = (ids[0] + 3) % min(vocabulary, 997)
         return [Example(0, each.astype(np.int32), np.ones(len(each), bool)) for each in ids]
 
-    def own_logits(self, batch: MicroBatch) -> torch.Tensor:
-        """Logits as the model itself gives them, [slots, vocabulary]."""
+    def expected_logits(self, probe: Example) -> torch.Tensor:
+        """As transformers and PEFT give them for this row alone, [tokens, vocabulary]."""
+        ids = torch.from_numpy(probe.ids.astype(np.int64))[None].to(self.device)
+        return self.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0, -len(probe) :]
+
+    def packed_logits(self, probes: list[Example]) -> torch.Tensor:
+        """Of these rows in one sequence, as the model itself gives them, [tokens, vocabulary]."""
+        batch = packed([self.prompt.in_front_of(probe) for probe in probes], self.device)
         with attention.DOCUMENTS.of(batch.lengths):
-            return self.model(**self.inputs(batch)).logits.flatten(0, 1)
+            return self.own_logits(batch)[(batch.position_ids >= self.prompt.slots).flatten()]
+
+    def own_logits(self, batch: MicroBatch) -> torch.Tensor:
+        """Logits as the model itself gives them, [slots, vocabulary]. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        return self.causal(**self.inputs(batch)).logits.flatten(0, 1)
 
     def hidden(self, batch: MicroBatch) -> torch.Tensor:
         """Last hidden states, [slots, size]. Call inside `DOCUMENTS.of(batch.lengths)`."""
@@ -94,12 +121,13 @@ class Engine:
 
     def inputs(self, batch: MicroBatch) -> dict:
         given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
-        return given | ({"position_ids": batch.position_ids} if self.takes_positions else {})
+        given |= {"position_ids": batch.position_ids} if self.takes_positions else {}
+        return self.prompt.added_to(given, batch)
 
     def token_losses(self, batch: MicroBatch) -> torch.Tensor:
         """Loss of each supervised token, float32 [n], as `batch.targets`. Call inside `DOCUMENTS.of(batch.lengths)`."""
         if self.head == "whole":
-            return plain_losses(self.model(**self.inputs(batch)).logits.flatten(0, 1)[batch.supervised], batch.targets)
+            return plain_losses(self.own_logits(batch)[batch.supervised], batch.targets)
         hidden, head = self.hidden(batch)[batch.supervised], self.causal.get_output_embeddings()
         if self.head == "frozen":
             return frozen_head_losses(hidden.to(head.weight.dtype), head, batch.targets)
@@ -112,7 +140,7 @@ class Engine:
     @contextmanager
     def as_base(self) -> Iterator[None]:
         """The model without its adapter, while this holds."""
-        with self.model.disable_adapter():
+        with self.model.disable_adapter(), self.prompt.off():
             yield
 
     def groups(self, rows: list) -> list[list]:
@@ -121,6 +149,7 @@ class Engine:
         return split(rows, self.most_rows, self.most_tokens)
 
     def micro_batch(self, examples: list[Example]) -> MicroBatch:
+        examples = [self.prompt.in_front_of(example) for example in examples]
         return packed(examples, self.device) if self.packs else padded(examples, self.device)
 
     def micro_batches(self, examples: list[Example]) -> list[MicroBatch]:

@@ -6,51 +6,58 @@ import torch
 
 from jobs.workers.adapters_in_memory import RowAdapters
 from jobs.workers.decode import Answer, finish
+from jobs.workers.engine import Engine
+from jobs.workers.fronts import Front
 from studio.tokens import ChatTokenizer
 
 MOST_NEW_TOKENS = 64
 
 
 def answer_prompts(
-    model, tokenizer: ChatTokenizer, prompts: list[list[int]], context_length: int, together: bool
+    engine: Engine, tokenizer: ChatTokenizer, prompts: list[list[int]], context_length: int
 ) -> list[tuple[str, float]]:
-    """The likeliest answer of a transformers model to each prompt (token ids): (text, seconds it took).
+    """The likeliest answer of the model in training to each prompt (token ids): (text, seconds it took).
 
-    `together` computes all of them at once, for models that are known to keep rows apart. A prompt that leaves no room
-    in the context is shortened from its beginning. The model comes back in the mode it was in.
+    All are written at once where the engine knows that the model keeps rows apart. A prompt that leaves no room in the
+    context is shortened from its beginning. The model comes back in the mode it was in.
     """
-    most = min(MOST_NEW_TOKENS, max(1, context_length // 2))
-    asked = [ids[-(context_length - most) :] for ids in prompts]
-    was_training = model.training
-    model.eval()
+    was_training = engine.model.training
+    engine.model.eval()
     try:
-        found = (
-            at_once(model, tokenizer, asked, most)
-            if together
-            else [alone(model, tokenizer, ids, most) for ids in asked]
-        )
+        with torch.no_grad():
+            front = engine.prompt.front()
+            room = context_length - (front.tokens if front else 0)
+            most = min(MOST_NEW_TOKENS, max(1, room // 2))
+            asked = [ids[-(room - most) :] for ids in prompts]
+            if engine.packs:
+                found = at_once(engine.causal, front, tokenizer, asked, most)
+            else:
+                plain = engine.model if front else engine.causal
+                found = [alone(plain, tokenizer, ids, most) for ids in asked]
     finally:
-        model.train(was_training)
+        engine.model.train(was_training)
     stop = set(tokenizer.stop_ids)
     return [(tokenizer.decode([id for id in ids if id not in stop]), seconds) for ids, seconds in found]
 
 
-def at_once(model, tokenizer: ChatTokenizer, asked: list[list[int]], most: int) -> list[tuple[list[int], float]]:
-    written = finish(model, RowAdapters(model), [Answer(ids, frozenset(tokenizer.stop_ids), most) for ids in asked])
+def at_once(
+    model, front: Front | None, tokenizer: ChatTokenizer, asked: list[list[int]], most: int
+) -> list[tuple[list[int], float]]:
+    stop = frozenset(tokenizer.stop_ids)
+    written = finish(model, RowAdapters(model), [Answer(ids, stop, most, front=front) for ids in asked])
     return [(answer.ids, answer.last_at - answer.asked_at) for answer in written]
 
 
 def alone(model, tokenizer: ChatTokenizer, ids: list[int], most: int) -> tuple[list[int], float]:
+    """By transformers' own generate, or PEFT's where the model has a prompt in front."""
     began = time.monotonic()
     given = torch.tensor([ids], device=model.device)
-    stop = tokenizer.stop_ids or None
-    with torch.no_grad():
-        made = model.generate(
-            input_ids=given,
-            attention_mask=torch.ones_like(given),
-            max_new_tokens=most,
-            do_sample=False,
-            eos_token_id=stop,
-            pad_token_id=0,
-        )
+    made = model.generate(
+        input_ids=given,
+        attention_mask=torch.ones_like(given),
+        max_new_tokens=most,
+        do_sample=False,
+        eos_token_id=tokenizer.stop_ids or None,
+        pad_token_id=0,
+    )
     return made[0, len(ids) :].tolist(), time.monotonic() - began

@@ -5,7 +5,7 @@ may page out, it is bitsandbytes' (Dettmers et al. 2022, arXiv:2110.02861).
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from accelerate import Accelerator
@@ -45,8 +45,13 @@ class Optimizer:
         """What a sum of losses is multiplied with, so that its gradients are those of the batch's mean (and fp16 does not underflow)."""
         return float(self.scaler.scale(torch.ones((), device=self.accelerator.device))) / supervised
 
-    def step(self, number: int, rate: float, loss: float) -> tuple[float, bool]:
-        """Apply the gradients. Returns their length before clipping, and whether they were applied. Raises Diverged."""
+    def step(
+        self, number: int, rate: float, loss: float, after_step: Callable[[int], None] = lambda number: None
+    ) -> tuple[float, bool]:
+        """Apply the gradients. Returns their length before clipping, and whether they were applied. Raises Diverged.
+
+        `after_step` is called with the step's number once they were applied, while they are still there.
+        """
         for group in self.adamw.param_groups:
             group["lr"] = rate * group["times"]
         if self.accelerator.num_processes > 1:
@@ -57,6 +62,8 @@ class Optimizer:
         if finite:
             self.scaler.step(self.adamw)  # fp16: passes over steps whose gradients overflowed, and lowers the scale
             self.scaler.update()
+            if math.isfinite(norm):
+                after_step(number)
         self.adamw.zero_grad(set_to_none=True)
         self.broken_steps = 0 if finite else self.broken_steps + 1
         if self.broken_steps == MOST_BROKEN_STEPS:

@@ -8,6 +8,7 @@ number, so a training that was stopped and goes on is bit for bit the one that w
 import math
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import numpy as np
@@ -30,6 +31,7 @@ from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.folders import AttemptFolder, read_json
+from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
@@ -87,6 +89,7 @@ class Training:
         self.optimizer = Optimizer(
             self.parameters, self.resolved, self.settings, self.accelerator, rates_of(self.plan, self.parameters)
         )
+        self.hooks = METHODS[self.plan.method.name].step_hooks(self.plan.method, self.model, self.steps)
 
     def kept(self) -> Kept:
         """What an objective needs to work something out once for the whole run."""
@@ -128,6 +131,7 @@ class Training:
         saved = load_checkpoint(path)
         self.put(saved.adapter)
         self.optimizer.restore(saved.optimizer, saved.state["optimizer"])
+        self.hooks.restore(saved.method)
         self.progress, self.best = Progress(**saved.state["progress"]), saved.best
         self.report.say(f"Goes on from the checkpoint of step {self.progress.step} ({path.parent.parent.name}).")
 
@@ -139,7 +143,7 @@ class Training:
     def save(self) -> None:
         if self.accelerator.is_main_process:
             state = finite({"progress": asdict(self.progress), "optimizer": self.optimizer.numbers()})
-            saved = Saved(self.parameters, self.optimizer.tensors(), state, self.best)
+            saved = Saved(self.parameters, self.optimizer.tensors(), state, self.best, self.hooks.tensors())
             save_checkpoint(self.attempt, self.progress.step, self.hash, saved, self.settings.keep_checkpoints)
         self.accelerator.wait_for_everyone()
 
@@ -177,10 +181,11 @@ class Training:
         set_seed(seed_of_step(self.settings.seed, number, self.rank))
         micro_batches, count = self.objective.micro_batches(self.own(batch)), self.objective.count(batch)
         measures = self.means(self.objective.accumulate(micro_batches, self.optimizer.weight(count)), count)
+        self.add_penalty()
         loss = measures["loss"]
         warmup = min(self.resolved.warmup_steps, total - 1)
         rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings)
-        norm, applied = self.optimizer.step(number, rate, loss)
+        norm, applied = self.optimizer.step(number, rate, loss, self.hooks.after_step)
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
         progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
         progress.seconds, progress.step_seconds = progress.seconds + seconds, progress.step_seconds + seconds
@@ -199,6 +204,12 @@ class Training:
             padding=sum(each.padding for each in micro_batches),
         )
         self.tell_step(number, total, loss, tokens / max(seconds, 1e-6), applied)
+
+    def add_penalty(self) -> None:
+        """The gradient of what the method itself adds to the mean loss: once a step, whatever the processes."""
+        penalty = self.hooks.penalty()
+        if penalty is not None:
+            (penalty * (self.optimizer.weight(1) / self.processes)).backward()
 
     def tell_step(self, number: int, total: int, loss: float, speed: float, applied: bool) -> None:
         if not applied:
@@ -230,17 +241,23 @@ class Training:
         progress, began = self.progress, time.monotonic()
         if progress.evaluated_at == progress.step:
             return
-        if count := self.objective.count_heldout(self.data):
-            found = self.means(self.objective.measure(self.own(self.data.heldout)), count)
-            measures = {f"heldout_{name}": value for name, value in found.items()}
-            self.report.metric(step=progress.step, **measures, heldout_tokens=self.data.heldout_tokens)
-            who = f"Step {progress.step}" if progress.step else "The base"
-            self.report.say(f"{who}: {', '.join(f'{name} {value:.4f}' for name, value in in_words(measures))}.")
-            self.note_heldout(found["loss"])
-            progress.heldout_measures = measures
-        self.answer_prompts()
+        with nullcontext() if progress.step else self.engine.prompt.off():  # what is measured first is the base
+            self.measure_heldout()
+            self.answer_prompts()
         progress.evaluated_at = progress.step
         progress.seconds += time.monotonic() - began
+
+    def measure_heldout(self) -> None:
+        progress = self.progress
+        if not (count := self.objective.count_heldout(self.data)):
+            return
+        found = self.means(self.objective.measure(self.own(self.data.heldout)), count)
+        measures = {f"heldout_{name}": value for name, value in found.items()}
+        self.report.metric(step=progress.step, **measures, heldout_tokens=self.data.heldout_tokens)
+        who = f"Step {progress.step}" if progress.step else "The base"
+        self.report.say(f"{who}: {', '.join(f'{name} {value:.4f}' for name, value in in_words(measures))}.")
+        self.note_heldout(found["loss"])
+        progress.heldout_measures = measures
 
     def note_heldout(self, loss: float) -> None:
         progress = self.progress
@@ -261,10 +278,9 @@ class Training:
     def answer_prompts(self) -> None:
         if not self.accelerator.is_main_process:
             return
-        context, together = self.facts.context_length, self.engine.packs
         asked = [prompt.ids for prompt in self.prompts]
         with self.accelerator.autocast():
-            found = answer_prompts(self.engine.causal, self.tokenizer, asked, context, together)
+            found = answer_prompts(self.engine, self.tokenizer, asked, self.facts.context_length)
         for prompt, (text, seconds) in zip(self.prompts, found, strict=True):
             self.report.sample(step=self.progress.step, prompt=prompt.shown, answer=text, seconds=round(seconds, 3))
 
@@ -287,6 +303,7 @@ class Training:
             self.report.say(f"The adapter of step {self.progress.best_step} is kept: its held-out loss was the lowest.")
         if self.accelerator.is_main_process:
             self.note_results()
+            self.hooks.before_save()
             made = (self.plan, self.resolved, self.facts, self.report.facts)
             save_adapter(self.attempt, self.model, self.words.folder, *made)
         self.accelerator.wait_for_everyone()

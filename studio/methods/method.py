@@ -85,12 +85,12 @@ class Method:
     add_to: Callable[[Any, Any], Any]
     """add_to(settings, model): the transformers model with the method's parameters added (a PeftModel). Imports torch inside.
     A method whose settings have new_tokens is given token_ids=[...] too where there are some: their ids, in that order."""
+    saved: Callable[[Any, "ModelFacts"], Shapes]
+    """saved(settings, facts): name and shape of every tensor in its file."""
     summary: str = ""
     """One plain sentence beside its name on the form: what it learns, and when to take it."""
     place: int = 100
     """Where it stands among the methods on the form: lower ones first."""
-    saved: Callable[[Any, "ModelFacts"], Shapes] | None = None
-    """saved(settings, facts): name and shape of every tensor in its file. None: two matrices beside each module, as LoRA has."""
     rate: Rate = field(default_factory=Rate)
     positions: Callable[[Any], int] = _no_positions
     """positions(settings): how many of the model's positions it takes in front of every row (virtual tokens)."""

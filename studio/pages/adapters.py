@@ -7,7 +7,7 @@ import gradio as gr
 
 from studio import adapters
 from studio.errors import NotFound
-from studio.pages import adapters_view, parts
+from studio.pages import adapters_view, method_words, parts
 from studio.pages.adapters_combine import combining
 from studio.pages.adapters_work import draw_jobs, inside, shrinking, work
 from studio.pages.copying import copyable
@@ -126,7 +126,7 @@ def one_head(adapter: Adapter) -> str:
     actions = parts.button("Compare with the base", f"/compare?a={adapter.id}") + parts.button(
         "Download", f"/files/adapters/{adapter.id}", primary=True, download=True
     )
-    about = f"Rank {adapter.rank} on {adapter.base_model_name}" if adapter.rank else f"On {adapter.base_model_name}"
+    about = f"{method_words.short(adapter.method, adapter.rank)} on {adapter.base_model_name}"
     return head_html(adapter.name, about, actions, crumb)
 
 

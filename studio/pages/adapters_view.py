@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from studio.pages import parts, words
+from studio.methods import METHODS
+from studio.pages import method_words, parts, words
 from studio.pages.copying import copy_button
 from studio.pages.lab_view import in_words
 from studio.records import Adapter
 
-HEADINGS = ("Adapter", "Base model", "Data", "Rank", "Size", "Held-out loss", "From run", "Actions")
+HEADINGS = ("Adapter", "Base model", "Data", "Method", "Size", "Held-out loss", "From run", "Actions")
 SOURCES = {"stack": "combined", "shrink": "made smaller"}  # where it comes from, when not from a run
-CELLS = ("wrap", "wrap", "wrap", "ls-right ls-num", "ls-right ls-num", "", "", "ls-act-cell")
+CELLS = ("wrap", "wrap", "wrap", "", "ls-right ls-num", "", "", "ls-act-cell")
 Passport = Mapping[str, Any]
 
 
@@ -32,7 +33,7 @@ def _cells(adapter: Adapter, passport: Passport) -> tuple[str, ...]:
         f'<a href="/adapters?id={id}">{parts.text(adapter.name)}</a><div class="ls-muted">{words.ago(adapter.created_at)}</div>',
         parts.text(adapter.base_model_name),
         parts.text(part(passport, "dataset").get("name") or "–"),
-        "–" if adapter.rank is None else str(adapter.rank),
+        parts.text(method_words.short(adapter.method, adapter.rank)),
         words.size(adapter.size_bytes),
         gain(adapter.base_heldout_loss, adapter.heldout_loss),
         run,
@@ -155,17 +156,20 @@ def data_facts(passport: Passport) -> list[tuple[str, Any]]:
     ]
 
 
+def _sizes(method: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The numbers that decide how much an adapter can learn, by the titles that its method gives them."""
+    known = METHODS.get(method.get("name"))
+    fields = known.settings.model_fields if known else {}
+    numbers = {name: method.get(name) for name in method_words.SIZES if isinstance(method.get(name), int | float)}
+    return [(fields[name].title or name, f"{number:g}") for name, number in numbers.items() if name in fields]
+
+
 def method_facts(passport: Passport) -> list[tuple[str, Any]]:
     method, resolved = part(passport, "method"), part(passport, "resolved")
     targets = resolved.get("targets") or method.get("targets")
     return [
-        ("Method", str(method.get("name", "")).upper().replace("LORA", "LoRA")),
-        (
-            "Rank and alpha",
-            f"{method.get('rank')} and {method.get('alpha'):g}"
-            if isinstance(method.get("alpha"), int | float)
-            else None,
-        ),
+        ("Method", method_words.title(method.get("name"))),
+        *_sizes(method),
         ("Dropout", method.get("dropout")),
         ("Target modules", ", ".join(targets) if isinstance(targets, list) else targets),
         ("Layers changed", passport.get("layers")),

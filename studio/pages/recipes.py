@@ -8,7 +8,8 @@ from typing import Any
 class Recipe:
     title: str
     detail: str
-    method: dict[str, Any] = field(default_factory=dict)
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By the method's name; a method that is left out keeps its defaults."""
     training: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -17,18 +18,33 @@ class Recipe:
         return f"{self.title}\n{self.detail}"
 
 
+SMALLER = {
+    "lora": {"rank": 8, "alpha": 16},
+    "adalora": {"rank": 4, "start_rank": 6, "alpha": 12},
+    "vera": {"rank": 128},
+    "oft": {"block_size": 16},
+    "prefix_tuning": {"virtual_tokens": 10},
+    "prompt_tuning": {"virtual_tokens": 10},
+    "p_tuning": {"virtual_tokens": 10},
+}
+LARGER = {
+    "lora": {"rank": 32, "alpha": 64},
+    "adalora": {"rank": 16, "start_rank": 24, "alpha": 48},
+    "vera": {"rank": 512},
+    "oft": {"block_size": 64},
+    "prefix_tuning": {"virtual_tokens": 40},
+    "prompt_tuning": {"virtual_tokens": 40},
+    "p_tuning": {"virtual_tokens": 40},
+}
 RECIPES = [
     Recipe(
-        "Quick look",
-        "Rank 8, at most 40 steps. Does the data teach what I mean?",
-        {"rank": 8, "alpha": 16},
-        {"max_steps": 40},
+        "Quick look", "A small adapter, at most 40 steps. Does the data teach what I mean?", SMALLER, {"max_steps": 40}
     ),
-    Recipe("Balanced", "Rank 16, all linear layers, as many passes as the data needs."),
+    Recipe("Balanced", "An adapter of the usual size, and as many passes as the data needs."),
     Recipe(
         "Thorough",
-        "Rank 32, up to 8 passes. Ends by itself when it no longer helps.",
-        {"rank": 32, "alpha": 64},
+        "A larger adapter, up to 8 passes. Ends by itself when it no longer helps.",
+        LARGER,
         {"epochs": 8, "early_stopping": 3},
     ),
 ]

@@ -7,7 +7,7 @@ import gradio as gr
 from studio import metrics, runs
 from studio.errors import NotFound
 from studio.folders import read_json
-from studio.pages import parts, run_view, settings_view
+from studio.pages import method_words, parts, run_view, settings_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
@@ -216,7 +216,7 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
     objective = resolved.objective if resolved else "answers"
     series = metrics.series(studio, run.id, CURVES + OF_PREFERENCES)
     log, _ = metrics.log(studio, run.id, -LOG_BYTES)
-    config = f"rank {plan.method.rank}, alpha {plan.method.alpha:g}"
+    config = method_words.with_sizes(plan.method)
     return {
         "head": run_view.head(run, shown["base_model_name"], shown["dataset_name"], config),
         "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))

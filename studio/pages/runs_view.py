@@ -5,7 +5,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from studio.pages import parts, words
+from studio.pages import method_words, parts, words
 from studio.records import LIVE, Status
 
 # What a person filters by, and the states behind each word.
@@ -19,8 +19,8 @@ FILTERS: dict[str, tuple[Status, ...]] = {
 }
 SORTS = {"Newest first": "newest", "Oldest first": "oldest", "Name": "name", "Lowest loss": "loss", "State": "state"}
 Shown = Mapping[str, Any]  # a run as runs.shown_all gives it
-HEADINGS = ("Run", "Status", "Model and data", "Rank", "Loss", "Last", "Held-out", "Steps", "Started")
-CELLS = ("wrap", "", "wrap", "ls-right ls-num", "", "ls-right ls-num", "ls-right ls-num", "", "ls-muted")
+HEADINGS = ("Run", "Status", "Model and data", "Method", "Loss", "Last", "Held-out", "Steps", "Started")
+CELLS = ("wrap", "", "wrap", "", "", "ls-right ls-num", "ls-right ls-num", "", "ls-muted")
 
 
 def table(found: Iterable[Shown], now: datetime | None = None) -> str:
@@ -32,7 +32,7 @@ def _cells(run: Shown, now: datetime | None) -> tuple[str, ...]:
         f'<a href="/run?id={escape(run["id"])}">{parts.text(run["name"])}</a><div class="ls-mono ls-muted">{escape(run["id"])}</div>',
         parts.status_chip(run["state"]),
         f'{parts.text(run["base_model_name"])}<div class="ls-muted">{parts.text(run["dataset_name"])}</div>',
-        "–" if run["rank"] is None else str(run["rank"]),
+        parts.text(method_words.short(run["method"], run["rank"])),
         parts.sparkline(run["sparkline"], f"Loss of {run['name']}"),
         words.loss(run["loss"]),
         heldout(run["heldout_loss"], run["base_heldout_loss"]),

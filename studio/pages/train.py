@@ -20,7 +20,7 @@ from studio.pages.events import GO, QUICK, SLOW, on_load, plain
 from studio.pages.page import Page
 from studio.pages.recipes import RECIPES
 from studio.pages.shell import head
-from studio.plan import read_plan
+from studio.plan import DEFAULT_METHOD, read_plan
 from studio.studio import Studio
 
 # Keeps the choice in the address, so that a reload and a copied link show the same.
@@ -82,7 +82,8 @@ def build(studio: Studio) -> None:
         run = runs.queue_run(studio, plan, idempotency_key=key, parent=parent_of(studio, request))
         return f"/run?id={run.id}"
 
-    opening = on_load(open_it, [form.model, form.data, form.name, *form.components.values(), visit, side.queue])
+    opened_with = [form.model, form.data, form.method, form.name, *form.components.values(), visit, side.queue]
+    opening = on_load(open_it, opened_with)
     opening.then(refresh, form.inputs, shown, **SLOW)
     choices = [form.model.input, form.data.input]
     busy = gr.on([form.model.input], new_model, form.inputs, [form.model, *form.components.values()], **QUICK)
@@ -92,6 +93,7 @@ def build(studio: Studio) -> None:
     form.recipe.input(follow, [form.recipe, *form.inputs], list(form.components.values()), **QUICK).then(
         refresh, form.inputs, shown, **QUICK
     )
+    form.method.change(form.chosen, form.method, form.switched, **QUICK)
     others = [typed(one) for one in (form.method, form.name, *form.components.values())]
     gr.on(others, refresh, form.inputs, shown, trigger_mode="always_last", **QUICK)
     side.start.click(plainly(begin), [visit, *form.inputs], goes_to, **SLOW).success(
@@ -114,6 +116,7 @@ def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
     return [
         gr.update(choices=[(one.name, one.id) for one in models], value=model),
         gr.update(choices=[(one.name, one.id) for one in data], value=dataset),
+        plan.get("method", {}).get("name", DEFAULT_METHOD),
         plan.get("name", ""),
         *form.updates(plan, targets_of(studio, model)),
         new_id(),
@@ -173,7 +176,7 @@ def judged(studio: Studio, form: train_form.PlanForm, given: tuple) -> list:
         except StudioError as error:
             problem = error
     if model and data:
-        words_on_it, ready = view.start_words(problem, needs)
+        words_on_it, ready = view.start_words(problem, needs, given[2])
     else:
         words_on_it, ready = ("Choose data" if model else "Choose a base model"), False
     changed = form.changed(plan) if plan else 0

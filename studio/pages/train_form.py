@@ -10,7 +10,7 @@ from studio.pages import form
 from studio.pages.events import plain
 from studio.pages.form import Setting
 from studio.pages.recipes import BALANCED, RECIPES, Recipe
-from studio.plan import TrainingPlan
+from studio.plan import DEFAULT_METHOD, TrainingPlan
 from studio.training_settings import Resources, TrainingSettings
 
 Key = tuple[str, str]  # ("training", "epochs"); a method's settings go by its name: ("lora", "rank")
@@ -57,6 +57,10 @@ class PlanForm:
     settings: dict[Key, Setting] = field(default_factory=dict)
     components: dict[Key, gr.components.Component] = field(default_factory=dict)
     folded: gr.Accordion = None
+    others: gr.Accordion = None
+    """Holds the choice of the method; its label names the chosen one."""
+    parts_of_methods: dict[str, list[gr.blocks.Block]] = field(default_factory=dict)
+    """What is on the page for each method, shown while it is chosen."""
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -88,6 +92,16 @@ class PlanForm:
                 plan["method"][field_name] = form.from_input(setting, value, targets, "method")
         return plan
 
+    def chosen(self, method: str) -> list[Any]:
+        """Updates of `others` and of every method's parts, in the order of `switched`, when this method is chosen."""
+        label = f"Method: {METHODS[method].title}" + (" (recommended)" if method == DEFAULT_METHOD else "")
+        shown = [gr.update(visible=name == method) for name, parts in self.parts_of_methods.items() for _ in parts]
+        return [gr.update(label=label), *shown]
+
+    @property
+    def switched(self) -> list[gr.blocks.Block]:
+        return [self.others, *(part for parts in self.parts_of_methods.values() for part in parts)]
+
     def updates(self, plan: dict[str, Any], targets: list[str]) -> list[Any]:
         """What to show for a plan's values (as JSON gives them), in the order of `components`."""
         return [self._update(part, name, plan, targets) for part, name in self.components]
@@ -118,14 +132,13 @@ class PlanForm:
 
 def recipe_values(recipe: Recipe, method: str) -> dict[str, Any]:
     """A recipe as plan values: what it says, and the defaults for the rest."""
-    return {"method": {"name": method, **recipe.method}, "training": dict(recipe.training)}
+    return {"method": {"name": method, **recipe.methods.get(method, {})}, "training": dict(recipe.training)}
 
 
 def recipe_of(plan: TrainingPlan) -> str | None:
     """The recipe whose values these are; None when something was changed."""
-    known = type(plan.method).model_fields
     for recipe in RECIPES:
-        method = type(plan.method)(**{name: value for name, value in recipe.method.items() if name in known})
+        method = type(plan.method)(**recipe.methods.get(plan.method.name, {}))
         if method == plan.method and TrainingSettings(**recipe.training) == plan.training.model_copy(
             update={"sample_prompts": []}
         ):
@@ -141,11 +154,10 @@ def layout() -> PlanForm:
     for part, declared in (*PARTS.items(), ("plan", TrainingPlan)):
         take(made, part, declared, OF_THE_PLAN if part == "plan" else None)
     for method in METHODS.values():
-        with gr.Column(elem_classes=["ls-sec"]):
-            plain(
-                f'<h2 class="ls-h2">{method.title}</h2><p class="ls-sub">The base stays frozen; only the adapter beside it is trained.</p>'
-            )
+        with gr.Column(elem_classes=["ls-sec"], visible=method.name == DEFAULT_METHOD) as section:
+            plain(f'<h2 class="ls-h2">{method.title}</h2><p class="ls-sub">{method.summary}</p>')
             place(made, [key for key in made.settings if key[0] == method.name and not made.settings[key].advanced])
+        made.parts_of_methods[method.name] = [section]
     with gr.Column(elem_classes=["ls-sec"]):
         plain(
             '<h2 class="ls-h2">Training</h2><p class="ls-sub">What is left empty is chosen for the model, the data and the device; the reasons stand beside the numbers.</p>'
@@ -170,12 +182,10 @@ def model_and_data() -> PlanForm:
         with gr.Row():
             model = gr.Dropdown([], label="Base model", info=" ", interactive=True)
             data = gr.Dropdown([], label="Training data", info=" ", interactive=True)
-    names = [(method.title, name) for name, method in METHODS.items()]
     with gr.Column(elem_classes=["ls-sec"]):
         plain(
             '<h2 class="ls-h2">Recipe</h2><p class="ls-sub">A starting point. Anything you change below turns it into your own.</p>'
         )
-        method = gr.Radio(names, value=names[0][1], label="Method", visible=len(names) > 1, interactive=True)
         recipe = gr.Radio(
             [(one.label, one.title) for one in RECIPES],
             value=BALANCED.title,
@@ -184,7 +194,14 @@ def model_and_data() -> PlanForm:
             elem_classes=["ls-cards"],
             interactive=True,
         )
-    return PlanForm(model, data, method, recipe)
+    label = f"Method: {METHODS[DEFAULT_METHOD].title} (recommended)"
+    with gr.Accordion(label, open=False, elem_classes=["ls-fold"]) as others:
+        plain('<p class="ls-sub">How the base is changed. The base itself stays frozen, whichever you take.</p>')
+        names = [(f"{method.title}\n{method.summary}", name) for name, method in METHODS.items()]
+        method = gr.Radio(
+            names, value=DEFAULT_METHOD, show_label=False, label="Method", elem_classes=["ls-cards"], interactive=True
+        )
+    return PlanForm(model, data, method, recipe, others=others)
 
 
 def take(made: PlanForm, part: str, declared: type, only: tuple[str, ...] | None = None) -> None:
@@ -211,12 +228,22 @@ def fold(made: PlanForm) -> None:
     under: dict[str, list[Key]] = {
         tab: [("training", name) for name in names if ("training", name) in open_ones] for tab, names in TABS.items()
     }
-    for method in METHODS.values():
-        under[method.title] = [key for key in open_ones if key[0] == method.name]
     placed = {key for keys in under.values() for key in keys}
-    under[LAST_TAB] = [key for key in open_ones if key not in placed]
+    rest = [key for key in open_ones if key not in placed and key[0] not in METHODS]
     with gr.Tabs():
         for tab, keys in under.items():
-            if keys:
-                with gr.Tab(tab):
-                    place(made, keys)
+            with gr.Tab(tab):
+                place(made, keys)
+        with gr.Tab("Method"):
+            for method in METHODS:
+                fold_method(made, method, [key for key in open_ones if key[0] == method])
+        with gr.Tab(LAST_TAB):
+            place(made, rest)
+
+
+def fold_method(made: PlanForm, method: str, keys: list[Key]) -> None:
+    with gr.Column(visible=method == DEFAULT_METHOD) as shown:
+        if not keys:
+            plain(f'<p class="ls-sub">{METHODS[method].title} has no further settings.</p>')
+        place(made, keys)
+    made.parts_of_methods[method].append(shown)

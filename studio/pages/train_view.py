@@ -1,7 +1,6 @@
 """How the Train page draws what a plan will cost, before it is queued."""
 
 from html import escape
-from typing import Any
 
 from studio.dataset_report import TokenStats
 from studio.errors import StudioError
@@ -142,10 +141,10 @@ def about_data(rows: int, stats: TokenStats | None) -> str:
     )
 
 
-def start_words(problem: StudioError | None, estimate: Estimate | None) -> tuple[str, bool]:
+def start_words(problem: StudioError | None, estimate: Estimate | None, method: str) -> tuple[str, bool]:
     """(what the start button says, whether it can be pressed): it names what is missing."""
     if problem is not None:
-        title = setting_title(problem.field)
+        title = setting_title(problem.field, method)
         return (f"Change {title}" if title else "This cannot be trained yet"), False
     if estimate is None:
         return "Choose a model and data", False
@@ -154,18 +153,9 @@ def start_words(problem: StudioError | None, estimate: Estimate | None) -> tuple
     return "Start training", True
 
 
-def setting_title(field: str | None) -> str | None:
-    """ "method.rank" → "Rank", as the form calls it."""
+def setting_title(field: str | None, method: str) -> str | None:
+    """ "method.rank" → "Rank", as the form calls it for this method."""
     part, _, name = (field or "").partition(".")
-    declared: list[Any] = (
-        [TrainingSettings]
-        if part == "training"
-        else [method.settings for method in METHODS.values()]
-        if part == "method"
-        else [TrainingPlan]
-    )
-    for one in declared:
-        info = one.model_fields.get(name.partition(".")[0] or part)
-        if info is not None and info.title:
-            return info.title
-    return None
+    declared = {"training": TrainingSettings, "method": METHODS[method].settings}.get(part, TrainingPlan)
+    info = declared.model_fields.get(name.partition(".")[0] or part)
+    return info.title if info is not None else None
