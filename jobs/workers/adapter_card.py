@@ -22,6 +22,7 @@ from studio.resolved_plan import ResolvedPlan
 
 OF_A_MODULE = re.compile(r"(.+)\.(lora_|vera_lambda_|ia3_l|oft_R)")  # module, then what PEFT calls its parameters there
 
+
 def save_adapter(
     attempt: AttemptFolder,
     model,
