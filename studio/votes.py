@@ -1,6 +1,6 @@
 """Votes: one per person and blind comparison, changed freely until its names are shown, and never after."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from studio import blind
@@ -46,14 +46,17 @@ def _vote_of(session: Session, id: str, person: str) -> Vote | None:
     return session.scalar(select(Vote).where(Vote.comparison == id, Vote.person == person))
 
 
-def all_votes(
+def closed_votes(
     studio: Studio, base_model: str, person: str = LOCAL_PERSON, by: str | None = None
 ) -> list[tuple[Vote, BlindComparison]]:
-    """Votes on this base model and its adapters that `person` may know of, oldest first; with `by` those of one person."""
+    """Votes on this base model and its adapters that `person` may know of, oldest first; with `by` those of one person.
+
+    Only closed ones: while a vote can still be changed, a result that moves with it would tell who is who.
+    """
     query = (
         select(Vote, BlindComparison)
         .join(BlindComparison, Vote.comparison == BlindComparison.id)
-        .where(BlindComparison.base_model == base_model)
+        .where(BlindComparison.base_model == base_model, Vote.revealed_at.is_not(None))
         .where(BlindComparison.team | (BlindComparison.owner == person))
         .order_by(Vote.at, Vote.id)
     )
@@ -61,3 +64,16 @@ def all_votes(
         query = query.where(Vote.person == by)
     with studio.database.read() as session:
         return [(vote, comparison) for vote, comparison in session.execute(query)]
+
+
+def voted_models(studio: Studio, person: str = LOCAL_PERSON) -> list[str]:
+    """Ids of the base models that have closed votes, the latest vote's first."""
+    query = (
+        select(BlindComparison.base_model)
+        .join(Vote, Vote.comparison == BlindComparison.id)
+        .where(Vote.revealed_at.is_not(None), BlindComparison.team | (BlindComparison.owner == person))
+        .group_by(BlindComparison.base_model)
+        .order_by(func.max(Vote.at).desc())
+    )
+    with studio.database.read() as session:
+        return list(session.scalars(query))
