@@ -87,7 +87,9 @@ def test_what_is_closed_answers_nothing(client, path):
     assert client.post(filled).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/models", "/data", "/train", "/runs", "/run", "/compare", "/adapters"])
+@pytest.mark.parametrize(
+    "path", ["/", "/models", "/data", "/train", "/runs", "/run", "/compare", "/votes", "/adapters"]
+)
 def test_every_page_is_served_with_our_stylesheet(client, path):
     answer = client.get(path)
     assert answer.status_code == 200
@@ -114,6 +116,8 @@ def test_the_api_is_described_and_its_page_needs_no_network(client):
         "/api/v1/runs",
         "/api/v1/adapters",
         "/api/v1/compare",
+        "/api/v1/blind",
+        "/api/v1/votes/results",
     } <= described.keys()
     page = client.get("/docs").text
     assert not re.findall(r'(?:src|href)="https?://', page)

@@ -5,9 +5,9 @@ from typing import Any
 
 import gradio as gr
 
-from studio import adapters
+from studio import adapters, vote_results
 from studio.errors import NotFound
-from studio.pages import adapters_view, method_words, parts
+from studio.pages import adapters_view, method_words, parts, votes_view
 from studio.pages.adapters_combine import combining
 from studio.pages.adapters_work import draw_jobs, inside, shrinking, work
 from studio.pages.copying import copyable
@@ -136,7 +136,9 @@ def details_of(studio: Studio, adapter: Adapter) -> str:
     on_hub = base.get("source") == "hub" and base.get("location")
     place = str(base["location"]) if on_hub else str(studio.data.base_model(adapter.base_model).model)
     code = adapters_view.loading_code(adapters.slug(adapter), place, base.get("revision") if on_hub else None)
-    return adapters_view.details(adapter, passport, code)
+    return votes_view.note(vote_results.against_base(studio, adapter), adapter.base_model) + adapters_view.details(
+        adapter, passport, code
+    )
 
 
 def missing() -> str:

@@ -86,7 +86,8 @@ class Layout:
 
 
 def build(studio: Studio) -> None:
-    head("Compare", "One question, one seed, every model at once.")
+    votes = parts.button("Votes so far", "/votes", small=True)
+    head("Compare", "One question, one seed, every model at once.", votes)
     with gr.Column(elem_classes=["ls-sec"]):
         model, chosen, blind, sampling = settings()
     loading = '<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>'
@@ -237,7 +238,8 @@ def voting(studio: Studio, page: Layout) -> None:
     def voted(said: Any, ids: list[str], event: gr.EventData):
         choice = clicked(event)[1]
         revealed = compare_blind.vote(studio, read_talk(said), choice, ids)
-        return (*drawing(revealed), shown_if_any(compare_view.verdict(revealed, choice)))
+        said = compare_view.verdict(revealed, choice, compare_blind.standing(studio, revealed))
+        return (*drawing(revealed), shown_if_any(said))
 
     page.ballot.click(plainly(voted), [page.talk, page.chosen], [*page.drawn, page.news], **QUICK)
 

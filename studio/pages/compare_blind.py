@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from studio import blind, compare, votes
+from studio.adapters import get_adapter
 from studio.errors import Conflict, Invalid, StudioError
 from studio.pages import parts
 from studio.pages.compare_talk import DRAW_SECONDS, MOST_ADAPTERS, sampling_of
 from studio.pages.conversation import Column, Message, Talk
+from studio.pages.votes_view import line
 from studio.studio import Studio
+from studio.vote_results import against_base
 
 
 def fresh(base: str, ids: list[str]) -> Talk:
@@ -121,3 +124,15 @@ def vote(studio: Studio, held: Talk, choice: str, ids: list[str]) -> Talk:
         raise Conflict("There is nothing to vote on.", "Turn on Blind and ask a question.")
     votes.cast(studio, held.blind, choice)
     return talk_of(votes.reveal(studio, held.blind), ids or ())
+
+
+def standing(studio: Studio, talk: Talk) -> list[tuple[str, str]]:
+    """(name, sentence) of each adapter that stood against the base: how the votes are by now."""
+    if not any(column.adapter is None for column in talk.columns):
+        return []
+    known = []
+    for column in talk.columns:
+        with contextlib.suppress(StudioError):  # it may have been deleted while it was voted on
+            if column.adapter and (said := line(against_base(studio, get_adapter(studio, column.adapter)))):
+                known.append((column.name.partition(" · ")[2], said))
+    return known

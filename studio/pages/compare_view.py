@@ -106,8 +106,8 @@ def ballot(talk: Talk, busy: bool) -> str:
     return f'<div class="ls-votes" role="group" aria-label="Your vote" tabindex="-1">{drawn}</div><p class="ls-sub ls-hint">{hint}</p>'
 
 
-def verdict(talk: Talk, choice: str) -> str:
-    """After the vote: what it said, with the names."""
+def verdict(talk: Talk, choice: str, standing: Sequence[tuple[str, str]] = ()) -> str:
+    """After the vote: what it said with the names, and how each adapter (name, sentence) stands against the base by now."""
     names = dict(zip(LETTERS, talk.columns, strict=False))
     if choice in names:
         model = names[choice]
@@ -115,7 +115,10 @@ def verdict(talk: Talk, choice: str) -> str:
         words = f"You found answer {choice} best: {who} {model.name.partition(' · ')[2]}."
     else:
         words = {"tie": "You found them about the same.", "bad": "You found all of them bad."}[choice]
-    return parts.banner("ok", words, "The next question begins a new comparison, shuffled again.")
+    so_far = " ".join(f"{name}: {sentence}" for name, sentence in standing)
+    after = "The next question begins a new comparison, shuffled again."
+    link = parts.button("All votes", f"/votes?model={talk.base_model}", small=True)
+    return parts.banner("ok", words, f"{so_far} {after}".strip(), link)
 
 
 def differences(pairs: Sequence[tuple[str, Sequence[tuple[str, str]]]], hidden: bool = False) -> str:
