@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from studio.child_environment import PROJECT, child_environment
 from studio.errors import BadInput, Conflict, Invalid, StudioError, TooLarge, TooMany, Unavailable, clip
-from studio.folders import ChatFolder, read_json, write_json
+from studio.folders import QUANTIZATIONS, ChatFolder, read_json, write_json
 from studio.records import BaseModel
 from studio.studio import Studio
 
@@ -38,8 +38,9 @@ async def answer(studio: Studio, base: BaseModel, question: dict) -> AsyncIterat
 
     A worker that ended just before it was asked says nothing at all: then a new one is started and asked once more.
     """
+    quantization = trained_with(studio, question)
     for last_try in (False, True):
-        pid = await asyncio.to_thread(ready_worker, studio, base)
+        pid = await asyncio.to_thread(ready_worker, studio, base, quantization)
         heard = False
         async with aclosing(_ask(studio, question)) as events:
             async for event in events:
@@ -71,20 +72,31 @@ async def _ask(studio: Studio, question: dict) -> AsyncIterator[dict]:
         writer.close()
 
 
-def ready_worker(studio: Studio, base: BaseModel) -> int:
-    """The pid of the worker that holds this base model, started when it is not there. One worker at a time: another base's ends first.
+def trained_with(studio: Studio, question: dict) -> str | None:
+    """How the base was loaded when the adapters that are asked were trained: "none", "nf4" or "int8".
 
+    Where they differ, the base in full; None where no adapter is asked.
+    """
+    asked = {column["adapter"]["id"] for column in question.get("columns", ()) if column.get("adapter")}
+    found = {studio.data.adapter(id).quantization for id in asked}
+    return found.pop() if len(found) == 1 else "none" if found else None
+
+
+def ready_worker(studio: Studio, base: BaseModel, quantization: str | None = None) -> int:
+    """The pid of the worker that holds this base model, started when it is not there. One worker at a time: another's ends first.
+
+    `quantization` is how the base must be loaded; None takes it as it is, and starts it in full.
     Raises Unavailable with the log's last lines when it does not start.
     """
     folder = studio.data.chat.create()
     try:
         with FileLock(folder.lock, timeout=START_SECONDS + DRAIN_SECONDS):
             pid = _running(studio)
-            if pid and _about(folder).get("holds") == _holds(base):
+            if pid and _about(folder).get("holds") in _suitable(base, quantization):
                 return pid
             if pid:
                 _end(studio, pid, DRAIN_SECONDS)
-            return _start(studio, base)
+            return _start(studio, base, quantization or "none")
     except Timeout:
         raise Unavailable(
             "Somebody else's question is still starting the chat worker.", "Ask again in a minute."
@@ -138,11 +150,12 @@ def socket_path(studio: Studio) -> Path:
     return folder / "socket"
 
 
-def _start(studio: Studio, base: BaseModel) -> int:
+def _start(studio: Studio, base: BaseModel, quantization: str) -> int:
     folder, path = studio.data.chat, socket_path(studio)
     settings = studio.settings
     command = [sys.executable, "-m", MODULE, str(studio.data.base_model(base.id).path), "--socket", str(path)]
     command += ["--device", settings.device, "--idle-seconds", str(settings.chat_idle_seconds)]
+    command += ["--quantization", quantization]
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if settings.device == "cpu" else {}
     path.unlink(missing_ok=True)
     with open(folder.log, "wb") as log:
@@ -156,7 +169,7 @@ def _start(studio: Studio, base: BaseModel) -> int:
             start_new_session=True,
         )
     _children[child.pid] = child
-    write_json(folder.worker, {"pid": child.pid, "holds": _holds(base)})
+    write_json(folder.worker, {"pid": child.pid, "holds": _holds(base, quantization)})
     patience = time.monotonic() + START_SECONDS
     while not _listens(path):
         if child.poll() is not None or time.monotonic() > patience:
@@ -171,9 +184,13 @@ def threads_for_chat() -> int:
     return min(8, max(1, len(os.sched_getaffinity(0)) // 2))
 
 
-def _holds(base: BaseModel) -> list[str | None]:
-    """What the worker must have in memory: the same model with the same weights and the same template."""
-    return [base.id, base.fingerprint, (base.facts or {}).get("template")]
+def _holds(base: BaseModel, quantization: str) -> list[str | None]:
+    """What the worker must have in memory: the same model with the same weights and the same template, loaded the same way."""
+    return [base.id, base.fingerprint, (base.facts or {}).get("template"), quantization]
+
+
+def _suitable(base: BaseModel, quantization: str | None) -> list[list[str | None]]:
+    return [_holds(base, each) for each in ((quantization,) if quantization else QUANTIZATIONS)]
 
 
 def _about(folder: ChatFolder) -> dict:

@@ -53,6 +53,9 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+QUANTIZATIONS = ("none", "nf4", "int8")  # ways to load a base model: in full, in 4 or in 8 bits
+
+
 class Folder:
     """One thing's folder. Files are named here and nowhere else."""
 
@@ -270,6 +273,15 @@ class AdapterFolder(Folder):
     @property
     def passport(self) -> Path:
         return self.path / "passport.json"
+
+    @property
+    def quantization(self) -> str:
+        """How the base was loaded when this was trained, as its passport says: one of QUANTIZATIONS."""
+        try:
+            said = read_json(self.passport, {})["training"]["quantization"]
+        except (ValueError, KeyError, TypeError, OSError):  # it is looked at again, in words, when it is loaded
+            return "none"
+        return said if said in QUANTIZATIONS else "none"
 
 
 class AdapterJobFolder(Folder):

@@ -15,7 +15,7 @@ from jobs.workers.questions import Inbox, Question
 from jobs.workers.self_check import GOOD, check_adapter, check_base
 from jobs.workers.text_stream import TextStream
 from studio.errors import BadInput, StudioError, Unavailable
-from studio.folders import BaseModelFolder, DataFolder
+from studio.folders import AdapterFolder, BaseModelFolder, DataFolder
 from studio.model_facts import ModelFacts
 from studio.tokens import ChatTokenizer
 
@@ -41,8 +41,8 @@ class Column:
 class Answering:
     """Everything here belongs to the thread that calls `load` and then `run`."""
 
-    def __init__(self, folder: BaseModelFolder, device: str, inbox: Inbox):
-        self.folder, self.device, self.inbox = folder, device, inbox
+    def __init__(self, folder: BaseModelFolder, device: str, inbox: Inbox, quantization: str = "none"):
+        self.folder, self.device, self.inbox, self.quantization = folder, device, inbox, quantization
         self._waiting: deque[Question] = deque()
         self._columns: dict[Answer, Column] = {}
         self._in_turn: deque[Answer] = deque()  # answers whose adapter cannot share a batch
@@ -53,7 +53,7 @@ class Answering:
         self.context = facts.context_length
         device, precision = where_to_compute(self.device)
         try:
-            self.model = load_base_model(self.folder.model, precision, device)
+            self.model = load_base_model(self.folder.model, precision, device, self.quantization)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -171,6 +171,8 @@ class Answering:
         if asked["adapter"]:
             adapter = self._adapter(question, asked["adapter"])
             proof = adapter.proof()
+        if said := self._otherwise_loaded(adapter):
+            question.tell({"column": index, "notice": said})
         tokenizer = adapter.tokenizer if adapter and adapter.tokenizer else self.tokenizer
         prompt, left_out = self._prompt(tokenizer, asked["messages"], question.max_new_tokens)
         if left_out:
@@ -185,6 +187,20 @@ class Answering:
         sampling = Sampling(question.temperature, question.top_p, question.seed)
         answer = Answer(prompt, self.stop_ids, most, adapter, sampling)
         return Column(question, index, answer, TextStream(tokenizer.decode), proof, most < question.max_new_tokens)
+
+    def _otherwise_loaded(self, adapter: LoadedAdapter | None) -> str | None:
+        """What is to be said when the base is not loaded as it came, or as this adapter has learned on."""
+        if adapter is None:
+            loaded = f"The base answers in {self.quantization}, as the adapter beside it was trained on it."
+            return loaded if self.quantization != "none" else None
+        trained = AdapterFolder(adapter.folder).quantization
+        if trained == self.quantization:
+            return None
+        name = {"none": "in full"}
+        as_trained, as_loaded = (name.get(each, f"in {each}") for each in (trained, self.quantization))
+        return (
+            f"This adapter was trained on the base {as_trained} and answers on it {as_loaded} here: a little otherwise."
+        )
 
     def _adapter(self, question: Question, asked: dict) -> LoadedAdapter:
         """The adapter, compared with PEFT when it is read for the first time."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from jobs.workers.questions import Inbox, Question
 from studio.errors import StudioError
-from studio.folders import BaseModelFolder, read_json
+from studio.folders import QUANTIZATIONS, BaseModelFolder, read_json
 
 LONGEST_LINE = 64 * 2**20  # bytes of one request
 SECONDS_TO_SAY_WHY = 10.0  # how long a worker that could not load stays to tell it to whoever asks
@@ -32,8 +32,9 @@ log = logging.getLogger("chat")
 class ChatWorker:
     """The event loop's side: connections, and when to end. The model lives in a thread of its own."""
 
-    def __init__(self, folder: BaseModelFolder, socket: Path, device: str, idle_seconds: float):
+    def __init__(self, folder: BaseModelFolder, socket: Path, device: str, idle_seconds: float, quantization: str):
         self.folder, self.socket, self.device, self.idle_seconds = folder, socket, device, idle_seconds
+        self.quantization = quantization
         self.fingerprint = self._fingerprint()
         self.inbox = Inbox()
         self.loaded = threading.Event()
@@ -77,7 +78,7 @@ class ChatWorker:
         """What loads the model and answers the inbox; made in the thread that will do so."""
         from jobs.workers.answering import Answering  # imports torch
 
-        return Answering(self.folder, self.device, self.inbox)
+        return Answering(self.folder, self.device, self.inbox, self.quantization)
 
     async def _until_not_needed(self) -> None:
         """Until it is told to stop, idle for long, or the base model's files are others than those in memory."""
@@ -155,10 +156,12 @@ def main(kind: type[ChatWorker] = ChatWorker) -> None:
     parser.add_argument("--socket", type=Path, required=True, help="Where to listen.")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="Where to compute.")
     parser.add_argument("--idle-seconds", type=float, default=600, help="End after this long without a question.")
+    parser.add_argument("--quantization", choices=QUANTIZATIONS, default="none", help="How to load the base.")
     options = parser.parse_args()
     os.umask(0o077)  # the socket is nobody else's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    worker = kind(BaseModelFolder(options.folder), options.socket, options.device, options.idle_seconds)
+    where = (BaseModelFolder(options.folder), options.socket, options.device)
+    worker = kind(*where, options.idle_seconds, options.quantization)
     code = asyncio.run(worker.serve())
     logging.shutdown()
     os._exit(code)  # the computing thread may be in the middle of an answer that nobody waits for

@@ -252,3 +252,25 @@ def test_adapters_that_only_peft_can_put_on_answer_as_in_peft_and_leave_the_base
     assert texts[0] != texts[1]
     assert ends[1]["proof"]["self_check"] == "computed by PEFT itself"
     assert ask(studio, base, question((HELLO, None)))[0] == before
+
+
+def test_an_adapter_trained_in_4_bits_answers_on_its_base_in_4_bits_and_the_base_says_so(studio, base, adapter):
+    small = add_tiny_adapter(studio, base, id="small", seed=5)
+    passport = {"base_model": {"id": base.id, "fingerprint": base.fingerprint}, "training": {"quantization": "nf4"}}
+    write_json(studio.data.adapter(small.id).passport, passport)
+    in_full = ask(studio, base, question((HELLO, None)))[0][0]
+
+    texts, ends, events = ask(studio, base, question((HELLO, None), (HELLO, small)))
+    notices = [(event.get("column"), event["notice"]) for event in events if "column" in event and "notice" in event]
+    assert notices == [(0, "The base answers in nf4, as the adapter beside it was trained on it.")]
+    assert [end["proof"]["self_check"] in ("equal", "equal up to rounding") for end in ends] == [True, True]
+    assert texts[0] != in_full  # random weights lose much in 4 bits
+    pid = chat.worker_state(studio)["pid"]
+    assert ask(studio, base, question((HELLO, None)))[0][0] == texts[0]  # the base alone is asked as it stands there
+    assert chat.worker_state(studio)["pid"] == pid
+
+    _, _, events = ask(studio, base, question((HELLO, adapter), (HELLO, small)))
+    assert [event["notice"] for event in events if event.get("column") == 1 and "notice" in event] == [
+        "This adapter was trained on the base in nf4 and answers on it in full here: a little otherwise."
+    ]
+    assert chat.worker_state(studio)["pid"] != pid
