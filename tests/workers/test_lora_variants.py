@@ -10,8 +10,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from jobs.workers.adapters_in_memory import load_adapter
 from jobs.workers.load import load_base_model
 from jobs.workers.merge import merge_adapter
+from jobs.workers.with_peft import with_peft
 from studio.folders import AdapterFolder, read_json
 from studio.methods import METHODS
 from studio.plan import read_plan
@@ -87,7 +89,10 @@ def test_it_learns_resumes_bit_for_bit_and_gives_the_same_in_plain_peft(place, t
     assert train_here(second)["status"] == "succeeded"
     assert equal(saved, adapter_of(second))
 
-    model = plain_peft(place, straight.adapter, training.get("quantization", "none"))
+    quantization = training.get("quantization", "none")
+    in_chat = load_base_model(place.data.base_model("tiny").model, "fp32", "cpu", quantization)
+    assert load_adapter(in_chat, place.facts.fingerprint, "id", straight.adapter).layers_changed >= 14
+    model = plain_peft(place, straight.adapter, quantization)
     loss = heldout_loss(model, ChatTokenizer.load(straight.adapter))
     assert loss == pytest.approx(result["heldout_loss"], rel=1e-5)
 
@@ -186,3 +191,28 @@ def test_an_embedding_with_rows_to_spare_is_not_made_longer(tmp_path):
     assert "resize_token_embeddings" not in AdapterFolder(attempt.adapter).card.read_text()
     loss = heldout_loss(plain_peft(place, attempt.adapter), ChatTokenizer.load(attempt.adapter))
     assert loss == pytest.approx(read_json(attempt.result)["heldout_loss"], rel=1e-5)
+
+
+REPLACING = [{"new_tokens": ["<think>"]}, {"modules_to_save": ["embed_tokens"]}, {"dora": True, "bias": "none"}]
+
+
+@pytest.mark.parametrize("method", REPLACING, ids=str)
+@pytest.mark.parametrize("tied", [False, True], ids=["own output layer", "tied"])
+def test_put_on_for_an_answer_it_gives_what_it_learned_and_leaves_the_base_bit_for_bit(
+    tmp_path, tiny_base, tied_base, tied, method
+):
+    place = training_place(tmp_path, tied_base if tied else tiny_base)
+    attempt = place.queue("r1", method=method, training=FEW)
+    result = train_here(attempt)
+    model = load_base_model(place.data.base_model("tiny").model, "fp32", "cpu")
+    ids = torch.arange(9)[None]
+    before, names = model(input_ids=ids).logits, [name for name, _ in model.named_parameters()]
+    loaded = load_adapter(model, None, "id", attempt.adapter)
+    assert loaded.alone
+    with with_peft(model, attempt.adapter) as adapted:
+        loss = heldout_loss(adapted, loaded.tokenizer or ChatTokenizer.load(attempt.adapter))
+    assert loss == pytest.approx(result["heldout_loss"], rel=1e-5)
+    assert torch.equal(model(input_ids=ids).logits, before)
+    assert [name for name, _ in model.named_parameters()] == names
+    assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) == tied
+    assert model.config.vocab_size == before.shape[-1]
