@@ -18,6 +18,7 @@ ONLY_BY_PEFT = (
     "use_dora",
     "modules_to_save",
     "trainable_token_indices",
+    "ensure_weight_tying",
 )  # settings that an update of layers does not cover
 
 
