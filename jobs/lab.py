@@ -6,6 +6,7 @@ A worker lives for as long as it holds its folder's lock: whoever started it, an
 import contextlib
 import fcntl
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -69,10 +70,10 @@ def alive(folder: AdapterJobFolder) -> bool:
 
 
 def end(folder: AdapterJobFolder) -> None:
-    """Kill the worker; at the next look it is gone."""
+    """Kill the worker and what it has started, which are a session of their own; at the next look they are gone."""
     child = _started.get(folder.id)
-    if child is not None:
-        child.kill()
-    elif found := read_json(folder.process):
-        with contextlib.suppress(TypeError, KeyError):
-            Identity(**found).signal(signal.SIGKILL)
+    found = read_json(folder.process)
+    pid = child.pid if child is not None else found["pid"] if found and Identity(**found).alive() else None
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)

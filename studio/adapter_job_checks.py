@@ -8,13 +8,15 @@ from studio import adapters, base_models
 from studio.admission import check_disk
 from studio.errors import BadInput, Conflict, Invalid, clip
 from studio.folders import AdapterFolder, read_json
-from studio.lab_settings import Parent, ShrinkSettings, StackSettings
+from studio.lab_settings import AnyLabSettings, MergeSettings, Parent, ShrinkSettings, StackSettings
 from studio.lora_files import PlainLora, read_lora
+from studio.methods import METHODS
 from studio.records import Adapter, BaseModel
 from studio.studio import Studio
 from studio.tokens import read_template
 
 FLOAT_BYTES = 4
+MERGE_ROOM = 1.1  # of the base's size: the merged weights, and what stands beside them
 BASE_FIELDS = ("id", "name", "source", "location", "revision", "fingerprint", "parameters")
 
 
@@ -27,7 +29,7 @@ class Checked:
     weights: list[float]
     name: str
 
-    def request(self, settings: StackSettings | ShrinkSettings) -> dict[str, Any]:
+    def request(self, settings: AnyLabSettings) -> dict[str, Any]:
         """As the worker reads it, and as the result's passport tells it."""
         base = {name: getattr(self.base, name) for name in BASE_FIELDS}
         architecture = base_models.facts_of(self.base).architecture
@@ -44,7 +46,7 @@ class Checked:
         }
 
 
-def without_effect(settings: StackSettings | ShrinkSettings) -> set[str]:
+def without_effect(settings: AnyLabSettings) -> set[str]:
     """Settings that the chosen combination does not look at: they do not belong in a passport."""
     if not isinstance(settings, StackSettings):
         return set()
@@ -95,6 +97,18 @@ def check_shrink(studio: Studio, settings: ShrinkSettings) -> Checked:
     return Checked(base, [adapter], [1.0], settings.name or f"{adapter.name[:85]}, rank {settings.rank}")
 
 
+def check_merge(studio: Studio, settings: MergeSettings) -> Checked:
+    adapter = adapters.get_adapter(studio, settings.adapter)
+    base = common_base(studio, [adapter])
+    described = passport_of(studio.data.adapter(adapter.id)).get("method")
+    if method := METHODS.get(adapter.method):
+        why = method.cannot(method.settings.model_validate(described or {"name": method.name})).get("merge")
+        if why:
+            raise Invalid(why, "Use the adapter as it is.", "adapter")
+    check_disk(studio.data.path, int(MERGE_ROOM * base_models.facts_of(base).size_bytes))
+    return Checked(base, [adapter], [1.0], settings.name or f"{base.name} with {adapter.name}"[:100])
+
+
 def common_base(studio: Studio, found: list[Adapter]) -> BaseModel:
     """The one base model of these adapters: the same weights, by their fingerprint."""
     first, *others = found
@@ -119,9 +133,14 @@ def common_base(studio: Studio, found: list[Adapter]) -> BaseModel:
 
 def trained_on(folder: AdapterFolder) -> str | None:
     """The fingerprint of the base that an adapter's passport names."""
-    passport = read_json(folder.passport)
-    base = passport.get("base_model") if isinstance(passport, dict) else None
+    base = passport_of(folder).get("base_model")
     return base.get("fingerprint") if isinstance(base, dict) else None
+
+
+def passport_of(folder: AdapterFolder) -> dict[str, Any]:
+    """Empty where there is none, or a strange one."""
+    passport = read_json(folder.passport)
+    return passport if isinstance(passport, dict) else {}
 
 
 def check_modules(studio: Studio, base: BaseModel, found: list[Adapter], loras: list[PlainLora]) -> None:

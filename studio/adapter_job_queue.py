@@ -1,19 +1,20 @@
 """Jobs on finished adapters, the runner's side: claim one, note how far it is, settle how it ended.
 
-queued → running → done       its adapter is in its place, and in the same transaction in the list
+queued → running → done       its adapter or model is in its place, and in the same transaction in the list
 queued → cancelled            before it began
 running → failed, cancelled   what was half-made is taken away
 """
 
+import shutil
 from typing import Any
 
 from sqlalchemy import exists, select, update
 
-from studio import adapter_jobs
+from studio import adapter_jobs, base_models
 from studio.adapter_files import check_adapter, put_in_place, size_of
 from studio.errors import StudioError
 from studio.folders import AdapterFolder, read_json, sha256_of, write_json
-from studio.records import Adapter, AdapterJob, JobState, utc_now
+from studio.records import Adapter, AdapterJob, BaseModel, JobState, utc_now
 from studio.studio import Studio
 
 BROKE_OFF = "The work broke off without a word, most likely because memory ran out."
@@ -69,8 +70,10 @@ def settle(studio: Studio, job: AdapterJob) -> AdapterJob:
         values = {"state": JobState.FAILED, "problem": BROKE_OFF, "fix": TRY_AGAIN}
     else:
         try:
-            made = [take_in(studio, job, result)]
-            values = {"state": JobState.DONE, "progress": 1.0, "result": {**result, "adapter": job.id}}
+            merged = job.kind == "merge"
+            made = [take_in_model(studio, job) if merged else take_in(studio, job, result)]
+            result = {**result, "model" if merged else "adapter": job.id}
+            values = {"state": JobState.DONE, "progress": 1.0, "result": result}
         except StudioError as error:
             values = {"state": JobState.FAILED, "problem": error.problem, "fix": error.fix}
     with studio.database.write() as session:
@@ -79,6 +82,8 @@ def settle(studio: Studio, job: AdapterJob) -> AdapterJob:
         settled = update(AdapterJob).where(AdapterJob.id == job.id).values(**values, doing="", ended_at=utc_now())
         session.execute(settled)
         job = session.get_one(AdapterJob, job.id, populate_existing=True)
+    if job.state is not JobState.DONE:
+        shutil.rmtree(studio.data.base_model(job.id).path, ignore_errors=True)
     adapter_jobs.clear(studio, job.id)
     return job
 
@@ -96,3 +101,11 @@ def take_in(studio: Studio, job: AdapterJob, result: dict[str, Any]) -> Adapter:
         id=job.id, owner=job.owner, name=job.name, base_model=request["base_model"]["id"], source=job.kind, method="lora", rank=result["rank"],
         size_bytes=size_of(folder.path), sha256=sha256,
     )  # fmt: skip
+
+
+def take_in_model(studio: Studio, job: AdapterJob) -> BaseModel:
+    """The merged model, which its worker has had looked at as any that is brought. Raises BadInput."""
+    request = read_json(studio.data.adapter_job(job.id).request)
+    [parent] = request["parents"]
+    about = f"{request['base_model']['name']} with {parent['name']}"
+    return base_models.merged_model(studio, job.id, owner=job.owner, name=job.name, location=about)

@@ -1,4 +1,4 @@
-"""Jobs on finished adapters, the person's side: ask for a stack or a smaller rank, look how far it is, cancel, clear away."""
+"""Jobs on finished adapters, the person's side: ask for a stack, a smaller rank or a merge, look how far it is, cancel, clear away."""
 
 import shutil
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from studio.adapter_files import copy_into
-from studio.adapter_job_checks import check_shrink, check_stack
+from studio.adapter_job_checks import check_merge, check_shrink, check_stack
 from studio.errors import Conflict, NotFound, TooMany
 from studio.folders import new_id, write_json
 from studio.lab_settings import AnyLabSettings
@@ -16,7 +16,7 @@ from studio.studio import Studio
 
 MOST_OPEN = 20
 OPEN = (JobState.QUEUED, JobState.RUNNING)
-CHECKS = {"stack": check_stack, "shrink": check_shrink}
+CHECKS = {"stack": check_stack, "shrink": check_shrink, "merge": check_merge}
 
 
 def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSON) -> AdapterJob:
@@ -29,7 +29,8 @@ def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSO
     try:
         for parent in checked.parents:
             copy_into(studio.data.adapter(parent.id).path, folder.parent(parent.id).path)
-        write_json(folder.request, checked.request(settings))
+        limits = {"memory_mb": studio.settings.parse_memory_mb, "cpu_seconds": studio.settings.parse_seconds}
+        write_json(folder.request, {**checked.request(settings), "limits": limits})
         with studio.database.write() as session:
             if session.scalar(select(func.count()).where(AdapterJob.state.in_(OPEN))) >= MOST_OPEN:
                 raise TooMany(

@@ -1,9 +1,6 @@
 """Trained adapters: take them in from a run, list, describe, rename, delete, and hand them out as a zip."""
 
-import re
 import shutil
-import unicodedata
-import zipfile
 from collections.abc import Iterator
 
 from sqlalchemy import or_, select
@@ -15,8 +12,8 @@ from studio.listing import LIMIT, Listing, listing
 from studio.plan import given_name
 from studio.records import Adapter, BaseModel, Run
 from studio.studio import Studio
+from studio.zip_stream import folder_name, zipped
 
-CHUNK_BYTES = 2**20
 SORTS = {"newest": (Adapter.created_at.desc(), Adapter.id), "name": (Adapter.name, Adapter.id)}
 
 
@@ -118,9 +115,8 @@ def shown(adapter: Adapter) -> dict:
 
 
 def slug(adapter: Adapter) -> str:
-    """A folder's name that every system takes: letters, digits and hyphens of the name, and the id, which makes it the only one."""
-    plain = unicodedata.normalize("NFKD", adapter.name).encode("ascii", "ignore").decode().lower()
-    return f"{re.sub(r'[^a-z0-9]+', '-', plain).strip('-')[:60].strip('-') or 'adapter'}-{adapter.id}"
+    """A folder's name that every system takes."""
+    return folder_name(adapter.name, "adapter", adapter.id)
 
 
 def download_name(adapter: Adapter) -> str:
@@ -128,47 +124,9 @@ def download_name(adapter: Adapter) -> str:
 
 
 def zip_chunks(studio: Studio, id: str) -> Iterator[bytes]:
-    """The adapter as a zip with one folder that PEFT loads, made while it is read; the same bytes every time.
-
-    Not compressed: weights hardly become smaller, and the download would wait for it.
-    """
+    """The adapter as a zip with one folder that PEFT loads, made while it is read; the same bytes every time."""
     adapter = get_adapter(studio, id)
     folder = studio.data.adapter(id).path
     if not folder.is_dir():
         raise NotFound("adapter", id)
-    return _zipped(
-        slug(adapter), [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    )
-
-
-class _Outbox:
-    """Takes what zipfile writes until it is sent."""
-
-    def __init__(self) -> None:
-        self.waiting: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self.waiting.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def take(self) -> bytes:
-        sent, self.waiting = b"".join(self.waiting), []
-        return sent
-
-
-def _zipped(top: str, paths: list) -> Iterator[bytes]:
-    outbox = _Outbox()
-    with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as archive:
-        for path in paths:
-            entry = zipfile.ZipInfo(f"{top}/{path.name}")  # dated 1980, so that the same adapter is the same zip
-            entry.external_attr = 0o644 << 16
-            entry.file_size = path.stat().st_size
-            with archive.open(entry, "w") as target, open(path, "rb") as source:
-                while chunk := source.read(CHUNK_BYTES):
-                    target.write(chunk)
-                    yield outbox.take()
-            yield outbox.take()
-    yield outbox.take()
+    return zipped(slug(adapter), folder)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import func, select, update
@@ -17,6 +18,7 @@ from studio.model_intake import check_template_name, prepare, write_template
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Adapter, BaseModel, Comparison, ModelState, Run
 from studio.studio import Studio
+from studio.zip_stream import folder_name, zipped
 
 BUILTIN = "builtin"
 BUILTIN_FOLDER = Path(__file__).parent / "builtin" / "model"
@@ -81,6 +83,29 @@ def add_hub(
     with studio.database.write() as session:
         session.add(model)
     return model
+
+
+def merged_model(studio: Studio, id: str, owner: str, name: str, location: str) -> BaseModel:
+    """The row of a model that a merge has left in its folder, checked; for the caller to save. Raises BadInput when it is not there."""
+    folder = studio.data.base_model(id)
+    if not folder.facts.is_file():
+        raise BadInput("The merged model is gone.", "Merge again.")
+    facts = ModelFacts.model_validate(read_json(folder.facts))
+    if not any(path.is_symlink() for path in folder.model.iterdir()):
+        shutil.rmtree(folder.files, ignore_errors=True)  # the weights live on in model/
+    return BaseModel(id=id, owner=owner, name=name, source="merged", location=location[:500], **_known(facts))
+
+
+def zip_chunks(studio: Studio, id: str) -> Iterator[bytes]:
+    """A merged model as a zip with one folder that transformers loads. Raises Conflict for others: they are where they came from."""
+    model = ready_model(studio, id)
+    if model.source != "merged":
+        raise Conflict(f"{model.name} was brought to this studio, not made by it.", "Fetch it from where it came from.")
+    return zipped(folder_name(model.name, "model", model.id), studio.data.base_model(id).model)
+
+
+def download_name(model: BaseModel) -> str:
+    return f"{folder_name(model.name, 'model', model.id)}.zip"
 
 
 def retry_download(studio: Studio, id: str) -> BaseModel:

@@ -285,7 +285,7 @@ class AdapterFolder(Folder):
 
 
 class AdapterJobFolder(Folder):
-    """One job on adapters. Its worker reads nothing else but the base model, and writes nowhere else."""
+    """One job on adapters. Its worker reads nothing else but the base model, and writes nowhere else but the folder of a merged model."""
 
     @property
     def id(self) -> str:
@@ -297,7 +297,7 @@ class AdapterJobFolder(Folder):
 
     @property
     def request(self) -> Path:
-        """{"name", "settings", "base_model": {id, name, ...}, "parents": [{id, name, sha256, weight}]}"""
+        """{"name", "settings", "base_model": {id, name, ...}, "parents": [{id, name, sha256, weight}], "limits" of looking at a model}"""
         return self.path / "request.json"
 
     def parent(self, id: str) -> AdapterFolder:

@@ -1,4 +1,4 @@
-"""What can be done with finished adapters: the settings of a stack, of a shorter rank and of a merge, each declared once."""
+"""What can be done with finished adapters: the settings of a stack, of a smaller rank and of a merge, each declared once."""
 
 from typing import Annotated, Any, Literal
 
@@ -71,8 +71,15 @@ class ShrinkSettings(LabSettings):
     rank: int = Field(ge=1, le=1024, title="New rank", description="Smaller than the adapter's own.")
 
 
-AnyLabSettings = Annotated[StackSettings | ShrinkSettings, Field(discriminator="kind")]
-KINDS = ("stack", "shrink")  # pydantic puts the chosen one into a field's place
+class MergeSettings(LabSettings):
+    """The base model with the adapter in its weights, as a new base model."""
+
+    kind: Literal["merge"] = "merge"
+    adapter: AdapterId = Field(title="Adapter", description="Id of the adapter.")
+
+
+AnyLabSettings = Annotated[StackSettings | ShrinkSettings | MergeSettings, Field(discriminator="kind")]
+KINDS = ("stack", "shrink", "merge")  # pydantic puts the chosen one into a field's place
 
 
 def read_lab_settings(values: dict[str, Any]) -> AnyLabSettings:

@@ -119,8 +119,10 @@ class BaseModel(Record):
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     owner: Mapped[str] = owner_column()
     name: Mapped[str] = mapped_column(String(200))
-    source: Mapped[str] = mapped_column(String(16))  # builtin, local, hub
-    location: Mapped[str] = mapped_column(String(500))  # folder name below the models folder, or the Hub's owner/name
+    source: Mapped[str] = mapped_column(String(16))  # builtin, local, hub, merged
+    location: Mapped[str] = mapped_column(
+        String(500)
+    )  # folder name below the models folder, the Hub's owner/name, or what was merged
     revision: Mapped[str | None] = mapped_column(String(100))  # of a Hub model: the commit
     state: Mapped[ModelState] = mapped_column(default=ModelState.READY, index=True)
     problem: Mapped[str | None]

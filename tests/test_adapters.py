@@ -11,7 +11,7 @@ import zipfile
 import numpy
 import pytest
 
-from studio import adapters, run_queue
+from studio import adapters, run_queue, zip_stream
 from studio.adapter_files import check_adapter
 from studio.errors import BadInput, Invalid, NotFound
 from studio.folders import AdapterFolder, read_json, write_json
@@ -176,7 +176,7 @@ def test_the_zip_holds_one_folder_with_the_adapter(studio, tmp_path):
 
 
 def test_the_zip_is_the_same_every_time_and_comes_in_pieces(studio, monkeypatch):
-    monkeypatch.setattr(adapters, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(zip_stream, "CHUNK_BYTES", 10)
     adapter = kept(studio)
     pieces = list(adapters.zip_chunks(studio, adapter.id))
     assert len(pieces) > 20

@@ -1,7 +1,7 @@
 """One job on finished adapters: `python -m jobs.workers.lab <job folder>`.
 
-The folder holds request.json and parents/<id>/ (AdapterJobFolder). Left in it: adapter/ and result.json, or refusal.json
-with what is wrong. Only what needs torch loads it.
+The folder holds request.json and parents/<id>/ (AdapterJobFolder). Left in it: adapter/ (of a merge: the new base
+model's folder) and result.json, or refusal.json with what is wrong. Only what needs torch loads it.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from studio.errors import StudioError, Unavailable
 from studio.folders import AdapterJobFolder, read_json, write_json
 
 REFUSED = 78
-KINDS = {"stack": stack, "shrink": shrink}
+ADAPTERS = {"stack": stack, "shrink": shrink}
 PROGRESS_SECONDS = 0.5
 
 
@@ -47,9 +47,14 @@ def main(folder: AdapterJobFolder) -> int:
 
 
 def work(folder: AdapterJobFolder) -> dict:
-    """Make the adapter; what was measured on the way."""
-    request = read_json(folder.request)
-    made = KINDS[request["settings"]["kind"]](folder, request, progress_of(folder))
+    """Make the adapter or the model; what was measured on the way."""
+    request, tell = read_json(folder.request), progress_of(folder)
+    kind = request["settings"]["kind"]
+    if kind == "merge":
+        from jobs.workers.merge_job import merge  # here: it loads torch
+
+        return merge(folder, request, tell)
+    made = ADAPTERS[kind](folder, request, tell)
     write_adapter(folder, request, made)
     return made.measured
 

@@ -1,4 +1,4 @@
-"""The adapter lab: make one adapter from several, or a smaller one; the work is done by the runner."""
+"""The adapter lab: make one adapter from several, a smaller one, or a merged model; the work is done by the runner."""
 
 from typing import Annotated
 
@@ -16,7 +16,8 @@ Limit = Annotated[int, Field(ge=1, le=MOST)]
 
 @ROUTER.post("", status_code=201)
 def queue_job(settings: AnyLabSettings, here: Here, who: Who) -> dict:
-    """Stack adapters of one base, or shrink one. Look at the job until its state is done; `result.adapter` is the new adapter's id."""
+    """Stack adapters of one base, shrink one, or merge one into its base. Look at the job until its state is done: then `result.adapter`
+    is the new adapter's id, `result.model` the merged model's."""
     return adapter_jobs.shown(adapter_jobs.queue_job(here, settings, who))
 
 
@@ -37,5 +38,5 @@ def cancel_job(id: str, here: Here) -> dict:
 
 @ROUTER.delete("/{id}", status_code=204)
 def delete_job(id: str, here: Here) -> None:
-    """Take an ended job out of the list; the adapter that it made stays."""
+    """Take an ended job out of the list; what it made stays."""
     adapter_jobs.delete_job(here, id)

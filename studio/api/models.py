@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from studio import base_models
@@ -11,6 +12,7 @@ from studio.listing import LIMIT, MOST
 
 ROUTER = APIRouter(prefix="/api/v1/models", tags=["Base models"], responses=ERRORS)
 Limit = Annotated[int, Field(ge=1, le=MOST)]
+ZIP = {200: {"content": {"application/zip": {}}, "description": "A folder that transformers loads."}}
 
 
 class LocalModel(Body):
@@ -52,6 +54,15 @@ def add_model(model: Annotated[LocalModel | HubModel, Field(discriminator="sourc
 @ROUTER.get("/{id}")
 def get_model(id: str, here: Here) -> dict:
     return base_models.shown(base_models.get_model(here, id))
+
+
+@ROUTER.get("/{id}/download", response_class=StreamingResponse, responses=ZIP)
+def download(id: str, here: Here) -> StreamingResponse:
+    """A merged model with its tokenizer and chat template, as a zip that is made while it is sent."""
+    chunks = base_models.zip_chunks(here, id)
+    name = base_models.download_name(base_models.get_model(here, id))
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
 
 @ROUTER.post("/{id}/template")

@@ -9,7 +9,7 @@ from studio.pages.events import action
 from studio.records import AdapterJob, JobState
 from studio.xrays import Xray, XrayedModule, offers
 
-KINDS = {"stack": "Combined", "shrink": "Made smaller"}
+KINDS = {"stack": "Combined", "shrink": "Made smaller", "merge": "Merged into the base"}
 STATES = {
     JobState.QUEUED: ("Waiting", "idle"),
     JobState.RUNNING: ("Working", "running"),
@@ -43,7 +43,8 @@ def job_row(job: AdapterJob) -> str:
 
 
 def place_of(job: AdapterJob) -> str:
-    return f"/adapters?id={job.result.get('adapter', '')}"
+    """Where what it made is shown."""
+    return "/models" if "model" in job.result else f"/adapters?id={job.result.get('adapter', '')}"
 
 
 def running(job: AdapterJob) -> str:
@@ -69,6 +70,10 @@ def in_words(result: Mapping[str, Any]) -> str:
     if (lost := result.get("energy_lost")) is not None:
         said.append(
             f"{percent(lost)} of the update's energy is lost, {percent(result['worst_energy_lost'])} in the worst module."
+        )
+    if (difference := result.get("logit_difference")) is not None:
+        said.append(
+            f"A base model now, on the Models page. Its logits differ from the adapter's by {difference:.0e} of the largest at most."
         )
     return " ".join(said)
 

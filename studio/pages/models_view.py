@@ -13,7 +13,12 @@ FIT_WORDS = {
     "tight": ("LoRA fits, tightly", "warn"),
     "no": ("Too large to train here", "bad"),
 }
-SOURCES = {"builtin": "Comes with the studio", "local": "A folder on this machine", "hub": "Hugging Face Hub"}
+SOURCES = {
+    "builtin": "Comes with the studio",
+    "local": "A folder on this machine",
+    "hub": "Hugging Face Hub",
+    "merged": "An adapter merged into a base model",
+}
 
 
 def cards(models: list[Shown], fits: dict[str, str], adapters: dict[str, int]) -> str:
@@ -58,7 +63,16 @@ def _use(model: Shown, fit: str | None) -> str:
             "Train", f"/train?model={model['id']}", primary=True, small=True, label=f"Train on {model['name']}"
         )
         + chat
+        + _download(model)
     )
+
+
+def _download(model: Shown) -> str:
+    """Only what the studio itself has made is not to be had elsewhere."""
+    if model["source"] != "merged":
+        return ""
+    label = f"Download {model['name']}"
+    return parts.button("Download", f"/api/v1/models/{model['id']}/download", small=True, download=True, label=label)
 
 
 def _has_template(model: Shown) -> bool:
@@ -89,7 +103,11 @@ def _details(model: Shown) -> str:
     ]
     if model.get("location") and model["source"] != "builtin":
         pairs.insert(
-            5, ("Name there", model["location"] + (f" at {model['revision'][:12]}" if model.get("revision") else ""))
+            5,
+            (
+                "Made from" if model["source"] == "merged" else "Name there",
+                model["location"] + (f" at {model['revision'][:12]}" if model.get("revision") else ""),
+            ),
         )
     return f'<details class="ls-more"><summary>All facts</summary>{parts.facts(pairs)}</details>'
 
