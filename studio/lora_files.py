@@ -16,14 +16,20 @@ from studio.folders import AdapterFolder, read_json
 from studio.model_files import Tensor, read_header
 
 NAMED = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<half>[AB])\.weight")  # as PEFT names what it saves
-# Settings that say what a plain LoRA's update is, those without effect on a trained one, and what others are when they are off
+# Settings that say what a plain LoRA's update is ...
 UNDERSTOOD = {
     "r", "target_modules", "lora_alpha", "bias", "use_rslora", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
 }  # fmt: skip
+# ... and those that only matter while training, or say where it comes from. All others must be off.
 WITHOUT_EFFECT = {
     "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode", "lora_dropout",
-    "fan_in_fan_out", "init_lora_weights", "exclude_modules", "megatron_core", "qalora_group_size", "runtime_config",
+    "fan_in_fan_out", "init_lora_weights",
 }  # fmt: skip
+OFF = {
+    "megatron_core": "megatron.core",
+    "qalora_group_size": 16,
+    "runtime_config": {"ephemeral_gpu_offload": False},
+}  # as PEFT writes them
 PLAIN_STARTS = (
     True,
     False,
@@ -107,7 +113,7 @@ def read_settings(folder: AdapterFolder, name: str) -> dict[str, Any]:
     if settings.get("task_type") not in ("CAUSAL_LM", None):
         raise refused(name, f"it is made for {clip(settings['task_type'])} and not for chat")
     for key in settings.keys() - UNDERSTOOD - WITHOUT_EFFECT:
-        if settings[key] not in (None, False, [], {}):
+        if settings[key] not in (None, False, [], {}, OFF.get(key)):
             raise refused(name, ODD.get(key, f"its setting '{clip(key)}' makes it more than a plain LoRA"))
     if settings.get("bias", "none") != "none":
         raise refused(name, "it also trains the base's bias terms")

@@ -13,24 +13,9 @@ from transformers.pytorch_utils import Conv1D
 
 from studio.errors import BadInput, clip
 from studio.folders import AdapterFolder, read_json
+from studio.lora_files import PATTERN_KEY, PLAIN_STARTS, UNDERSTOOD, WITHOUT_EFFECT
 
-# Settings that change how a trained adapter answers and that we add to a batch ourselves ...
-UNDERSTOOD = {
-    "r", "target_modules", "lora_alpha", "bias", "use_rslora", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
-}  # fmt: skip
-# ... and those that only matter while training, or say where it comes from. All others must be off.
-WITHOUT_EFFECT = {
-    "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode", "lora_dropout",
-    "fan_in_fan_out", "init_lora_weights",
-}  # fmt: skip
-PLAIN_STARTS = (
-    True,
-    False,
-    "gaussian",
-    "orthogonal",
-)  # others (PiSSA, OLoRA) also change the base when they are loaded
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
-PATTERN_KEY = re.compile(r"\^?[A-Za-z0-9_.]+\$?")  # PEFT reads these as regular expressions: only harmless ones
 
 
 def read_values(folder: AdapterFolder, name: str) -> dict:

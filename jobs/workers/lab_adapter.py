@@ -51,7 +51,7 @@ def write_adapter(folder: AdapterJobFolder, request: dict[str, Any], made: MadeA
         if (source / name).is_file():
             shutil.copyfile(source / name, writing.path / name)
     made.measured["rank"] = made.rank
-    passport = passport_of(writing, request, made)
+    passport = passport_of(writing, request, made, quantization_of(folder, request))
     write_json(writing.passport, passport)
     writing.card.write_text(card_of(passport), encoding="utf-8")
     os.rename(writing.path, folder.adapter)
@@ -89,7 +89,7 @@ def targets_of(modules: list[str], facts: ModelFacts) -> list[str]:
     return sorted({name.rpartition(".")[2] if name.rpartition(".")[2] in whole else name for name in modules})
 
 
-def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapter) -> dict[str, Any]:
+def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapter, quantization: str) -> dict[str, Any]:
     return {
         "version": 1,
         "name": request["name"],
@@ -97,11 +97,19 @@ def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapte
         "made_by": {key: value for key, value in request["settings"].items() if value is not None},
         "parents": request["parents"],
         "measured": made.measured,
+        "training": {"quantization": quantization},
         "layers": len(made.modules),
         "adapter_sha256": sha256_of(folder.weights),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in PACKAGES}},
     }
+
+
+def quantization_of(folder: AdapterJobFolder, request: dict[str, Any]) -> str:
+    """The form of the base that all parents were trained on; the plain one where they differ."""
+    passports = (read_json(folder.parent(parent["id"]).passport) for parent in request["parents"])
+    found = {(passport or {}).get("training", {}).get("quantization", "none") for passport in passports}
+    return found.pop() if len(found) == 1 else "none"
 
 
 def card_of(passport: dict[str, Any]) -> str:

@@ -29,6 +29,9 @@ def merge(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[flo
         base.model, adapter.path, target.files, training.get("quantization", "none"), PRECISIONS[facts.dtype]
     )
     tell(0.8, "Looking at the merged model")
+    if facts.licence:  # the merged weights are the base's for the most part: its terms stay
+        card = f"---\nlicense: other\nlicense_name: {facts.licence}\n---\n"
+        (target.files / "README.md").write_text(card, encoding="utf-8")
     files = str(target.files)
     write_json(target.request, {"source": files, "root": files, "template": None, **request["limits"]})
     subprocess.run([sys.executable, "-m", "jobs.workers.intake", str(target.path)], check=False)

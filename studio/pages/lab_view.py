@@ -73,7 +73,7 @@ def in_words(result: Mapping[str, Any]) -> str:
         )
     if (difference := result.get("logit_difference")) is not None:
         said.append(
-            f"A base model now, on the Models page. Its logits differ from the adapter's by {difference:.0e} of the largest at most."
+            f"A base model now, on the Models page. No logit differs from the adapter's by more than {difference:.0e} of the largest one."
         )
     return " ".join(said)
 

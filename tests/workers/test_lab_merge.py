@@ -23,6 +23,8 @@ from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base  # noqa: E
 @pytest.fixture
 def base(studio):
     base = add_tiny_base(studio)
+    facts = studio.data.base_model(base.id).facts
+    write_json(facts, {**read_json(facts), "licence": "apache-2.0"})
     add_tiny_adapter(studio, base, "pirate", use_rslora=True)
     return base
 
@@ -46,6 +48,7 @@ def test_a_merged_model_answers_as_the_adapter_and_is_a_base_model_like_any_othe
         "tiny tinybase with adapter pirate",
     )
     assert model.fingerprint != base.fingerprint
+    assert base_models.facts_of(model).licence == "apache-2.0"
     assert base_models.facts_of(model).linear_layers == base_models.facts_of(base).linear_layers
     with zipfile.ZipFile(io.BytesIO(b"".join(base_models.zip_chunks(studio, model.id)))) as archive:
         archive.extractall(tmp_path)
