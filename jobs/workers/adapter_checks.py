@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import torch
-from peft import LoraConfig
+from peft import LoraConfig, PeftConfig
 from peft.tuners.tuners_utils import check_target_module_exists
 from peft.utils.other import get_pattern_key
 from transformers.pytorch_utils import Conv1D
@@ -46,7 +46,7 @@ def _check_use(values: dict, name: str) -> None:
         raise refused(name, f"its method is {clip(values.get('peft_type'))}, and LoRA is what can be compared")
     if values.get("task_type") not in ("CAUSAL_LM", None):
         raise refused(name, f"it is made for {clip(values['task_type'])} and not for chat")
-    defaults = {field.name: _default(field) for field in dataclasses.fields(LoraConfig)}
+    defaults = {field.name: default_of(field) for field in dataclasses.fields(LoraConfig)}
     for key in values.keys() - UNDERSTOOD - WITHOUT_EFFECT:
         if values[key] not in (None, False, [], {}, defaults.get(key)):
             raise refused(name, f"its setting '{clip(key)}' is not one that can be compared")
@@ -58,16 +58,12 @@ def _check_use(values: dict, name: str) -> None:
         raise refused(name, "its dropout is not a number from 0 to 1")
 
 
-def _default(field: dataclasses.Field) -> Any:
+def default_of(field: dataclasses.Field) -> Any:
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
 
 
 def _check_values(config: LoraConfig, name: str) -> None:
-    layers = config.layers_to_transform
-    if layers is not None and not all(
-        type(layer) is int for layer in (layers if isinstance(layers, list) else [layers])
-    ):
-        raise refused(name, "its layers are not whole numbers")
+    check_targets(config, name)
     if not all(isinstance(pattern, dict) for pattern in (config.rank_pattern, config.alpha_pattern)):
         raise refused(name, "its rank or alpha pattern is not an object")
     ranks = [config.r, *config.rank_pattern.values()]
@@ -76,14 +72,24 @@ def _check_values(config: LoraConfig, name: str) -> None:
         raise refused(name, "its rank is not a whole number above 0")
     if not all(type(alpha) in (int, float) and math.isfinite(alpha) for alpha in alphas):
         raise refused(name, "its alpha is not a finite number")
+    if not all(PATTERN_KEY.fullmatch(key) for key in [*config.rank_pattern, *config.alpha_pattern]):
+        raise refused(name, "its rank or alpha pattern is not a plain name")
+
+
+def check_targets(config: PeftConfig, name: str) -> None:
+    """Which layers are meant is said by names and numbers only."""
+    layers = getattr(config, "layers_to_transform", None)
+    if layers is not None and not all(
+        type(layer) is int for layer in (layers if isinstance(layers, list) else [layers])
+    ):
+        raise refused(name, "its layers are not whole numbers")
     targets = config.target_modules  # a set when it was a list; a string is a regular expression, which can hang
     if not isinstance(targets, set) or not all(
         isinstance(target, str) and NAME.fullmatch(target) for target in targets
     ):
         raise refused(name, "its target modules are not a list of names")
-    if not all(PATTERN_KEY.fullmatch(key) for key in [*config.rank_pattern, *config.alpha_pattern]):
-        raise refused(name, "its rank or alpha pattern is not a plain name")
-    patterns = [config.layers_pattern] if isinstance(config.layers_pattern, str) else config.layers_pattern or []
+    said = getattr(config, "layers_pattern", None)
+    patterns = [said] if isinstance(said, str) else said or []
     if not all(isinstance(pattern, str) and NAME.fullmatch(pattern) for pattern in patterns):
         raise refused(name, "its layers pattern is not a plain name")
 
@@ -111,19 +117,53 @@ def sides(module: torch.nn.Module) -> tuple[int, int] | None:
 def expected_modules(model, config: LoraConfig, name: str) -> dict[str, tuple[int, float]]:
     """(rank, scale) of each module of the base that these settings mean, by PEFT's own rules."""
     expected = {}
+    for module_name in targeted_modules(model, config, name):
+        rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, module_name), config.r)
+        alpha = config.alpha_pattern.get(get_pattern_key(config.alpha_pattern, module_name), config.lora_alpha)
+        expected[module_name] = rank, alpha / (math.sqrt(rank) if config.use_rslora else rank)
+    return expected
+
+
+def targeted_modules(model, config: PeftConfig, name: str) -> list[str]:
+    """The modules of the base that these settings mean, by PEFT's own rules."""
+    found = []
     for module_name, module in model.named_modules():
         if not module_name or not check_target_module_exists(config, module_name):
             continue
         if sides(module) is None:
             raise refused(name, f"it changes '{clip(module_name)}', which is no linear layer")
-        rank = config.rank_pattern.get(get_pattern_key(config.rank_pattern, module_name), config.r)
-        alpha = config.alpha_pattern.get(get_pattern_key(config.alpha_pattern, module_name), config.lora_alpha)
-        expected[module_name] = rank, alpha / (math.sqrt(rank) if config.use_rslora else rank)
-    if not expected:
+        found.append(module_name)
+    if not found:
         raise refused(
             name, f"none of its target modules ({clip(', '.join(sorted(config.target_modules)))}) is in this base model"
         )
-    return expected
+    return found
+
+
+class Weights:
+    """An adapter's tensors, on their way onto a model: each is taken once, by its name and the shape that the model needs."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor], device: torch.device, name: str):
+        """Raises BadInput when a number is not finite. `name` is the adapter's, for what is said of it."""
+        self.left, self.device, self.name = dict(tensors), device, name
+        for key, tensor in tensors.items():
+            if not bool(tensor.isfinite().all()):
+                raise refused(name, f"'{clip(key)}' holds numbers that are not finite")
+
+    def take(self, key: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """That tensor on the device, in fp32 at least, as PEFT has it."""
+        if key not in self.left:
+            raise refused(self.name, f"'{clip(key, 120)}' is missing from its weights")
+        tensor = self.left.pop(key)
+        if tuple(tensor.shape) != shape:
+            has = f"has the shape {tuple(tensor.shape)} and the base model needs {shape}"
+            raise refused(self.name, f"'{clip(key, 120)}' {has}")
+        return tensor.to(self.device, torch.promote_types(tensor.dtype, torch.float32))
+
+    def all_taken(self) -> None:
+        if self.left:
+            key = clip(next(iter(self.left)), 120)
+            raise refused(self.name, f"it holds '{key}', which has no place in this base model")
 
 
 def refused(name: str, why: str) -> BadInput:

@@ -174,7 +174,8 @@ class Answering:
         if said := self._otherwise_loaded(adapter):
             question.tell({"column": index, "notice": said})
         tokenizer = adapter.tokenizer if adapter and adapter.tokenizer else self.tokenizer
-        prompt, left_out = self._prompt(tokenizer, asked["messages"], question.max_new_tokens)
+        context = self.context - (adapter.front.tokens if adapter and adapter.front else 0)
+        prompt, left_out = self._prompt(tokenizer, asked["messages"], question.max_new_tokens, context)
         if left_out:
             gone = "its first message was" if left_out == 1 else f"its first {left_out} messages were"
             question.tell(
@@ -183,7 +184,7 @@ class Answering:
                     "notice": f"The conversation is longer than the model's context of {self.context} tokens: {gone} left out.",
                 }
             )
-        most = min(question.max_new_tokens, self.context - len(prompt))
+        most = min(question.max_new_tokens, context - len(prompt))
         sampling = Sampling(question.temperature, question.top_p, question.seed)
         answer = Answer(prompt, self.stop_ids, most, adapter, sampling)
         return Column(question, index, answer, TextStream(tokenizer.decode), proof, most < question.max_new_tokens)
@@ -213,9 +214,11 @@ class Answering:
             adapter.alone = adapter.self_check not in GOOD
         return adapter
 
-    def _prompt(self, tokenizer: ChatTokenizer, messages: list[dict], wanted: int) -> tuple[list[int], int]:
+    def _prompt(
+        self, tokenizer: ChatTokenizer, messages: list[dict], wanted: int, context: int
+    ) -> tuple[list[int], int]:
         """The prompt's tokens and how many of the oldest messages had to be left out for the context."""
-        room = self.context - min(wanted, max(1, min(SHORTEST_ANSWER, self.context // 4)))
+        room = context - min(wanted, max(1, min(SHORTEST_ANSWER, context // 4)))
         for left_out, shorter in shortened(messages):
             ids = tokenizer.prompt(shorter)
             if len(ids) <= room:

@@ -83,6 +83,10 @@ def proof(told: dict | None) -> str:
     check = f" · base self-check {told['self_check']}" if told.get("self_check") else ""
     if told.get("adapter") is None:
         return f"base · no layer changed{check}"
+    if tokens := int(told.get("virtual_tokens") or 0):
+        return (
+            f"adapter {told.get('name') or told['adapter']} · {words.plural(tokens, 'learned token')} in front{check}"
+        )
     return f"adapter {told.get('name') or told['adapter']} · changed {words.plural(int(told.get('layers_changed') or 0), 'layer')}{check}"
 
 

@@ -69,7 +69,7 @@ def test_weights_that_do_not_belong_on_the_base_are_refused_by_their_name(model,
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"peft_type": "IA3"}, "its method is IA3"),
+        ({"peft_type": "LOHA"}, "its method is LOHA, and what can be compared is LORA, ADALORA"),
         ({"peft_type": None}, "its method is None"),
         ({"use_dora": True}, "lora_magnitude_vector' is missing from its weights"),
         ({"modules_to_save": ["lm_head"]}, "lm_head.weight' is missing from its weights"),
