@@ -63,7 +63,6 @@ def default_of(field: dataclasses.Field) -> Any:
 
 
 def _check_values(config: LoraConfig, name: str) -> None:
-    check_targets(config, name)
     if not all(isinstance(pattern, dict) for pattern in (config.rank_pattern, config.alpha_pattern)):
         raise refused(name, "its rank or alpha pattern is not an object")
     ranks = [config.r, *config.rank_pattern.values()]
@@ -72,6 +71,7 @@ def _check_values(config: LoraConfig, name: str) -> None:
         raise refused(name, "its rank is not a whole number above 0")
     if not all(type(alpha) in (int, float) and math.isfinite(alpha) for alpha in alphas):
         raise refused(name, "its alpha is not a finite number")
+    check_targets(config, name)
     if not all(PATTERN_KEY.fullmatch(key) for key in [*config.rank_pattern, *config.alpha_pattern]):
         raise refused(name, "its rank or alpha pattern is not a plain name")
 
