@@ -51,11 +51,13 @@ class AnswerSpans:
     def _proved(self, messages: list[Message], answers: list[int], text: str) -> list[Span]:
         """Where each answer's content stands, its closer not included."""
         marked = self._marked(messages, answers, text)
-        header = self._header(messages[: answers[0]])
+        header: str | None = None  # needs two renderings, and most conversations none of them
         spans: list[Span] = []
         for turn in answers:
             start, end = marked.get(turn, (None, None))
-            start = self._start(messages, turn, text, start, header)
+            if spans or not self._begins_at(start, messages[:turn], text):
+                header = self._header(messages[: answers[0]]) if header is None else header
+                start = self._start(messages, turn, text, start, header)
             end = self._end(messages, turn, text) if end is None else end
             if start is None or end is None or start > end or (spans and start < spans[-1][1]):
                 raise BadInput(UNPROVED.format(turn=turn + 1), CHANGE)
@@ -90,6 +92,14 @@ class AnswerSpans:
             return []
         places = [place for _, place in _places(rendered)]
         return list(zip(places[::2], places[1::2], strict=True))
+
+    def _begins_at(self, content: int | None, before: list[Message], text: str) -> bool:
+        """Whether the prompt that the model answers to ends exactly where the answer's content begins."""
+        try:
+            prompt = self.template.render(before, add_generation_prompt=True) if content is not None else ""
+        except BadInput:
+            return False
+        return content is not None and len(prompt) == content and text.startswith(prompt)
 
     def _header(self, before: list[Message]) -> str:
         """What the template writes to open an answer, such as "<|im_start|>assistant\\n"; "" when it opens nothing."""

@@ -5,9 +5,11 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from studio.answer_spans import Answers, AnswerSpans, Span, learned_answers
@@ -25,6 +27,7 @@ TOKENIZER_FILES = (
     "generation_config.json",
     "config.json",
 )  # all that decides how a conversation becomes tokens
+_FAR = 2**62  # behind the end of any text
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -348,12 +351,12 @@ def _without_quotes(
 
 def _overlapping(spans: list[Span], answers: list[Span]) -> list[bool]:
     """For each token whether it stands for any character of an answer. Both lists are in the order of the text."""
-    trained, at = [], 0
-    for start, end in spans:
-        while at < len(answers) and answers[at][1] <= start:
-            at += 1
-        trained.append(at < len(answers) and max(end, start + 1) > answers[at][0])
-    return trained
+    if not spans or not answers:
+        return [False] * len(spans)
+    starts, ends = np.fromiter(chain.from_iterable(spans), np.int64, 2 * len(spans)).reshape(-1, 2).T
+    begins, closes = np.array([*answers, (_FAR, _FAR)]).T
+    at = np.searchsorted(closes, starts, side="right")  # the first answer that ends behind the token's start
+    return (np.maximum(ends, starts + 1) > begins[at]).tolist()
 
 
 def _alternatives(texts) -> re.Pattern:
