@@ -150,6 +150,9 @@ def test_long_texts_are_cut_into_pieces_of_which_each_is_a_row():
     assert numbers.tokens == pytest.approx(38 * 5000, rel=0.01)
     assert "pieces of 2,048 tokens" in numbers.reasons["sequence_length"]
     assert resolved(data=data, sequence_length=100).sequence_length == 100
+    few = data.model_copy(update={"rows": 6, "lengths": [20_000] * 6, "total_tokens": 120_000, "sampled": False})
+    assert resolved(data=few).heldout_rows == 1
+    assert resolved(data=few.model_copy(update={"rows": 4, "lengths": [20_000] * 4})).heldout_rows == 0
 
 
 def test_of_pairs_both_sequences_are_counted_and_preferences_take_smaller_steps():

@@ -140,8 +140,11 @@ class Engine:
     @contextmanager
     def as_base(self) -> Iterator[None]:
         """The model without its adapter, while this holds."""
+        learned = {each: each.requires_grad for each in self.model.parameters()}
         with self.model.disable_adapter(), self.prompt.off():
             yield
+        for each, was in learned.items():
+            each.requires_grad_(was)  # PEFT turns on what belongs to the adapter, whatever it was before
 
     def groups(self, rows: list) -> list[list]:
         """Rows (of any kind that has a length in tokens) by what is computed at once."""

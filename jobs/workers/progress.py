@@ -15,6 +15,7 @@ class Progress:
     base_heldout_loss: float | None = None
     heldout_loss: float | None = None
     heldout_measures: dict[str, float] = field(default_factory=dict)  # the newest, by name
+    best_measures: dict[str, float] = field(default_factory=dict)  # those of best_step
     best_heldout_loss: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0

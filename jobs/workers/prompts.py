@@ -35,11 +35,17 @@ def sampled(folder: DatasetFolder, places: Sequence[int], tokenizer: ChatTokeniz
             break
         for row in read_rows(folder, int(place), 1):
             if "text" in row:
-                beginning = BEGINNING.match(row["text"])[0][:MOST_LETTERS]
-                found.append(Prompt(beginning, begun(beginning, tokenizer)))
+                words = beginning(row["text"])
+                found.append(Prompt(words, begun(words, tokenizer)))
             elif messages := before_the_answer(row["messages"]):
                 found.append(Prompt(messages[-1]["content"], tokenizer.prompt(messages)))
     return found
+
+
+def beginning(text: str) -> str:
+    """The first words of a document, none of them cut where there are blanks to cut at."""
+    words = BEGINNING.match(text)[0]
+    return words if len(words) <= MOST_LETTERS else words[:MOST_LETTERS].rpartition(" ")[0] or words[:MOST_LETTERS]
 
 
 def begun(text: str, tokenizer: ChatTokenizer) -> list[int]:

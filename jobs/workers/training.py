@@ -255,17 +255,18 @@ class Training:
         measures = {f"heldout_{name}": value for name, value in found.items()}
         self.report.metric(step=progress.step, **measures, heldout_tokens=self.data.heldout_tokens)
         who = f"Step {progress.step}" if progress.step else "The base"
-        self.report.say(f"{who}: {', '.join(f'{name} {value:.4f}' for name, value in in_words(measures))}.")
-        self.note_heldout(found["loss"])
-        progress.heldout_measures = measures
+        more = [f", {name} {found[name]:.4f}" for name in ("accuracy", "margin") if name in found]
+        self.report.say(f"{who}: held-out loss {found['loss']:.4f}{''.join(more)}.")
+        self.note_heldout(found["loss"], measures)
 
-    def note_heldout(self, loss: float) -> None:
+    def note_heldout(self, loss: float, measures: dict[str, float]) -> None:
         progress = self.progress
-        progress.heldout_loss = loss
+        progress.heldout_loss, progress.heldout_measures = loss, measures
         if progress.step == 0:
             progress.base_heldout_loss = loss
         elif progress.best_heldout_loss is None or loss < progress.best_heldout_loss:
             progress.best_heldout_loss, progress.best_step, progress.evaluations_since_best = loss, progress.step, 0
+            progress.best_measures = measures
             if self.settings.keeps_best:
                 self.best = {name: each.detach().cpu().clone() for name, each in self.parameters.items()}
         else:
@@ -300,6 +301,7 @@ class Training:
         if self.best and self.progress.best_step != self.progress.step:
             self.put(self.best)
             self.progress.heldout_loss = self.progress.best_heldout_loss
+            self.progress.heldout_measures = self.progress.best_measures
             self.report.say(f"The adapter of step {self.progress.best_step} is kept: its held-out loss was the lowest.")
         if self.accelerator.is_main_process:
             self.note_results()
@@ -328,10 +330,6 @@ class Training:
         ]
         self.report.facts |= self.progress.heldout_measures | {name: progress[name] for name in results}
         self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
-
-
-def in_words(measures: dict[str, float]) -> list[tuple[str, float]]:
-    return [(name.replace("heldout_", "held-out ").replace("_", " "), value) for name, value in measures.items()]
 
 
 def seed_of_step(seed: int, step: int, process: int) -> int:

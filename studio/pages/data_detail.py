@@ -154,9 +154,10 @@ def descriptions() -> dict[str, str]:
 
 
 def introduced(kind: str) -> str:
+    legend = view.LEGEND_OF_PAIRS if kind == "preference" else view.LEGEND
     return (
         f'<h2 class="ls-h2">What the model will learn</h2><p class="ls-sub">{view.SAID[kind]} '
-        f"Drawn by the function that the trainer calls.</p>{view.LEGEND}"
+        f"Drawn by the function that the trainer calls.</p>{legend}"
     )
 
 

@@ -144,4 +144,8 @@ SAID = {
     "text": "All of a text is learned, from its start to the token that ends it.",
     "preference": "Only the two answers change the adapter: the green one is made likelier than the red one.",
 }
+LEGEND_OF_PAIRS = (
+    '<div class="ls-tok ls-legend"><span class="t">chosen</span> <span class="r">rejected</span> '
+    '<span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'
+)
 LEGEND = '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'

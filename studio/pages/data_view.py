@@ -35,10 +35,16 @@ def _row(dataset: Shown, description: str) -> tuple[str, ...]:
     return (
         f'<a href="/data?id={dataset["id"]}">{parts.text(dataset["name"])}</a>{built_in}<div class="ls-sub">{parts.text(about)}</div>',
         f'<span class="ls-num">{words.plural(dataset["rows"], "row")}</span>{held_out}',
-        f'<span class="ls-muted">{escape(dataset["kind_title"])}<br>{escape(dataset["format_title"])}</span>',
+        f'<span class="ls-muted">{_kind(dataset)}</span>',
         f'<span class="ls-muted">{words.size(dataset["size_bytes"])}</span>',
         parts.button("Train", f"/train?data={dataset['id']}", small=True, label=f"Train on {dataset['name']}"),
     )
+
+
+def _kind(dataset: Shown) -> str:
+    """The kind of data, and below it the format it came in where that says more."""
+    kind, form = dataset["kind_title"], dataset["format_title"]
+    return escape(kind) if kind == form else f"{escape(kind)}<br>{escape(form)}"
 
 
 def formats() -> str:
@@ -63,7 +69,7 @@ def _formats_of(kind: str, title: str) -> str:
     items = "".join(f"<li><b>{escape(form.title)}</b><code>{escape(form.example)}</code></li>" for form in forms)
     opened = " open" if kind == "conversations" else ""
     return (
-        f'<details class="ls-more ls-gap"{opened}><summary>{title} <span class="ls-muted">{KIND_SAID[kind]}</span></summary>'
+        f'<details class="ls-more ls-gap"{opened}><summary><b>{title}</b> {KIND_SAID[kind]}</summary>'
         f'<ul class="ls-formats">{items}</ul></details>'
     )
 
@@ -72,10 +78,14 @@ def busy(file_name: str) -> str:
     return f'<div class="ls-row" role="status" aria-busy="true">{parts.chip("Reading", "running")}<span class="ls-sub">{parts.text(file_name)}</span></div>'
 
 
+def _format_chip(report: Report) -> str:
+    return "" if report.format_title == KINDS[report.kind] else parts.chip(report.format_title, "ok")
+
+
 def recognised(report: Report) -> str:
     """What the file is taken for."""
     kind = (
-        parts.chip(KINDS[report.kind], "idle") + parts.chip(report.format_title, "ok")
+        parts.chip(KINDS[report.kind], "ok") + _format_chip(report)
         if report.format_title and not report.needs_mapping
         else parts.chip("Not recognised", "warn")
     )

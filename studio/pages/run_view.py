@@ -63,7 +63,8 @@ def gain(run: Run, objective: str = "answers", latest: Mapping[str, Any] = NOTHI
     if not (run.heldout_loss and run.base_heldout_loss):
         return ""
     if objective == "preference" and latest.get("heldout_accuracy") is not None:
-        return f"It prefers the chosen answer in {latest['heldout_accuracy']:.0%} of the held-out pairs, more than the base does."
+        right = f"{latest['heldout_accuracy']:.0%} of the held-out pairs"
+        return f"Compared with the base, it has moved towards the chosen answer in {right}."
     if objective == "text":
         before, after = perplexity(run.base_heldout_loss), perplexity(run.heldout_loss)
         return f"Its perplexity on held-out documents is {after}, and the base's was {before}."

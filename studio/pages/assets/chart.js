@@ -46,7 +46,7 @@
     var rough = (high - low) / LINES, power = Math.pow(10, Math.floor(Math.log10(rough)));
     var apart = Math.max(least, power * [1, 2, 5, 10].find(function (times) { return times * power >= rough * 0.6; }));
     var found = [];
-    for (var i = Math.ceil(low / apart - 1e-9); i * apart <= high + apart * 1e-9; i++) found.push(i * apart);
+    for (var i = Math.ceil(low / apart - 1e-9); i * apart <= high + apart * 1e-9; i++) found.push(i * apart || 0); // never "-0"
     return found;
   }
 
