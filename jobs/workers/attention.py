@@ -17,6 +17,7 @@ KNOWN_OPTIONS = {
     "is_causal",
     "output_attentions",
     "output_hidden_states",
+    "learned_rows",  # for the last decoder layer: last_layer.py
 }
 
 
@@ -54,18 +55,18 @@ class Documents:
             raise UnknownAttention(f"attention with {', '.join(sorted(unknown))}")
         window = kwargs.get("sliding_window")
         grouped = query.shape[1] != key.shape[1]
-        outputs, start = [], 0
-        for length in self.lengths:
-            span = slice(start, start + length)
+        outputs = []
+        each = zip(*(states.split(self.lengths, dim=2) for states in (query, key, value)), strict=True)
+        for one_query, one_key, one_value in each:
+            length = one_query.shape[2]
             masked = window is not None and window < length
             outputs.append(
                 scaled_dot_product_attention(
-                    query[:, :, span], key[:, :, span], value[:, :, span],
+                    one_query, one_key, one_value,
                     attn_mask=banded(length, window, query.device) if masked else None,
                     dropout_p=dropout, is_causal=not masked, scale=scaling, enable_gqa=grouped,
                 )
             )  # fmt: skip
-            start += length
         return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
 
 

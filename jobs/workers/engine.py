@@ -8,9 +8,12 @@ import numpy as np
 import torch
 
 from jobs.workers import attention
+from jobs.workers.fusing import Fused
+from jobs.workers.last_layer import LastLayer
 from jobs.workers.loss import frozen_head_losses, plain_losses
 from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
 from jobs.workers.prompted import NoPrompt, prompt_of
+from jobs.workers.trying import choose_fused, choose_last_layer, close
 from studio.errors import Invalid
 
 PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
@@ -32,6 +35,8 @@ class Engine:
         self.prompt = prompt_of(model)
         self.packs = False
         self.head = "whole"  # "frozen": chunked; "trained": at supervised positions; "whole": the model's own logits
+        self.fused: Fused | None = None  # LoRA layers that are computed by our functions
+        self.last_layer: LastLayer | None = None  # computed only where something is learned
 
     def choose(self, packing: bool = True) -> list[str]:
         """Take the fast ways that give what transformers gives on a small probe. Returns what was chosen, in words."""
@@ -42,6 +47,7 @@ class Engine:
                 self.choose_packing(expected) if packing else self.choose_padding("packing is off"),
                 self.choose_head(expected),
             ]
+        said += [choose_fused(self), *([] if self.head == "whole" else [choose_last_layer(self)])]
         self.model.train()
         return said
 
@@ -72,8 +78,11 @@ class Engine:
         trained = head is None or any(parameter.requires_grad for parameter in head.parameters())
         probe = self.prompt.in_front_of(self.probes()[0])
         try:
-            from_hidden = head(self.hidden(padded([probe], self.device)))
-            known = close(from_hidden[self.prompt.slots :], expected[0])
+            batch = padded([probe], self.device)
+            own = (
+                batch.supervised - self.prompt.slots
+            )  # the last slot of a prompt predicts too, and PEFT does not show it
+            known = close(head(self.hidden(batch))[own >= 0], expected[0][own[own >= 0]])
         except Exception:
             known = False
         if not known:
@@ -92,6 +101,11 @@ class Engine:
                 "Choose LoRA or another method.",
                 "method.name",
             )
+
+    def undo_fusing(self) -> None:
+        if self.fused is not None:
+            self.fused.undo()
+            self.fused = None
 
     def probes(self, first_differs: bool = False) -> list[Example]:
         vocabulary = self.causal.get_input_embeddings().weight.shape[0]
@@ -116,8 +130,11 @@ class Engine:
         return self.causal(**self.inputs(batch)).logits.flatten(0, 1)
 
     def hidden(self, batch: MicroBatch) -> torch.Tensor:
-        """Last hidden states, [slots, size]. Call inside `DOCUMENTS.of(batch.lengths)`."""
-        return self.causal.get_decoder()(**self.inputs(batch)).last_hidden_state.flatten(0, 1)
+        """Last hidden states of the supervised positions, [n, size]. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        decoder, inputs = self.causal.get_decoder(), self.inputs(batch)
+        if self.last_layer is not None:
+            return decoder(**inputs, learned_rows=batch.supervised).last_hidden_state.flatten(0, 1)
+        return decoder(**inputs).last_hidden_state.flatten(0, 1)[batch.supervised]
 
     def inputs(self, batch: MicroBatch) -> dict:
         given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
@@ -128,7 +145,7 @@ class Engine:
         """Loss of each supervised token, float32 [n], as `batch.targets`. Call inside `DOCUMENTS.of(batch.lengths)`."""
         if self.head == "whole":
             return plain_losses(self.own_logits(batch)[batch.supervised], batch.targets)
-        hidden, head = self.hidden(batch)[batch.supervised], self.causal.get_output_embeddings()
+        hidden, head = self.hidden(batch), self.causal.get_output_embeddings()
         if self.head == "frozen":
             return frozen_head_losses(hidden.to(head.weight.dtype), head, batch.targets)
         return plain_losses(head(hidden), batch.targets)
@@ -183,12 +200,3 @@ class Engine:
         finally:
             self.model.train()
         return total
-
-
-def close(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Equal within the rounding of their dtype, by the size of the expected values."""
-    if found.shape != expected.shape:
-        return False
-    tolerance = 1e-4 if expected.dtype == torch.float32 else 3e-2
-    apart, size = (found.float() - expected.float()).abs().max(), expected.float().abs().max()
-    return bool(apart <= tolerance * size.clamp_min(1e-3))
