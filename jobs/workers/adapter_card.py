@@ -122,6 +122,13 @@ def layers_of(weights: Path) -> int:
     return len(modules)
 
 
+LEARNED = {  # what was learned, and what a row of it is
+    "answers": ("{} answers of conversations", "rows"),
+    "text": ("raw text, every token", "pieces of text"),
+    "preference": ("which of two answers is preferred (DPO)", "pairs"),
+}
+
+
 def card_of(passport: dict) -> str:
     return model_card(passport, "An adapter trained with LoRA Studio.", figures_of(passport))
 
@@ -136,12 +143,15 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
     epochs = results["step"] / math.ceil(
         rows / resolved["batch_size"]
     )  # as trained: a limit or a stop may have come first
-    steps = f"{results['step']} steps of {resolved['batch_size']} rows, {round(epochs, 2):g} epochs"
+    objective, choice = resolved.get("objective", "answers"), resolved.get("answers", "all")
+    learned, unit = LEARNED[objective]
+    steps = f"{results['step']} steps of {resolved['batch_size']} {unit}, {round(epochs, 2):g} epochs"
     quantization = passport["training"]["quantization"]
     loaded = "" if quantization == "none" else f", loaded in {quantization}"
     return [
         ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters{loaded})"),
-        ("Data", f"{plain(dataset['name'])}, {rows} rows trained on, {heldout} held out"),
+        ("Learned", learned if objective != "answers" else learned.format(choice)),
+        ("Data", f"{plain(dataset['name'])}, {rows} {unit} trained on, {heldout} held out"),
         ("Method", f"{method['name']}, {', '.join(settings)}"),
         ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
         ("Trained parameters", f"{results['trainable_parameters']:,} in {passport['layers']} layers"),
@@ -153,4 +163,6 @@ def loss_in_words(results: dict) -> str:
     base, after = results.get("base_heldout_loss"), results.get("heldout_loss")
     if base is None or after is None:
         return "not measured (no held-out rows)"
-    return f"{base:.3f} before, {after:.3f} after"
+    right = results.get("heldout_accuracy")
+    pairs = "" if right is None else f"; the chosen answer is preferred in {right:.0%} of the held-out pairs"
+    return f"{base:.3f} before, {after:.3f} after{pairs}"

@@ -24,6 +24,27 @@ def passport(steps=30, **base):
 
 
 @pytest.mark.parametrize(
+    ("resolved", "results", "told"),
+    [
+        ({}, {}, ("all answers of conversations", "150 rows trained on")),
+        ({"answers": "last"}, {}, ("last answers of conversations",)),
+        ({"objective": "text"}, {}, ("raw text", "150 pieces of text trained on")),
+        (
+            {"objective": "preference"},
+            {"heldout_accuracy": 0.875, "base_heldout_loss": 0.693, "heldout_loss": 0.4},
+            ("(DPO)", "150 pairs trained on", "preferred in 88% of the held-out pairs"),
+        ),
+    ],
+)
+def test_the_card_says_what_was_learned_from(resolved, results, told):
+    made = passport()
+    made["resolved"] |= resolved
+    made["results"] |= results
+    card = card_of(made)
+    assert all(words in card.replace("\\", "") for words in told)
+
+
+@pytest.mark.parametrize(
     ("steps", "told"),
     [(60, "60 steps of 16 rows, 6 epochs"), (5, "5 steps of 16 rows, 0.5 epochs"), (1234, ", 123.4 epochs")],
 )

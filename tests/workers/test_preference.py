@@ -5,7 +5,9 @@ import random
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn.functional import logsigmoid
+from transformers import AutoModelForCausalLM
 
 from jobs.workers.examples import read_examples
 from jobs.workers.training import Training
@@ -151,6 +153,30 @@ def test_the_reference_is_the_base_even_where_the_adapter_has_moved(training):
     with torch.no_grad():
         moved = log_probability(made.model, both[0].ids, both[0].trained).item()
     assert abs(moved - expected[0]) > 0.01
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "lora", "rank": 4, "init": "pissa"},
+        {"name": "lora", "rank": 4, "dora": True},
+        {"name": "ia3"},
+        {"name": "prompt_tuning", "virtual_tokens": 4},
+        {"name": "prefix_tuning", "virtual_tokens": 4},
+    ],
+    ids=lambda method: method.get("init", method["name"] + ("-dora" if "dora" in method else "")),
+)
+def test_the_reference_is_the_base_with_any_method(paired: TrainingPlace, method):
+    attempt = paired.queue("r1", method=method, resolved={**PAIRS["resolved"], "epochs": 0.2, "steps": 1})
+    assert train_here(attempt)["problem"] is None
+    base = paired.data.base_model("tiny").model
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), ChatTokenizer.load(base)
+    kept = load_file(attempt.run.reference)["log_probabilities"]
+    for row in pairs()[:3]:
+        both = sequences(tokenizer, row, Learning("preference"))
+        with torch.no_grad():
+            expected = [log_probability(model, each.ids, each.trained).item() for each in both]
+        assert kept[row["row"] - 1].tolist() == pytest.approx(expected, abs=2e-3)
 
 
 def test_it_comes_to_prefer_the_chosen_answers_of_pairs_it_has_not_seen(paired: TrainingPlace):

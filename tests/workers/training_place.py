@@ -75,7 +75,7 @@ class TrainingPlace:
                 "base_model": "tiny",
                 "dataset": "small",
                 "training": training,
-                "method": {"name": "lora", "rank": 4, **(method or {})},
+                "method": method if "name" in (method or {}) else {"name": "lora", "rank": 4, **(method or {})},
                 **plan,
             }
         )
