@@ -51,6 +51,11 @@ class Engine:
         self.model.train()
         return said
 
+    @property
+    def exact(self) -> bool:
+        """Whether the base computes in fp32, so that two right ways differ by next to nothing."""
+        return self.causal.dtype == torch.float32
+
     def choose_packing(self, expected: list[torch.Tensor]) -> str:
         if not self.prompt.packs:
             return self.choose_padding("this method passes its prefix as cached keys and values")

@@ -27,7 +27,7 @@ def choose_fused(engine: "Engine") -> str:
         for mlps in (True, False):
             engine.fused = fusing.fuse(engine.causal, lambda: outcome(engine), mlps)
             with contextlib.suppress(Exception):  # whatever an unknown layer stumbles over, PEFT's own forward is right
-                if engine.fused.layers and same(outcome(engine), expected):
+                if engine.fused.layers and same(outcome(engine), expected, engine.exact):
                     return f"{engine.fused.layers} LoRA layers are computed by fused functions."
             engine.undo_fusing()
     return "LoRA layers are computed by PEFT: the fused functions are not for them."
@@ -45,7 +45,7 @@ def choose_last_layer(engine: "Engine") -> str:
         last.install()
         engine.last_layer = last
         with contextlib.suppress(Exception):
-            if same(outcome(engine), expected):
+            if same(outcome(engine), expected, engine.exact):
                 return "The last layer is computed only where something is learned."
     last.remove()
     engine.last_layer = None
@@ -87,18 +87,30 @@ def outcome(engine: "Engine") -> list[torch.Tensor]:
     return [losses.detach(), *gradients]
 
 
-def same(found: list[torch.Tensor], expected: list[torch.Tensor]) -> bool:
-    """Every tensor close to its counterpart; gradients that are tiny beside the largest are rounding, and need not be."""
-    least = 1e-3 * max((each.float().abs().max() for each in expected[1:]), default=1.0)
-    return close(found[0], expected[0]) and all(
-        close(one, other, least) for one, other in zip(found[1:], expected[1:], strict=True)
+def same(found: list[torch.Tensor], expected: list[torch.Tensor], exact: bool) -> bool:
+    """Losses and gradients equal within rounding: of fp32 (`exact`), or of bf16 and fp16.
+
+    In bf16 PEFT's own gradients are 2 to 5 % off those of fp32 (in length, per matrix, measured), ours as much in another
+    direction; a branch that is missing or scaled otherwise is off by far more.
+    """
+    each, together = (1e-4, 1e-4) if exact else (0.25, 0.06)
+    lengths = [gradient.float().norm() for gradient in expected[1:]]
+    apart = [(one.float() - other.float()).norm() for one, other in zip(found[1:], expected[1:], strict=True)]
+    if not lengths:
+        return close(found[0], expected[0], exact)
+    length, least = torch.stack(lengths), 1e-3 * max(lengths)  # what is tiny beside the largest is rounding
+    distance = torch.stack(apart)
+    return (
+        close(found[0], expected[0], exact)
+        and bool((distance <= each * length.clamp_min(least)).all())
+        and bool(distance.norm() <= together * length.norm())
     )
 
 
-def close(found: torch.Tensor, expected: torch.Tensor, least: float = 1e-3) -> bool:
-    """Equal within the rounding of their dtype, by the size of the expected values (at least `least`)."""
+def close(found: torch.Tensor, expected: torch.Tensor, exact: bool | None = None) -> bool:
+    """Equal within rounding, by the size of the expected values: of fp32 (`exact`, by default as their dtype is), or of bf16."""
     if found.shape != expected.shape:
         return False
-    tolerance = 1e-4 if expected.dtype == torch.float32 else 3e-2
+    tolerance = 1e-4 if (expected.dtype == torch.float32 if exact is None else exact) else 3e-2
     apart, size = (found.float() - expected.float()).abs().max(), expected.float().abs().max()
-    return bool(apart <= tolerance * size.clamp_min(least))
+    return bool(apart <= tolerance * size.clamp_min(1e-3))

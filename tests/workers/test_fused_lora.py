@@ -102,6 +102,21 @@ def test_a_fused_function_that_computes_something_else_is_not_kept(monkeypatch):
     assert fused_layers(assert_as_plain(adapted(architecture("llama")), *expected)) == 0
 
 
+@pytest.mark.parametrize("wrong", [{}, {"scale": 1.0}], ids=["right", "wrong scale"])
+def test_in_bf16_rounding_is_no_difference_and_a_wrong_scale_is(monkeypatch, wrong):
+    model = adapted(tiny_model("qwen2", hidden_size=64, intermediate_size=128).bfloat16())
+    if wrong:
+        narrowed = fused_lora.narrowed
+        monkeypatch.setattr(
+            fused_lora,
+            "narrowed",
+            lambda *given: [low and fused_lora.Low(low.values, None, **wrong) for low in narrowed(*given)],
+        )
+    engine = Engine(model, CPU, 16, 512, autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+    engine.said = engine.choose()
+    assert fused_layers(engine) == (0 if wrong else 14), engine.said
+
+
 def test_with_the_adapter_off_the_base_answers_and_with_it_on_the_adapter_again():
     model = adapted(architecture("llama"))
     engine = engine_of(model)
