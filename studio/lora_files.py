@@ -13,6 +13,7 @@ import numpy
 
 from studio.errors import BadInput, clip
 from studio.folders import AdapterFolder, read_json
+from studio.model_facts import ModelFacts
 from studio.model_files import Tensor, read_header
 
 NAMED = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<half>[AB])\.weight")  # as PEFT names what it saves
@@ -161,6 +162,17 @@ def _by_number(item: tuple[str, Any]) -> list:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in item[0].split(".")]
 
 
+def short_names(modules: list[str], facts: ModelFacts) -> list[str]:
+    """target_modules for PEFT: short names, such as q_proj, where every layer of that name is changed; else full names, which mean nothing more."""
+    changed = set(modules)
+    whole = {
+        target
+        for target in facts.target_modules
+        if all(layer.name in changed for layer in facts.linear_layers if layer.target == target)
+    }
+    return sorted({name.rpartition(".")[2] if name.rpartition(".")[2] in whole else name for name in modules})
+
+
 def numbers(tensor: Tensor) -> numpy.ndarray:
     """A tensor's numbers: 32 bits wide, 64 where they are stored so. bfloat16 is the upper half of a float32."""
     kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -178,4 +190,4 @@ def numbers(tensor: Tensor) -> numpy.ndarray:
 
 
 def refused(name: str, why: str) -> BadInput:
-    return BadInput(f"The adapter '{clip(name)}' cannot be worked on: {why}.", "Choose a LoRA adapter.")
+    return BadInput(f"The adapter '{clip(name)}' cannot be used here: {why}.", "Choose a plain LoRA adapter.")

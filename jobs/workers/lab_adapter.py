@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from jobs.workers.lora_math import Factors
 from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
 from studio.folders import AdapterFolder, AdapterJobFolder, read_json, sha256_of, write_json
+from studio.lora_files import short_names
 from studio.model_facts import ModelFacts
 
 PACKAGES = ("numpy", "safetensors", "peft", "torch")
@@ -73,20 +74,9 @@ def peft_settings(made: MadeAdapter, facts: ModelFacts, base: dict[str, Any]) ->
     return {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": True,
         "base_model_name_or_path": base["location"] if base["source"] == "hub" else None, "revision": base["revision"] if base["source"] == "hub" else None,
-        "r": usual, "lora_alpha": usual, "rank_pattern": others, "alpha_pattern": others, "target_modules": targets_of(list(ranks), facts),
+        "r": usual, "lora_alpha": usual, "rank_pattern": others, "alpha_pattern": others, "target_modules": short_names(list(ranks), facts),
         "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": made.fan_in_fan_out, "use_rslora": False, "init_lora_weights": True,
     }  # fmt: skip
-
-
-def targets_of(modules: list[str], facts: ModelFacts) -> list[str]:
-    """Short names, such as q_proj, where every layer of that name is changed; else the full names, which mean nothing more."""
-    changed = set(modules)
-    whole = {
-        target
-        for target in facts.target_modules
-        if all(layer.name in changed for layer in facts.linear_layers if layer.target == target)
-    }
-    return sorted({name.rpartition(".")[2] if name.rpartition(".")[2] in whole else name for name in modules})
 
 
 def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapter, quantization: str) -> dict[str, Any]:
