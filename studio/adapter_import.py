@@ -6,7 +6,9 @@ what came with it the passport and the chat template are kept.
 """
 
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,17 @@ CONFIG, WEIGHTS, PASSPORT, TEMPLATE = (
 TAKEN = (CONFIG, WEIGHTS, PASSPORT, TEMPLATE, "tokenizer_config.json")
 MOST_TEXT_BYTES = 8 << 20  # of a file that is not the weights
 CHUNK_BYTES = 1 << 20
+# What zipfile raises at damaged zips; RuntimeError when one is encrypted
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+)
 PICKLES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 
 
@@ -103,13 +116,7 @@ def unzip(path: Path, target: Path, limit: int) -> None:
                             limit if name == WEIGHTS else MOST_TEXT_BYTES,
                             keep_what_fits=name in PICKLES,
                         )
-    except (
-        zipfile.BadZipFile,
-        RuntimeError,
-        NotImplementedError,
-        EOFError,
-        OSError,
-    ) as error:  # RuntimeError: it is encrypted
+    except UNREADABLE as error:
         raise BadInput(
             f"The zip cannot be read: {clip(error, 100)}.",
             "Pack the adapter's folder again, without a password.",
@@ -237,12 +244,12 @@ def clean_settings(settings: dict[str, Any], base: BaseModel, lora: PlainLora) -
     """adapter_config.json anew: the same update, with its modules named, and nothing that only somebody else's machine knows."""
     kept = {
         key: settings[key]
-        for key in ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "lora_dropout")
+        for key in ("r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern")
         if key in settings
     }
     on_hub = base.source == "hub"
     return {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": True, "bias": "none", **kept, "fan_in_fan_out": lora.fan_in_fan_out,
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": True, "bias": "none", "lora_dropout": 0.0, **kept, "fan_in_fan_out": lora.fan_in_fan_out,
         "target_modules": short_names(list(lora.modules), base_models.facts_of(base)), "base_model_name_or_path": base.location if on_hub else None,
         "revision": base.revision if on_hub else None,
     }  # fmt: skip

@@ -255,7 +255,7 @@ class Adapter(Record):
     name: Mapped[str] = mapped_column(String(100))
     base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
     run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
-    source: Mapped[str] = mapped_column(String(16), default="run")  # run, stack, shrink
+    source: Mapped[str] = mapped_column(String(16), default="run")  # run, stack, shrink, import
     method: Mapped[str] = mapped_column(String(32))
     rank: Mapped[int | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)

@@ -5,7 +5,7 @@ import pytest
 from studio import adapter_job_queue, adapter_jobs, adapters, base_models
 from studio.folders import write_json
 from studio.lab_settings import read_lab_settings
-from studio.pages import adapters_combine, adapters_view, lab_view
+from studio.pages import adapters_combine, adapters_import, adapters_view, lab_view
 from studio.pages.adapters_combine import SAY_HOW_MANY, asked, chosen, fitting
 from studio.pages.adapters_work import draw_jobs
 from studio.records import JobState
@@ -145,3 +145,30 @@ def test_a_combined_adapter_shows_what_it_is_made_from_even_with_a_strange_passp
         html = adapters_view.details(adapter, passport, "code")
         assert "Made from" in html
         assert "<img" not in html
+
+
+def brought(studio, name, content) -> str:
+    """A file as Gradio leaves an upload."""
+    folder = studio.data.incoming / "0f0f"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return str(folder / name)
+
+
+def test_an_adapter_is_imported_on_the_page(two):
+    folder = two.data.adapter("orders")
+    paths = [brought(two, path.name, path.read_bytes()) for path in (folder.config, folder.weights)]
+    said, _ = adapters_import.taken(two, paths, "", "From elsewhere")
+    assert "From elsewhere is here now." in said
+    assert adapters.list_adapters(two, "elsewhere").items[0].source == "import"
+
+
+def test_what_cannot_be_imported_is_said_beside_the_form(two, tmp_path):
+    (tmp_path / "secret.zip").write_bytes(b"secret")
+    for paths, words in (
+        (None, "No file is chosen"),
+        ([str(tmp_path / "secret.zip")], "not here any more"),
+        ([brought(two, "a.zip", b"x")], "adapter_config.json"),
+    ):
+        assert words in adapters_import.taken(two, paths, "", "")[0]
+    assert (tmp_path / "secret.zip").exists()

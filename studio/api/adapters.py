@@ -1,13 +1,15 @@
 """Adapters: look at them and take them away."""
 
+from contextlib import ExitStack
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from studio import adapters, xrays
-from studio.api.here import ERRORS, Body, Here, Search
+from studio import adapter_import, adapters, xrays
+from studio.api.here import ERRORS, Body, Here, Search, Who
+from studio.api.uploads import incoming, known_fields
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
 
@@ -25,6 +27,21 @@ def list_adapters(
     here: Here, q: Search = "", model: str | None = None, limit: Limit = LIMIT, cursor: str | None = None
 ) -> dict:
     return adapters.list_adapters(here, q, base_model=model, limit=limit, cursor=cursor).shown_as(adapters.shown)
+
+
+@ROUTER.post("/api/v1/adapters", status_code=201, dependencies=[known_fields("file", "base_model", "name")])
+def import_adapter(
+    here: Here,
+    who: Who,
+    file: Annotated[list[UploadFile], File(description="A zip, or the adapter's files one by one.")],
+    base_model: Annotated[str | None, Form(description="Id of its base model. Left out: the one that fits.")] = None,
+    name: Annotated[str | None, Form(max_length=100)] = None,
+) -> dict:
+    """An adapter that was made elsewhere becomes one of this studio, or is refused for what it is."""
+    with ExitStack() as stack:
+        files = [(one.filename or "upload", stack.enter_context(incoming(here, one))) for one in file]
+        adapter = adapter_import.import_adapter(here, files, base_model, name, owner=who)
+    return detailed(here, adapter.id)
 
 
 @ROUTER.get("/api/v1/adapters/{id}")

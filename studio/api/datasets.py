@@ -1,18 +1,15 @@
 """Data sets: upload, look, see what will be trained on."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import Field
 
 from studio import datasets
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
-from studio.errors import Invalid, clip
-from studio.folders import new_id
+from studio.api.uploads import incoming, known_fields
+from studio.errors import Invalid
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
 from studio.training_settings import TrainingSettings
@@ -25,17 +22,6 @@ Limit = Annotated[int, Field(ge=1, le=MOST)]
 
 class Rename(Body):
     name: str = Field(min_length=1, max_length=100)
-
-
-def known_fields(*known: str) -> Any:
-    """A dependency that refuses a form with other fields: a misspelt one would be as good as left out, and nobody told."""
-
-    async def check(request: Request) -> None:
-        for field in await request.form():
-            if field not in known:
-                raise Invalid(f"There is no field '{clip(field)}'.", f"There are: {', '.join(known)}.", field)
-
-    return Depends(check)
 
 
 @ROUTER.post("", status_code=201, dependencies=[known_fields("file", "name", "format", "mapping", "on_bad_rows")])
@@ -144,16 +130,3 @@ def columns(mapping: str | None) -> dict[str, str] | None:
             "mapping",
         )
     return value
-
-
-@contextmanager
-def incoming(here: Studio, file: UploadFile) -> Iterator[Path]:
-    """The uploaded bytes as a file of our own, gone afterwards unless it became a data set."""
-    path = here.data.incoming / new_id()
-    try:
-        with open(path, "wb") as target:
-            while piece := file.file.read(1 << 20):
-                target.write(piece)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from studio import adapters, vote_results
 from studio.errors import NotFound
 from studio.pages import adapters_view, method_words, parts, votes_view
 from studio.pages.adapters_combine import combining
+from studio.pages.adapters_import import importing
 from studio.pages.adapters_work import draw_jobs, inside, merging, shrinking, work
 from studio.pages.copying import copyable
 from studio.pages.errors import plainly
@@ -29,12 +30,13 @@ GO_BACK = "() => { location.href = '/adapters'; }"
 
 
 def build(studio: Studio) -> None:
-    top = plain(head_html("Adapters", SUBTITLE))
+    top = plain(head_html("Adapters", SUBTITLE, '<a class="ls-btn" href="#import">Import an adapter</a>'))
     listed = all_of_them(studio)
     one_of_them(studio, top)
     jobs = work(studio)
     with listed:
         combining(studio, jobs, partial(draw_jobs, studio))
+        importing(studio)
 
 
 def all_of_them(studio: Studio) -> gr.Column:

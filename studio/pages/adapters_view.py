@@ -11,7 +11,11 @@ from studio.pages.lab_view import in_words
 from studio.records import Adapter
 
 HEADINGS = ("Adapter", "Base model", "Data", "Method", "Size", "Held-out loss", "From run", "Actions")
-SOURCES = {"stack": "combined", "shrink": "made smaller"}  # where it comes from, when not from a run
+SOURCES = {
+    "stack": "combined",
+    "shrink": "made smaller",
+    "import": "imported",
+}  # where it comes from, when not from a run
 CELLS = ("wrap", "wrap", "wrap", "", "ls-right ls-num", "", "", "ls-act-cell")
 Passport = Mapping[str, Any]
 
