@@ -102,6 +102,18 @@ def test_whatever_decides_the_tokens_makes_another_encoding(folder, base, change
     assert len(folder.encodings()) == 2
 
 
+def test_which_answers_are_learned_decides_too(folder, base):
+    turns = [turn for row in rows_of()[:2] for turn in row["messages"]]
+    turns[1]["learn"] = True
+    write(folder, [{"row": row, "line": row, "messages": turns, "heldout": False} for row in range(1, 5)])
+    tokenizer = ChatTokenizer.load(base)
+    for place, choice in enumerate(["all", "last", "marked"], 1):
+        data = read(folder, base, answers=choice, heldout_rows=0, sequence_length=512)
+        assert len(folder.encodings()) == place
+        expected = tokenizer.encode(turns, answers=choice)
+        assert [each.trained.tolist() for each in data.train] == [expected.trained] * 4
+
+
 @pytest.mark.parametrize("name", [*token_store.TYPES, "manifest"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
 def test_a_damaged_encoding_is_made_again(folder, base, name, damage):
