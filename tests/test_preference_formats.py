@@ -5,6 +5,7 @@ import pytest
 from studio.containers import open_container
 from studio.containers.documents import ENOUGH_LETTERS, MOST_LETTERS
 from studio.dataset_reading import KNOWN_COLUMNS, recognise
+from studio.errors import BadInput
 from studio.formats import RowFault
 from studio.formats.checks import checked
 from studio.formats.unusable import reason_against
@@ -171,6 +172,24 @@ def test_a_text_without_any_end_is_cut_and_loses_nothing(tmp_path, word):
     assert all(len(text) <= MOST_LETTERS for _, _, text in found)
     assert "".join(text.strip() for _, _, text in found).count("word") + (word == "word") >= 200_000 - len(found)
     assert sum(len(text) for _, _, text in found) >= len(text) - len(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---\ntitle: A keeper\ntags: [a]\n---\n\n# The lighthouse\n\nIt stands on a rock.\n",
+        "[Chapter 1]\nOnce upon a time.\n",
+        "Hello, world.\nGoodbye, moon.\n",
+    ],
+)
+def test_prose_is_not_taken_for_something_else(tmp_path, text):
+    assert documents(tmp_path, text)
+
+
+def test_yaml_is_still_told_from_markdown(tmp_path):
+    (tmp_path / "text").write_text("---\nprompt: Hi\n---\nprompt: Ho\n")
+    with pytest.raises(BadInput, match="YAML"):
+        open_container(tmp_path / "text", KNOWN_COLUMNS, 1 << 30)
 
 
 def test_a_table_of_nothing_but_texts_is_a_table(tmp_path):

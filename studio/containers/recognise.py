@@ -53,6 +53,10 @@ KNOWN = [
     (b"<html", "is a web page, perhaps the page about the data in place of the data", TAKEN),
 ]
 TEXT_COLUMNS = frozenset(COLUMNS)
+LIST = re.compile(r'\s*\[\s*([\[{"\]\d-]|true|false|null|NaN|Infinity|$)')
+"""How a list begins in JSON; a text may begin with [Chapter 1]."""
+FRONT_MATTER = re.compile(r"---[ \t]*\n(?:.*\n){0,60}?---[ \t]*\n\s*(?!-\s|[\w-]+:\s|---)\S")
+"""What Markdown may begin with: settings between two lines of dashes, then text and no more settings."""
 YAML = re.compile(r"\s*(---\s*\n|-\s+\w+:(\s|$)|\w+:\s*\n\s+-\s)")
 
 
@@ -84,7 +88,7 @@ def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Cont
     shown = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
     if not first:
         raise BadInput("There is nothing but blank lines in the file.", TAKEN)
-    if first == "[" or (first == "{" and not _one_row_per_line(lines)):
+    if (first == "[" and LIST.match("".join(lines))) or (first == "{" and not _one_row_per_line(lines)):
         return Container(
             "json", _closing(path, encoding, None, lambda file: JsonValues(file).rows()), shown, warnings=warnings
         )
@@ -93,7 +97,7 @@ def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Cont
     with open(path, encoding=encoding, newline="") as file:
         table = recognise_table(file, known_columns)
     if table is None or (as_text and not set(named(table.columns)) & TEXT_COLUMNS):
-        check_readable(lines)
+        check_readable(lines, path, encoding)
         separator = separator_of(path, encoding)
         texts = _closing(path, encoding, None, lambda file: read_documents(file, separator))
         return Container("text", texts, shown, columns=["text"], warnings=warnings)
@@ -126,10 +130,10 @@ def _one_row_per_line(lines: list[str]) -> bool:
         return fault.kind != "json"
 
 
-def check_readable(lines: list[str]) -> None:
+def check_readable(lines: list[str], path: Path, encoding: str) -> None:
     """Raises BadInput for a text that was surely meant as something else."""
     text = "".join(lines)
-    if YAML.match(text):
+    if YAML.match(text) and not _has_front_matter(path, encoding):
         raise BadInput("The file is YAML, which is not read here.", TAKEN)
     try:
         parse(lines[0] if len(lines) == 1 else text)
@@ -139,3 +143,8 @@ def check_readable(lines: list[str]) -> None:
         "The file is a single JSON value, not rows.",
         'Write a list of objects, such as [{"prompt": "...", "completion": "..."}].',
     )
+
+
+def _has_front_matter(path: Path, encoding: str) -> bool:
+    with open(path, encoding=encoding) as file:
+        return bool(FRONT_MATTER.match(file.read(HEAD).lstrip()))
