@@ -126,11 +126,11 @@ def test_a_worker_that_is_killed_in_mid_answer_is_a_message_and_the_next_questio
 
     async def listen():
         async for event in chat.answer(studio, base, question("crash")):
-            heard.append(event["text"])  # noqa: PERF401 - what came before the crash counts
+            heard.append(event.get("text"))  # noqa: PERF401 - what came before the crash counts
 
     with pytest.raises(Unavailable, match="ended in the middle of the answer.*killed"):
         asyncio.run(listen())
-    assert heard[0] == "base"
+    assert "base" in heard  # after the notice that it is being loaded, where it was quick
     assert ask(studio, base, "hello") == "base heard at 0.0 <user: hello>"
 
 
