@@ -1,4 +1,4 @@
-"""Bytes that a base model's weights take in memory: in full, or with its linear layers in 4 or 8 bits."""
+"""A base model's weights in memory: in full, or with its linear layers in 4 or 8 bits."""
 
 import math
 
@@ -8,6 +8,12 @@ BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 # bitsandbytes' nf4 with double quantisation: weights that share a scale of 8 bits, scales that share one of 32
 WEIGHTS_PER_SCALE, SCALES_PER_SCALE = 64, 256
 TABLES = 4 * (16 + 256 + 1)  # of each layer: the 16 values of nf4, those of the scales, their mean
+
+# How anybody loads a base so: what transformers' BitsAndBytesConfig is given
+SMALL = {
+    "nf4": 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True',
+    "int8": "load_in_8bit=True",
+}
 
 
 def weight_bytes(facts: ModelFacts, precision: str, quantization: str = "none") -> int:

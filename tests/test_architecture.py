@@ -10,6 +10,7 @@ import pytest
 PROJECT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "bitsandbytes", "triton"}
 FOR_WORKERS = {
+    "base_weights",
     "plan",
     "training_settings",
     "resolved_plan",

@@ -129,6 +129,11 @@ def test_an_adapter_is_described_from_its_passport_even_a_strange_one(stocked):
         adapters.passport(stocked, adapter.id),
         {},
         {"dataset": "not an object", "results": None, "method": 7},
+        {
+            "method": {"name": "lora", "rank": "wide", "rank_pattern": {"q_proj": "<img>"}},
+            "training": [],
+            "embedding_rows": "<img>",
+        },
     ):
         html = adapters_view.table([(adapter, passport)]) + adapters_view.details(adapter, passport, "code")
         assert "<img" not in html
@@ -139,6 +144,23 @@ def test_the_program_that_loads_an_adapter_is_python_whatever_the_folder_is_call
     code = adapters_view.loading_code("it's-a-whale", 'C:\\models\\"x"', "main")
     compile(code, "copied", "exec")
     assert "revision='main'" in code
+
+
+def test_the_program_loads_the_base_as_the_adapter_was_trained_on_it():
+    passport = {"training": {"quantization": "nf4"}, "embedding_rows": 402}
+    code = adapters_view.loading_code("whale", "owner/name", None, passport)
+    compile(code, "copied", "exec")
+    assert 'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"' in code
+    assert "base.resize_token_embeddings(402)" in code
+
+
+def test_what_was_chosen_of_a_method_besides_its_sizes_is_on_the_adapters_page():
+    method = {"name": "lora", "rank": 8, "dora": True, "rank_pattern": {"q_proj": 4}, "new_tokens": ["<img>"]}
+    facts = dict(adapters_view.method_facts({"method": method, "training": {"quantization": "nf4"}}))
+    assert facts["Rank of single modules"] == "q_proj = 4"
+    assert (facts["Learn the length apart (DoRA)"], facts["Trained tokens"]) == ("on", "<img>")
+    assert facts["Base loaded in"] == "nf4"
+    assert "Bias" not in facts
 
 
 def test_the_columns_are_the_base_and_the_adapters_of_the_address(stocked):

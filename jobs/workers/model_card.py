@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from studio.base_weights import SMALL
 from studio.errors import clip
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
@@ -27,10 +28,7 @@ def model_card(passport: dict[str, Any], about: str, figures: Iterable[tuple[str
 
 def usage(passport: dict[str, Any], loaded: str) -> list[str]:
     """The lines of Python that load it. `loaded` is what the base is loaded from."""
-    small = {
-        "nf4": 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True',
-        "int8": "load_in_8bit=True",
-    }.get(passport.get("training", {}).get("quantization"))
+    small = SMALL.get(passport.get("training", {}).get("quantization"))
     rows = passport.get("embedding_rows")
     return [
         "from peft import PeftModel",

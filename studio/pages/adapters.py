@@ -139,7 +139,7 @@ def details_of(studio: Studio, adapter: Adapter) -> str:
     base = adapters_view.part(passport, "base_model")
     on_hub = base.get("source") == "hub" and base.get("location")
     place = str(base["location"]) if on_hub else str(studio.data.base_model(adapter.base_model).model)
-    code = adapters_view.loading_code(adapters.slug(adapter), place, base.get("revision") if on_hub else None)
+    code = adapters_view.loading_code(adapters.slug(adapter), place, base.get("revision") if on_hub else None, passport)
     return votes_view.note(vote_results.against_base(studio, adapter), adapter.base_model) + adapters_view.details(
         adapter, passport, code
     )

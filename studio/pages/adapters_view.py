@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
+from pydantic import ValidationError
+
+from studio.base_weights import SMALL
 from studio.methods import METHODS
-from studio.pages import method_words, parts, words
+from studio.pages import form, method_words, parts, settings_view, words
 from studio.pages.copying import copy_button
 from studio.pages.lab_view import in_words
 from studio.records import Adapter
@@ -168,14 +172,31 @@ def _sizes(method: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(fields[name].title or name, f"{number:g}") for name, number in numbers.items() if name in fields]
 
 
+def _choices(method: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What was chosen otherwise than it comes, among the settings that are folded away on the form."""
+    known = METHODS.get(method.get("name"))
+    try:
+        settings = known.settings.model_validate(dict(method)) if known else None
+    except ValidationError:  # of a passport that somebody else wrote
+        settings = None
+    if settings is None:
+        return []
+    found = form.settings_of(known.settings).values()
+    chosen = [(each, getattr(settings, each.name)) for each in found if each.advanced]
+    return [(each.title, settings_view.said(each.name, value)) for each, value in chosen if value != each.default]
+
+
 def method_facts(passport: Passport) -> list[tuple[str, Any]]:
     method, resolved = part(passport, "method"), part(passport, "resolved")
     targets = resolved.get("targets") or method.get("targets")
+    quantization = part(passport, "training").get("quantization", "none")
     return [
         ("Method", method_words.title(method.get("name"))),
         *_sizes(method),
         ("Dropout", method.get("dropout")),
         ("Target modules", ", ".join(targets) if isinstance(targets, list) else targets),
+        *_choices(method),
+        ("Base loaded in", quantization if quantization != "none" else None),
         ("Layers changed", passport.get("layers")),
         ("Learning rate", words.rate(resolved.get("learning_rate"))),
         ("Batch", f"{resolved['batch_size']} rows" if resolved.get("batch_size") else None),
@@ -210,14 +231,17 @@ def result_facts(adapter: Adapter, passport: Passport) -> list[tuple[str, Any]]:
     ]
 
 
-def loading_code(folder: str, base: str, revision: str | None = None) -> str:
+def loading_code(folder: str, base: str, revision: str | None = None, passport: Passport = MappingProxyType({})) -> str:
     """A program that answers with this adapter. `base`: what from_pretrained takes, a Hub id or a folder."""
     at = f", revision={revision!r}" if revision else ""
+    small, rows = SMALL.get(str(part(passport, "training").get("quantization"))), passport.get("embedding_rows")
+    config = f"\nsmall = BitsAndBytesConfig({small})  # as it was trained" if small else ""
+    longer = f"\nbase.resize_token_embeddings({rows})  # it brings tokens of its own" if isinstance(rows, int) else ""
     return f"""from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer{", BitsAndBytesConfig" if small else ""}
 
-folder = {folder!r}  # the unpacked zip
-base = AutoModelForCausalLM.from_pretrained({base!r}{at})
+folder = {folder!r}  # the unpacked zip{config}
+base = AutoModelForCausalLM.from_pretrained({base!r}{at}{", quantization_config=small" if small else ""}){longer}
 model = PeftModel.from_pretrained(base, folder)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 

@@ -66,12 +66,14 @@ def shown(name: str, value: Any) -> str:
 
 
 def said(name: str, value: Any) -> str:
-    if value is None or value == [] or value == "":
+    if value is None or value in ([], {}, ""):
         return "–"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list | tuple):
         return ", ".join(str(one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{one} = {number:g}" for one, number in value.items())
     if name in RATES and isinstance(value, float):
         return words.rate(value)
     if isinstance(value, float):
