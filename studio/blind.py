@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from studio import compare
 from studio.compare import MOST_CHARACTERS, MOST_COLUMNS, Column, CompareRequest, Id, RequestPart, Sampling
 from studio.errors import Conflict, Invalid, NotFound
 from studio.folders import new_id
+from studio.listing import LIMIT, Listing, listing
 from studio.records import LOCAL_PERSON, BlindComparison, Vote
 from studio.studio import Studio
 
@@ -269,6 +270,18 @@ def view(studio: Studio, id: str, person: str = LOCAL_PERSON) -> dict:
         comparison = get(session, id, person)
         vote = session.scalar(select(Vote).where(Vote.comparison == id, Vote.person == person))
         return shown(comparison, vote)
+
+
+def listed(studio: Studio, person: str = LOCAL_PERSON, limit: int = LIMIT, cursor: str | None = None) -> Listing[dict]:
+    """Blind comparisons that this person may see, newest first, each as `view` tells it."""
+    mine = or_(BlindComparison.owner == person, BlindComparison.team)
+    query = select(BlindComparison).where(mine).order_by(BlindComparison.created_at.desc(), BlindComparison.id)
+    with studio.database.read() as session:
+        page = listing(session, query, limit, cursor)
+        ids = [comparison.id for comparison in page.items]
+        cast = select(Vote).where(Vote.person == person, Vote.comparison.in_(ids))
+        by_comparison = {vote.comparison: vote for vote in session.scalars(cast)}
+        return Listing([shown(comparison, by_comparison.get(comparison.id)) for comparison in page.items], page.next)
 
 
 def shown(comparison: BlindComparison, vote: Vote | None) -> dict:

@@ -251,6 +251,20 @@ def test_the_team_votes_on_what_is_shared_and_nobody_sees_anything_else(studio):
         asked(studio, shared, person="ann")
 
 
+def test_the_list_tells_what_waits_for_a_vote_and_no_more_than_each_view(client, studio):
+    mine, shared = begun(studio), begun(studio, team=True)
+    asked(studio, shared)
+    told = client.get("/api/v1/blind?limit=2")
+    assert [(item["id"], item["state"]) for item in told.json()["items"]] == [(shared, "ready"), (mine, "new")]
+    assert [word for word in TELLTALES if word in told.text] == []
+    assert told.json()["next"]
+    votes.cast(studio, shared, "A")
+    votes.reveal(studio, shared)
+    assert [item["state"] for item in blind.listed(studio, limit=1).items] == ["revealed"]
+    hers = blind.listed(studio, "ann", limit=1).items[0]
+    assert (hers["id"], hers["state"], "models" in hers) == (shared, "ready", False)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

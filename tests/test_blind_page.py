@@ -188,6 +188,16 @@ def test_asking_again_keeps_the_order_before_the_vote_and_begins_anew_after_it(s
     assert blind.view(studio, id)["turns"]
 
 
+def test_a_page_that_was_left_while_the_answers_were_written_can_ask_again(studio):
+    id = begun(studio)
+    blind._begin(studio, id, "hello", "local")
+    talk = compare_blind.talk_of(blind.view(studio, id))
+    assert (talk.votable, [column.waiting for column in talk.columns]) == (False, [False] * 3)
+    assert "stopped" in compare_view.columns(talk)
+    assert compare_blind.take_back(studio, talk) == "hello"
+    assert blind.view(studio, id)["state"] == "new"
+
+
 def test_one_model_alone_is_not_compared_blind(studio):
     with pytest.raises(Invalid, match="at least one adapter"):
         compare_blind.request_of("small", [], *SAMPLED)

@@ -11,6 +11,7 @@ from studio.api.compare import sent
 from studio.api.here import ERRORS, Body, Here, Who
 from studio.blind import BlindRequest
 from studio.compare import MOST_CHARACTERS
+from studio.listing import LIMIT, MOST
 
 ROUTER = APIRouter(prefix="/api/v1/blind", tags=["Blind comparison"], responses=ERRORS)
 EVENTS = {200: {"content": {"text/event-stream": {}}}}
@@ -28,6 +29,14 @@ class Choice(Body):
 def create_blind_comparison(request: BlindRequest, here: Here, who: Who) -> dict:
     """Its columns are shuffled here; until you have voted, nothing tells which letter is which model."""
     return blind.view(here, blind.create(here, request, who).id, who)
+
+
+@ROUTER.get("")
+def list_blind_comparisons(
+    here: Here, who: Who, limit: Annotated[int, Field(ge=1, le=MOST)] = LIMIT, cursor: str | None = None
+) -> dict:
+    """Yours and the team's, newest first; `state` tells which wait for your vote."""
+    return blind.listed(here, who, limit, cursor).shown_as(dict)
 
 
 @ROUTER.get("/{id}")

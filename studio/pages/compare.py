@@ -37,7 +37,7 @@ STREAMING = {"concurrency_limit": 8, "concurrency_id": "answers", **SLOW}
 KEYS = """
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable]')) return;
+  if (event.target.closest && event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable]')) return;
   const button = document.querySelector('.ls-votes button[data-key="' + CSS.escape(event.key.toLowerCase()) + '"]');
   if (button && !button.disabled) button.click();
 });

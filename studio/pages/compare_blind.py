@@ -46,7 +46,7 @@ def talk_of(view: dict, ids: Sequence[str] = ()) -> Talk:
             colour=1 + list(ids).index(model["adapter"]) if model and model["adapter"] in ids else 0,
             messages=[message for turn in view["turns"] for message in _messages(turn, place)],
         )
-        if view["turns"] and view["turns"][-1]["answers"]:
+        if view["turns"]:
             column.done = _done(view, place)
         columns.append(column)
     return Talk(base_model=view.get("base_model", ""), blind=view["id"], hidden=not revealed, columns=columns)
@@ -61,7 +61,7 @@ def _done(view: dict, place: int) -> dict:
     """How the last answer ended; its numbers and proof are in the view only when the names are."""
     if view["state"] == "revealed":
         return {name: value for name, value in view["turns"][-1]["answers"][place].items() if name != "text"}
-    return {"stopped_by": "cancel" if view["state"] == "stopped" else "end"}
+    return {"stopped_by": "cancel" if view["state"] in ("stopped", "writing") else "end"}
 
 
 def request_of(base: str, ids: list[str], *sampled: Any) -> blind.BlindRequest:
