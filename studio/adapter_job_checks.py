@@ -17,7 +17,6 @@ from studio.tokens import read_template
 
 FLOAT_BYTES = 4
 MERGE_ROOM = 1.1  # of the base's size: the merged weights, and what stands beside them
-BASE_FIELDS = ("id", "name", "source", "location", "revision", "fingerprint", "parameters")
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,6 @@ class Checked:
 
     def request(self, settings: AnyLabSettings) -> dict[str, Any]:
         """As the worker reads it, and as the result's passport tells it."""
-        base = {name: getattr(self.base, name) for name in BASE_FIELDS}
-        architecture = base_models.facts_of(self.base).architecture
         parents = [
             {"id": parent.id, "name": parent.name, "sha256": parent.sha256, "weight": weight}
             for parent, weight in zip(self.parents, self.weights, strict=True)
@@ -41,7 +38,7 @@ class Checked:
         return {
             "name": self.name,
             "settings": described,
-            "base_model": {**base, "architecture": architecture},
+            "base_model": base_models.described(self.base),
             "parents": parents,
         }
 

@@ -76,6 +76,13 @@ def settle(studio: Studio, job: AdapterJob) -> AdapterJob:
             values = {"state": JobState.DONE, "progress": 1.0, "result": result}
         except StudioError as error:
             values = {"state": JobState.FAILED, "problem": error.problem, "fix": error.fix}
+        except OSError as error:
+            problem = f"What was made cannot be put in its place: {error}."
+            values = {
+                "state": JobState.FAILED,
+                "problem": problem,
+                "fix": "Make room on the disk, then ask for it again.",
+            }
     with studio.database.write() as session:
         for record in made:
             session.merge(record)
@@ -93,12 +100,13 @@ def take_in(studio: Studio, job: AdapterJob, result: dict[str, Any]) -> Adapter:
     made = AdapterFolder(studio.data.adapter_job(job.id).adapter)
     check_adapter(made)
     request = read_json(studio.data.adapter_job(job.id).request)
+    base = base_models.get_model(studio, request["base_model"]["id"])  # it may have been deleted meanwhile
     folder = studio.data.adapter(job.id)
     put_in_place(made.path, folder.path)
     sha256 = sha256_of(folder.weights)
     write_json(folder.passport, {**read_json(folder.passport, {}), "adapter_sha256": sha256})
     return Adapter(
-        id=job.id, owner=job.owner, name=job.name, base_model=request["base_model"]["id"], source=job.kind, method="lora", rank=result["rank"],
+        id=job.id, owner=job.owner, name=job.name, base_model=base.id, source=job.kind, method="lora", rank=result["rank"],
         size_bytes=size_of(folder.path), sha256=sha256,
     )  # fmt: skip
 

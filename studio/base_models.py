@@ -351,6 +351,12 @@ def shown(model: BaseModel) -> dict:
     }  # fmt: skip
 
 
+def described(model: BaseModel) -> dict:
+    """The model as an adapter's passport names it."""
+    names = ("id", "name", "source", "location", "revision", "fingerprint", "parameters")
+    return {**{name: getattr(model, name) for name in names}, "architecture": facts_of(model).architecture}
+
+
 def progress(model: BaseModel) -> float:
     """From 0 to 1."""
     if model.state is ModelState.READY:

@@ -6,6 +6,7 @@ Another process reads the weights; what it found is kept by their sha256.
 import math
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from studio.lora_files import read_lora
 from studio.studio import Studio
 
 SECONDS = 600
+_one_at_a_time = threading.Lock()  # in this process: an x-ray takes a core and a module's memory
 OFFERED = (0.99, 0.999)  # shares of the energy that a shorter rank should keep
 
 
@@ -90,7 +92,9 @@ def xray(studio: Studio, id: str) -> Xray:
     if not known.is_file():
         folder = studio.data.adapter(id)
         read_lora(folder, adapter.name)  # what is refused is refused here, before a process is started
-        look_inside(folder, known)
+        with _one_at_a_time:
+            if not known.is_file():
+                look_inside(folder, known)
     modules = [XrayedModule(**module) for module in read_json(known)["modules"]]
     place = {layer.name: number for number, layer in enumerate(base_models.facts_of(adapter.model).linear_layers)}
     return Xray(sorted(modules, key=lambda module: place.get(module.name, len(place))))

@@ -11,10 +11,12 @@ import pytest
 from fastapi.testclient import TestClient
 from safetensors.numpy import load_file, save_file
 
-from studio import adapters, base_models
+from jobs.workers import lab
+from studio import adapter_job_queue, adapter_jobs, adapters, base_models
 from studio.adapter_import import import_adapter
 from studio.errors import BadInput, Invalid, NotFound, StudioError, TooLarge
 from studio.folders import AdapterFolder, read_json, write_json
+from studio.lab_settings import StackSettings
 from studio.lora_files import read_lora
 from studio.model_facts import LinearLayer, ModelFacts
 from studio.records import BaseModel, ModelState
@@ -235,6 +237,10 @@ def broken(folder: AdapterFolder, how: str) -> None:
         folder.config.write_text("{")
     elif how == "passport is a list":
         folder.passport.write_text("[1]")
+    elif how == "passport with NaN":
+        folder.passport.write_text('{"results": {"heldout_loss": NaN}}')
+    elif how == "half a character":
+        folder.passport.write_text('{"name": "\\ud800"}')
     elif how == "deep passport":
         folder.passport.write_text("[" * 100_000)
 
@@ -245,6 +251,7 @@ def broken(folder: AdapterFolder, how: str) -> None:
         ("not finite", "not finite"), ("no config", "adapter_config.json"), ("no weights", "no adapter_model.safetensors"), ("pickle", "could run code"),
         ("cut off", "is cut off"), ("config is a list", "no adapter_config.json"), ("config is no json", "not valid JSON"),
         ("passport is a list", "passport.json is not"), ("deep passport", "passport.json is not"),
+        ("passport with NaN", "passport.json is not"), ("half a character", "passport.json is not"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("packed", [False, True], ids=["files", "zip"])
@@ -323,3 +330,28 @@ def test_an_adapter_is_imported_through_the_api(small, tmp_path):
         assert (refused.status_code, "adapter_config.json" in refused.json()["error"]["problem"]) == (400, True)
         assert client.post("/api/v1/adapters", files={"file": ("a.zip", b"x")}, data={"nmae": "x"}).status_code == 422
         assert json.loads(client.get(f"/api/v1/adapters/{made['id']}").text)["passport"]["imported"]
+
+
+def test_two_real_adapters_of_one_family_are_stacked_exactly(bases, shared_data):
+    ids = [
+        import_adapter(bases, files_of(shared_data / "adapters" / name)).id
+        for name in ("gemma3-270m-svg_aowei", "gemma3-270m-svg_aowei_seed123", "gemma3-270m_fanyihan")
+    ]
+    weights = (0.5, 0.5, -1.0)
+    parents = [{"adapter": id, "weight": weight} for id, weight in zip(ids, weights, strict=True)]
+    job = adapter_jobs.queue_job(bases, StackSettings(parents=parents))
+    adapter_job_queue.claim(bases)
+    lab.main(bases.data.adapter_job(job.id))
+    assert adapter_job_queue.settle(bases, job).result["relative_error"] < 1e-6
+    loras = [read_lora(bases.data.adapter(id), id) for id in (*ids, job.id)]
+    made = loras.pop()
+    assert (len(made.modules), made.widest) == (72, 16)
+    for name, module in made.modules.items():
+        parts = [
+            (weight, lora.modules[name].factors())
+            for weight, lora in zip(weights, loras, strict=True)
+            if name in lora.modules
+        ]
+        whole = sum(weight * up @ down for weight, (up, down) in parts)
+        up, down = module.factors()
+        assert numpy.linalg.norm(up @ down - whole) <= 1e-6 * numpy.linalg.norm(whole)

@@ -96,7 +96,8 @@ def sleeping_worker(studio, job):
     """A process in the place of a job's worker: it holds the lock, says who it is, and never ends."""
     folder = studio.data.adapter_job(job.id)
     code = "import fcntl, sys, time; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX); print(flush=True); time.sleep(600)"
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder.lock)], stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", code, str(folder.lock)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     process.stdout.readline()
     write_json(folder.process, vars(Identity.of(process.pid)))
     return process
@@ -162,6 +163,16 @@ def test_what_a_worker_leaves_is_looked_at_before_it_is_an_adapter(two, no_worke
     failed = adapter_job_queue.settle(two, job)
     assert (failed.state, "not finite" in failed.problem) == (JobState.FAILED, True)
     assert len(adapters.list_adapters(two).items) == 2
+
+
+def test_a_job_whose_base_was_removed_meanwhile_fails_in_words(two, no_worker):
+    job = adapter_jobs.queue_job(two, stack_of("pirate", "orders"))
+    adapter_job_queue.claim(two)
+    folder = two.data.adapter_job(job.id)
+    shutil.rmtree(two.data.base_model("builtin").path)
+    subprocess.run([sys.executable, "-m", "jobs.workers.lab", str(folder.path)], check=False, timeout=PATIENCE)
+    failed = adapter_job_queue.settle(two, job)
+    assert (failed.state, failed.problem) == (JobState.FAILED, "The base model was removed before this job began.")
 
 
 def test_a_second_worker_of_a_job_ends_at_once(two, no_worker):

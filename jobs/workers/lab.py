@@ -15,7 +15,7 @@ from jobs.processes import Identity
 from jobs.workers.lab_adapter import write_adapter
 from jobs.workers.shrink import shrink
 from jobs.workers.stack import stack
-from studio.errors import StudioError, Unavailable
+from studio.errors import Conflict, StudioError, Unavailable
 from studio.folders import AdapterJobFolder, read_json, write_json
 
 REFUSED = 78
@@ -49,6 +49,8 @@ def main(folder: AdapterJobFolder) -> int:
 def work(folder: AdapterJobFolder) -> dict:
     """Make the adapter or the model; what was measured on the way."""
     request, tell = read_json(folder.request), progress_of(folder)
+    if not folder.data.base_model(request["base_model"]["id"]).facts.is_file():
+        raise Conflict("The base model was removed before this job began.", "Add it again.")
     kind = request["settings"]["kind"]
     if kind == "merge":
         from jobs.workers.merge_job import merge  # here: it loads torch

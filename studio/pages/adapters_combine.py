@@ -83,34 +83,38 @@ def inputs() -> Combining:
             elem_classes=["ls-cards"],
             interactive=True,
         )
-        with gr.Row():
-            rank = gr.Number(
-                0,
-                label="Rank",
-                info="Of the result. 0: what goes in decides.",
-                precision=0,
-                visible=False,
-                interactive=True,
-            )
-            density = gr.Slider(
-                0.05,
-                1,
-                0.5,
-                step=0.05,
-                label="Density",
-                info="Share of the numbers that is kept.",
-                visible=False,
-                interactive=True,
-            )
-            seed = gr.Number(
-                0, label="Seed", info="Decides what is drawn.", precision=0, visible=False, interactive=True
-            )
+        rank, density, seed = inputs_of_choices()
         name = gr.Textbox(
             label="Name", placeholder="Empty: named after what goes in", max_length=100, max_lines=1, interactive=True
         )
         make = gr.Button(SAY_HOW_MANY, variant="primary", interactive=False, elem_classes=["ls-fit"])
         said = plain()
     return Combining(picked, weights, choice, rank, density, seed, name, make, said)
+
+
+def inputs_of_choices() -> tuple[gr.Number, gr.Slider, gr.Number]:
+    """What only some of the choices look at."""
+    with gr.Row():
+        rank = gr.Number(
+            0,
+            label="Rank",
+            info="Of the result. 0: what goes in decides.",
+            precision=0,
+            visible=False,
+            interactive=True,
+        )
+        density = gr.Slider(
+            0.05,
+            1,
+            0.5,
+            step=0.05,
+            label="Density",
+            info="Share of the numbers that is kept.",
+            visible=False,
+            interactive=True,
+        )
+        seed = gr.Number(0, label="Seed", info="Decides what is drawn.", precision=0, visible=False, interactive=True)
+    return rank, density, seed
 
 
 def chosen(studio: Studio, ids: list[str] | None) -> list[Any]:
