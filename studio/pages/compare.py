@@ -33,19 +33,20 @@ from studio.studio import Studio
 EXAMPLES = 4
 # So many people may ask at the same time; the chat worker puts their questions into one batch or in a row.
 STREAMING = {"concurrency_limit": 8, "concurrency_id": "answers", **SLOW}
-# Keys press the vote's buttons, unless somebody is writing.
+# Keys press the vote's buttons while the focus is on the ballot: a vote stands, and no stray key may cast it.
 KEYS = """
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target.closest && event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable]')) return;
-  const button = document.querySelector('.ls-votes button[data-key="' + CSS.escape(event.key.toLowerCase()) + '"]');
+  const ballot = event.target.closest && event.target.closest('.ls-votes');
+  if (!ballot || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const button = ballot.querySelector('button[data-key="' + CSS.escape(event.key.toLowerCase()) + '"]');
   if (button && !button.disabled) button.click();
 });
 """
-# Whoever sent with Enter and has not begun another question is led out of the prompt, to where keys are votes.
+# Whoever has sent a question and begun no other one is led to the ballot when it opens.
 TO_THE_VOTE = """() => {
-  const at = document.activeElement, ballot = document.querySelector('.ls-votes');
-  if (ballot && ballot.querySelector('button:not(:disabled)') && at && at.matches('.ls-prompt textarea') && !at.value) ballot.focus({ preventScroll: true });
+  const at = document.activeElement, ballot = document.querySelector('.ls-votes'), prompt = document.querySelector('.ls-prompt');
+  const waits = !at || at === document.body || (prompt.contains(at) && !prompt.querySelector('textarea').value);
+  if (waits && ballot && ballot.querySelector('button:not(:disabled)')) ballot.focus({ preventScroll: true });
 }"""
 
 

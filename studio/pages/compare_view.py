@@ -106,7 +106,8 @@ def ballot(talk: Talk, busy: bool) -> str:
     elif locked:
         hint = "Ask something: the names and numbers stay hidden until you have voted."
     else:
-        hint = "Which answer is best? Vote with a click or a key, or ask further first: the order stays until you vote."
+        keys = '<span class="ls-hide-phone"> Click, or press a key while the vote is outlined.</span>'
+        hint = f"Which answer is best?{keys} Asking further keeps the order."
     return f'<div class="ls-votes" role="group" aria-label="Your vote" tabindex="-1">{drawn}</div><p class="ls-sub ls-hint">{hint}</p>'
 
 
