@@ -22,7 +22,9 @@ from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_chec
 from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request
 from jobs.workers.engine import Engine
 from jobs.workers.examples import Batches, read_examples
+from jobs.workers.floor import Floor
 from jobs.workers.generate import answer_prompts
+from jobs.workers.load import DTYPES
 from jobs.workers.neftune import add_noise_to_embeddings
 from jobs.workers.objectives import OBJECTIVES
 from jobs.workers.objectives.objective import Kept
@@ -82,6 +84,8 @@ class Training:
         self.engine = Engine(self.model, self.device, *at_once, autocast=self.accelerator.autocast)
         for line in self.engine.choose(self.settings.packing):
             self.report.say(line)
+        dtype = DTYPES[self.resolved.precision]
+        self.floor = Floor(self.facts, self.engine.causal.get_output_embeddings(), self.device, dtype)
         if self.settings.neftune_alpha:
             add_noise_to_embeddings(self.model, self.settings.neftune_alpha)
         self.objective = OBJECTIVES[self.resolved.objective](self.engine, self.plan)
@@ -187,6 +191,7 @@ class Training:
         rate = learning_rate(number, total, warmup, self.resolved.learning_rate, self.settings)
         norm, applied = self.optimizer.step(number, rate, loss, self.hooks.after_step)
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
+        trained = sum(row.trained_tokens for row in batch)
         progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
         progress.seconds, progress.step_seconds = progress.seconds + seconds, progress.step_seconds + seconds
         self.report.metric(
@@ -197,9 +202,10 @@ class Training:
             grad_norm=norm,
             learning_rate=rate,
             tokens=tokens,
-            trained_tokens=sum(row.trained_tokens for row in batch),
+            trained_tokens=trained,
             seconds=round(seconds, 4),
             tokens_per_second=round(tokens / max(seconds, 1e-6), 1),
+            mfu=self.floor.share(tokens, trained, seconds, self.processes),
             memory_bytes=peak_memory_bytes(),
             padding=sum(each.padding for each in micro_batches),
         )
@@ -329,6 +335,7 @@ class Training:
             "seconds",
         ]
         self.report.facts |= self.progress.heldout_measures | {name: progress[name] for name in results}
+        self.report.facts["mfu"] = self.floor.median()
         self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
 
 

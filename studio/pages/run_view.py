@@ -94,7 +94,7 @@ def figures(
         parts.stat(
             "Speed",
             words.count(latest.get("tokens_per_second") or 0) if latest.get("tokens_per_second") else "–",
-            "tokens per second",
+            f"tokens per second, {latest['mfu']:.0%} of the device" if latest.get("mfu") else "tokens per second",
         ),
         parts.stat(
             "Memory",
