@@ -5,6 +5,7 @@ The figures for a CPU are resident memory of the worker, compared with measured 
 
 from dataclasses import dataclass
 
+from studio.activations import kept_per_layer
 from studio.base_weights import BYTES, largest_layer_bytes, weight_bytes
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
@@ -17,18 +18,14 @@ AVERAGES_BYTES = {  # of AdamW's two, for each trained number; in 8 bits each bl
     "paged_adamw_8bit": 2.04,
 }
 PROGRAM_BYTES = {
-    "cpu": 400 * 2**20,
+    "cpu": 445 * 2**20,
     "cuda": 900 * 2**20,
-}  # measured: the libraries; assumed: a CUDA context and its kernels
-LOSS_CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
-LOSS_LEAST_ROWS = 128
-LOSS_COPIES = 3  # the logits, their probabilities, and what the library needs beside
-SLACK = 1.15  # of what comes and goes: allocators keep more than is in use
-LAYERS_AT_ONCE = {
-    "cpu": 5,
-    "cuda": 2,
-}  # with gradient checkpointing; measured: the C library keeps freed parts of layers
-
+}  # measured: the libraries and their first use; assumed: a CUDA context and its kernels
+TOKENIZER_BYTES = 600  # for each token of the vocabulary (measured)
+LOSS_CHUNK_BYTES = {"cpu": 48 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
+LOSS_LEAST_ROWS = 192
+# With gradient checkpointing so many layers are held at once; measured on a CPU, where the C library keeps freed parts.
+LAYERS_RECOMPUTED = {"cpu": 4, "cuda": 2}
 COMES_AND_GOES = ("activations", "loss")  # the parts that a correction learned from past runs is applied to
 
 
@@ -51,18 +48,14 @@ class Footprint:
         cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str, correction: float = 1.0
     ) -> "Footprint":
         method = METHODS[plan.method.name]
-        size, modules = BYTES[precision], method.modules(plan.method, facts)
-        layers, quantization = max(1, facts.layers), plan.training.quantization
-        per_layer = (
-            layer_activations(facts, modules, getattr(plan.method, "dropout", 0.0), getattr(plan.method, "rank", 0))
-            * size
-        )
+        size, quantization, layers = BYTES[precision], plan.training.quantization, max(1, facts.layers)
+        kept = size * kept_per_layer(plan, facts, kind)
         return cls(
-            program=PROGRAM_BYTES[kind],
+            program=PROGRAM_BYTES[kind] + TOKENIZER_BYTES * facts.vocabulary,
             weights=weight_bytes(facts, precision, quantization) + largest_layer_bytes(facts, precision, quantization),
             adapter=method.trainable_parameters(plan.method, facts) * (8 + AVERAGES_BYTES[plan.training.optimizer]),
-            per_token=per_layer * layers,
-            per_token_recomputed=per_layer * min(layers, LAYERS_AT_ONCE[kind]) + facts.hidden_size * size * layers,
+            per_token=round(kept * layers),
+            per_token_recomputed=round(kept * min(layers, LAYERS_RECOMPUTED[kind]) + size * facts.hidden_size * layers),
             per_token_loss=4 * facts.hidden_size * size,
             loss_chunk=max(LOSS_CHUNK_BYTES[kind], LOSS_LEAST_ROWS * 4 * facts.vocabulary),
             logits=4 * facts.vocabulary,
@@ -72,32 +65,17 @@ class Footprint:
     def parts(self, tokens: int, recompute: bool) -> dict[str, int]:
         """Part → bytes, with so many tokens computed at once."""
         activations = self.per_token_recomputed if recompute else self.per_token
-        loss = LOSS_COPIES * min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens
+        loss = min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens
         return {
             "program": self.program,
             "weights": self.weights,
             "adapter and optimizer": round(self.adapter),
-            "activations": round(self.correction * SLACK * activations * tokens),
+            "activations": round(self.correction * activations * tokens),
             "loss": round(self.correction * loss),
         }
 
     def total(self, tokens: int, recompute: bool) -> int:
         return sum(self.parts(tokens, recompute).values())
-
-
-def layer_activations(facts: ModelFacts, modules: list[tuple[str, int, int]], dropout: float, rank: int) -> int:
-    """Numbers kept per token and layer: what autograd saves of a gated transformer layer whose own weights are frozen."""
-    head = facts.hidden_size // max(1, facts.heads)
-    keys = facts.kv_heads * head
-    norms = 2 * 2 * facts.hidden_size
-    attention = 3 * facts.hidden_size + 2 * keys
-    gated = 4 * facts.intermediate_size
-    layers = max(1, facts.layers)
-    inputs = sum(inputs for _, inputs, _ in modules) / layers
-    beside = (
-        inputs * 2 if dropout else 2 * facts.hidden_size + facts.intermediate_size
-    )  # dropped inputs and their noise
-    return round(norms + attention + gated + beside + 2 * rank * len(modules) / layers)
 
 
 def fitting_tokens(footprint: Footprint, room: float, least: int, most: int, recompute: bool) -> int:
