@@ -1,4 +1,4 @@
-"""The memory plan against the measured peak of a real training on this machine."""
+"""The memory plan against the measured peak of real trainings on this machine; benchmarks/memory.py measures more of them."""
 
 import pytest
 
@@ -12,12 +12,17 @@ pytestmark = pytest.mark.training
 SIZE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "context": 1024}
 
 
-@pytest.mark.parametrize("recompute", [False, True], ids=["activations kept", "activations recomputed"])
-def test_the_planned_memory_is_within_a_quarter_of_the_measured_peak(tmp_path, recompute):
+@pytest.mark.parametrize(
+    ("recompute", "method"),
+    [(False, {}), (True, {}), (False, {"bias": "lora_only"})],
+    ids=["activations kept", "activations recomputed", "computed by PEFT's own layers"],
+)
+def test_the_planned_memory_is_near_the_measured_peak(tmp_path, recompute, method):
     place = training_place(tmp_path, save_model_folder(tmp_path / "base", **SIZE))
     place.write_rows("small", [conversation(row, "Count!", "one two three ships " * 25) for row in range(1, 9)])
     numbers = {"gradient_checkpointing": recompute, "heldout_rows": 0, "sequence_length": 256, "token_budget": 2048}
-    attempt = place.queue("r1", resolved=numbers, method={"rank": 16}, training={"batch_size": 8, "max_steps": 3})
+    method = {"rank": 16, "dropout": 0.0, **method}
+    attempt = place.queue("r1", resolved=numbers, method=method, training={"batch_size": 8, "max_steps": 3})
     result = place.train(attempt)
     assert result["status"] == "succeeded", attempt.log.read_text()
     tokens = max(line["tokens"] for line in steps_of(attempt))
@@ -25,4 +30,4 @@ def test_the_planned_memory_is_within_a_quarter_of_the_measured_peak(tmp_path, r
 
     plan = read_plan(read_json(attempt.run.plan))
     planned = Footprint.of(plan, place.facts, "fp32", "cpu").total(tokens, recompute)
-    assert planned == pytest.approx(result["peak_memory_bytes"], rel=0.25)
+    assert planned == pytest.approx(result["peak_memory_bytes"], rel=0.2)
