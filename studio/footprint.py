@@ -24,8 +24,9 @@ PROGRAM_BYTES = {
 TOKENIZER_BYTES = 600  # for each token of the vocabulary (measured)
 LOSS_CHUNK_BYTES = {"cpu": 48 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
 LOSS_LEAST_ROWS = 192
-# With gradient checkpointing so many layers are held at once; measured on a CPU, where the C library keeps freed parts.
-LAYERS_RECOMPUTED = {"cpu": 4, "cuda": 2}
+# With gradient checkpointing the process holds so many layers at once: a number, and a share of all. One is computed again
+# at a time, but the C library keeps some of each (measured on a CPU; on a GPU assumed).
+LAYERS_RECOMPUTED = {"cpu": (2.0, 0.3), "cuda": (2.0, 0.0)}
 COMES_AND_GOES = ("activations", "loss")  # the parts that a correction learned from past runs is applied to
 
 
@@ -49,13 +50,14 @@ class Footprint:
     ) -> "Footprint":
         method = METHODS[plan.method.name]
         size, quantization, layers = BYTES[precision], plan.training.quantization, max(1, facts.layers)
+        some, share = LAYERS_RECOMPUTED[kind]
         kept = size * kept_per_layer(plan, facts, kind)
         return cls(
             program=PROGRAM_BYTES[kind] + TOKENIZER_BYTES * facts.vocabulary,
             weights=weight_bytes(facts, precision, quantization) + largest_layer_bytes(facts, precision, quantization),
             adapter=method.trainable_parameters(plan.method, facts) * (8 + AVERAGES_BYTES[plan.training.optimizer]),
             per_token=round(kept * layers),
-            per_token_recomputed=round(kept * min(layers, LAYERS_RECOMPUTED[kind]) + size * facts.hidden_size * layers),
+            per_token_recomputed=round(kept * min(layers, some + share * layers) + size * facts.hidden_size * layers),
             per_token_loss=4 * facts.hidden_size * size,
             loss_chunk=max(LOSS_CHUNK_BYTES[kind], LOSS_LEAST_ROWS * 4 * facts.vocabulary),
             logits=4 * facts.vocabulary,
