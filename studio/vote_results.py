@@ -117,7 +117,7 @@ def results(studio: Studio, base_model: str, person: str = LOCAL_PERSON, by: str
 
 def against_base(studio: Studio, adapter: Adapter, person: str = LOCAL_PERSON) -> Pair:
     """How one adapter stands against its base."""
-    cast = votes.closed_votes(studio, adapter.base_model, person)
+    cast = votes.closed_votes(studio, adapter.base_model, person, texts=False)
     return counted(cast).get((adapter.id, BASE), Pair(adapter.id, BASE))
 
 

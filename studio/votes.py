@@ -1,7 +1,7 @@
 """Votes: one per person and blind comparison, changed freely until its names are shown, and never after."""
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from studio import blind
 from studio.errors import Conflict
@@ -47,11 +47,12 @@ def _vote_of(session: Session, id: str, person: str) -> Vote | None:
 
 
 def closed_votes(
-    studio: Studio, base_model: str, person: str = LOCAL_PERSON, by: str | None = None
+    studio: Studio, base_model: str, person: str = LOCAL_PERSON, by: str | None = None, texts: bool = True
 ) -> list[tuple[Vote, BlindComparison]]:
     """Votes on this base model and its adapters that `person` may know of, oldest first; with `by` those of one person.
 
-    Only closed ones: while a vote can still be changed, a result that moves with it would tell who is who.
+    Only closed ones: while a vote can still be changed, a result that moves with it would tell who is who. Without `texts`,
+    questions and answers stay in the database: counting needs none of them.
     """
     query = (
         select(Vote, BlindComparison)
@@ -62,6 +63,8 @@ def closed_votes(
     )
     if by:
         query = query.where(Vote.person == by)
+    if not texts:
+        query = query.options(defer(BlindComparison.turns, raiseload=True))
     with studio.database.read() as session:
         return [(vote, comparison) for vote, comparison in session.execute(query)]
 
