@@ -37,7 +37,7 @@ def start(folder: Path, warm: bool, opened: ExitStack) -> Studio:
     studio = Studio.open(StudioSettings(data_folder=folder, warm_start=warm, device="cpu"))
     base_models.add_builtin(studio)
     datasets.add_builtins(studio)
-    log = opened.enter_context(open(studio.data.runner_log, "wb"))
+    log = opened.enter_context(studio.data.runner_log.open("wb"))
     environment = {**os.environ, **studio.settings.as_environment()}
     runner = opened.enter_context(
         subprocess.Popen([sys.executable, "-m", "jobs.runner"], cwd=PROJECT, env=environment, stderr=log)
