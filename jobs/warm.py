@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[1]
 QUIET_SECONDS = 3.0  # the runner has been up for so long: whoever started it has the processor first
 ANSWER_SECONDS = 3.0
 ROOM = 6000  # bytes beside its own variables for an attempt's: see processes.show_environment
-NEEDED_MEMORY = 3 * 2**30  # free, to start it; it holds about 0.5 GiB
+NEEDED_MEMORY = 3 * 2**30  # free, to start it; it holds about 0.4 GiB
 SCARCE_MEMORY = 1 * 2**30  # free: it makes room
 log = logging.getLogger("studio.runner")
 

@@ -50,7 +50,7 @@ class StudioSettings(BaseSettings):
     parse_memory_mb: int = Field(4096, ge=256, description="Memory that reading one uploaded file may take, in MB.")
     warm_start: bool = Field(
         True,
-        description="Keep a process in memory (about 0.5 GB) that has the training's libraries loaded, so that runs start seconds sooner.",
+        description="Keep a process in memory (about 0.4 GB) that has the training's libraries loaded, so that runs start seconds sooner.",
     )
     warm_minutes: float = Field(60, gt=0, description="That process ends after so many minutes without a new run.")
     threads: int = Field(
