@@ -1,5 +1,6 @@
-"""Attention within each document of a packed sequence: one causal call per document, so no document sees another."""
+"""Attention within each document of a packed sequence: one causal call per document, or one for all that knows where each ends."""
 
+import inspect
 from contextlib import contextmanager
 
 import torch
@@ -7,6 +8,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+try:
+    from torch.nn.attention.varlen import varlen_attn  # CUDA only
+except ImportError:  # an older torch
+    varlen_attn = None
 
 NAME = "studio_documents"
 KNOWN_OPTIONS = {
@@ -30,6 +36,7 @@ class Documents:
 
     def __init__(self):
         self.lengths: list[int] | None = None
+        self.at_once = False  # one call for all documents; the engine turns it on where it was tried
 
     @contextmanager
     def of(self, lengths: list[int] | None):
@@ -54,6 +61,8 @@ class Documents:
         if unknown := {name for name, option in kwargs.items() if option is not None} - KNOWN_OPTIONS:
             raise UnknownAttention(f"attention with {', '.join(sorted(unknown))}")
         window = kwargs.get("sliding_window")
+        if self.at_once and not dropout and can_be_at_once(query):
+            return all_at_once(query, key, value, self.lengths, window, scaling), None
         grouped = query.shape[1] != key.shape[1]
         outputs = []
         each = zip(*(states.split(self.lengths, dim=2) for states in (query, key, value)), strict=True)
@@ -68,6 +77,24 @@ class Documents:
                 )
             )  # fmt: skip
         return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def can_be_at_once(query: torch.Tensor) -> bool:
+    return varlen_attn is not None and query.is_cuda and query.dtype in (torch.bfloat16, torch.float16)
+
+
+def all_at_once(query, key, value, lengths: list[int], window: int | None, scaling: float | None) -> torch.Tensor:
+    """One kernel for all documents. query [1, heads, tokens, size], key and value with as many heads or fewer -> [1, tokens, heads, size]."""
+    ends = torch.tensor([0, *lengths], dtype=torch.int32, device=query.device).cumsum(0, dtype=torch.int32)
+    behind = -1 if window is None else window - 1  # a window counts the token itself; -1: all that came before
+    given = {"scale": scaling, "window_size": (behind, 0)}
+    if query.shape[1] != key.shape[1]:
+        if "enable_gqa" in inspect.signature(varlen_attn).parameters:
+            given["enable_gqa"] = True
+        else:
+            key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for each in (key, value))
+    rows = [each[0].transpose(0, 1) for each in (query, key, value)]
+    return varlen_attn(*rows, ends, ends, max(lengths), max(lengths), **given)[None]
 
 
 def banded(length: int, window: int, device: torch.device) -> torch.Tensor:

@@ -13,7 +13,7 @@ from jobs.workers.last_layer import LastLayer
 from jobs.workers.loss import frozen_head_losses, plain_losses
 from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
 from jobs.workers.prompted import NoPrompt, prompt_of
-from jobs.workers.trying import choose_fused, choose_last_layer, close
+from jobs.workers.trying import choose_attention, choose_fused, choose_last_layer, close
 from studio.errors import Invalid
 
 PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
@@ -47,6 +47,8 @@ class Engine:
                 self.choose_packing(expected) if packing else self.choose_padding("packing is off"),
                 self.choose_head(expected),
             ]
+        if self.packs and self.device.type == "cuda":
+            said.append(choose_attention(self))
         said += [choose_fused(self), *([] if self.head == "whole" else [choose_last_layer(self)])]
         self.model.train()
         return said

@@ -33,6 +33,21 @@ def choose_fused(engine: "Engine") -> str:
     return "LoRA layers are computed by PEFT: the fused functions are not for them."
 
 
+def choose_attention(engine: "Engine") -> str:
+    """One attention call for all documents of a packed row, where that gives what one call for each gives (CUDA)."""
+    documents = attention.DOCUMENTS
+    documents.at_once = False
+    learned = [parameter for name, parameter in engine.model.named_parameters() if is_lora(name, parameter)]
+    with stirred(learned):
+        expected = outcome(engine)
+        documents.at_once = True
+        with contextlib.suppress(Exception):  # a head size or a card that the kernel does not take
+            if same(outcome(engine), expected, engine.exact):
+                return "Attention takes all rows of a sequence in one call."
+    documents.at_once = False
+    return "Attention takes one row of a sequence at a time."
+
+
 def choose_last_layer(engine: "Engine") -> str:
     """Compute the last layer only where something is learned, where that changes nothing."""
     everywhere = "The last layer is computed at every position."

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 from jobs.workers import attention
 from jobs.workers.engine import Engine
 from jobs.workers.packing import Example, packed, padded, split_for_packing, split_for_padding
+from jobs.workers.trying import choose_attention
 from tests.workers.tiny_models import tiny_model
 
 pytestmark = pytest.mark.training
@@ -118,6 +119,46 @@ def test_a_sliding_window_is_kept_within_each_row():
     assert engine.accumulate(engine.micro_batches(examples), 1.0) == pytest.approx(expected, rel=2e-6)
     for parameter, gradient in expected_gradients.items():
         assert torch.allclose(gradients(model)[parameter], gradient, atol=1e-5, rtol=1e-5)
+
+
+def as_documented(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale, window_size, enable_gqa=False):
+    """torch's varlen_attn in plain words, for a machine without CUDA: [tokens, heads, size] each."""
+    assert max_q == max_k == cu_seq_q.diff().max()
+    behind, ahead = window_size
+    groups = query.shape[1] // key.shape[1]
+    assert enable_gqa or groups == 1
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    document = torch.repeat_interleave(torch.arange(len(cu_seq_q) - 1), cu_seq_q.diff())
+    distance = torch.arange(len(query))[:, None] - torch.arange(len(query))[None]
+    seen = (document[:, None] == document[None]) & (distance >= -ahead) & ((behind < 0) | (distance <= behind))
+    scores = torch.einsum("qhd,khd->hqk", query, key) * scale
+    return torch.einsum("hqk,khd->qhd", scores.masked_fill(~seen, -torch.inf).softmax(-1), value)
+
+
+@pytest.mark.parametrize("window", [None, 6])
+def test_one_call_for_all_rows_is_asked_for_what_one_call_each_computes(monkeypatch, window):
+    monkeypatch.setattr(attention, "varlen_attn", as_documented)
+    monkeypatch.setattr(attention, "can_be_at_once", lambda query: True)
+    examples = [example(30, 1), example(21, 2), example(4, 3)]
+    expected, expected_gradients = plainly(tiny_model("mistral", sliding_window=window), examples)
+    model = tiny_model("mistral", sliding_window=window)
+    engine = engine_of(model)
+    monkeypatch.setattr(attention.DOCUMENTS, "at_once", False)  # and again after the test
+    assert choose_attention(engine) == "Attention takes all rows of a sequence in one call."
+    model.zero_grad()
+    assert engine.accumulate(engine.micro_batches(examples), 1.0) == pytest.approx(expected, rel=2e-6)
+    for parameter, gradient in gradients(model).items():
+        expected = expected_gradients[parameter]
+        assert (gradient - expected).norm() <= 1e-5 * expected.norm().clamp_min(1e-2), parameter
+
+
+def test_a_kernel_that_fails_or_sees_another_row_is_not_used(monkeypatch):
+    engine = engine_of(tiny_model("llama"))
+    monkeypatch.setattr(attention, "can_be_at_once", lambda query: True)
+    for kernel in (lambda *_args, **_given: 1 / 0, lambda query, *_args, **_given: query * 1.5):
+        monkeypatch.setattr(attention, "varlen_attn", kernel)
+        assert choose_attention(engine) == "Attention takes one row of a sequence at a time."
+        assert not attention.DOCUMENTS.at_once
 
 
 @pytest.mark.parametrize("name", ["gemma2", "bloom", "mamba"])
