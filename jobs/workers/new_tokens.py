@@ -1,5 +1,7 @@
 """Tokens that the person names: added to a copy of the tokenizer, and given rows of the embedding to begin from."""
 
+import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -17,15 +19,19 @@ def add_to_tokenizer(folder: Path, tokens: list[str], target: Path) -> list[int]
 
     A token that the tokenizer has keeps its id. Raises BadInput when one does not come out as a single token.
     """
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    writing = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    writing.mkdir(parents=True)
     for name in CONFIGS:
         if (folder / name).exists():
-            shutil.copyfile(folder / name, target / name)
+            shutil.copyfile(folder / name, writing / name)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     known = tokenizer.get_vocab(with_added_tokens=True)
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens if token not in known])
-    tokenizer.save(str(target / "tokenizer.json"))
+    tokenizer.save(str(writing / "tokenizer.json"))
+    try:
+        os.rename(writing, target)
+    except OSError:  # another process of this training was quicker: it wrote the same
+        shutil.rmtree(writing)
     ids = [tokenizer.token_to_id(token) for token in tokens]
     for token, id in zip(tokens, ids, strict=True):
         if id not in tokenizer.encode(token, add_special_tokens=False).ids:

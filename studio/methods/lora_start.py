@@ -51,7 +51,9 @@ def start_from_data(settings: LoraSettings, model, batches: Callable[[], list[di
             )
         return model(**inputs)
 
-    found = get_eva_state_dict(model, batches(), forward_fn=forward, show_progress_bar=False)
+    # Every process has the same batches: nothing is to be gathered
+    alone = {"gather_distributed_inputs": False, "show_progress_bar": False}
+    found = get_eva_state_dict(model, batches(), forward_fn=forward, **alone)
     return {name: directions.float().contiguous().clone() for name, directions in found.items()}
 
 
