@@ -11,10 +11,10 @@ import numpy
 
 from studio.errors import BadInput
 from studio.folders import AdapterFolder, new_id
+from studio.lora_files import FLOATS
 from studio.model_files import read_header
 
 CHUNK_NUMBERS = 4 * 2**20
-FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 BF16_EXPONENT = 0x7F80  # all its bits are set in infinities and in what is not a number
 
 

@@ -84,10 +84,10 @@ def settle(studio: Studio, job: AdapterJob) -> AdapterJob:
                 "fix": "Make room on the disk, then ask for it again.",
             }
     with studio.database.write() as session:
-        for record in made:
-            session.merge(record)
-        settled = update(AdapterJob).where(AdapterJob.id == job.id).values(**values, doing="", ended_at=utc_now())
-        session.execute(settled)
+        still = (AdapterJob.id == job.id, AdapterJob.state == JobState.RUNNING)
+        if session.execute(update(AdapterJob).where(*still).values(**values, doing="", ended_at=utc_now())).rowcount:
+            for record in made:
+                session.merge(record)
         job = session.get_one(AdapterJob, job.id, populate_existing=True)
     if job.state is not JobState.DONE:
         shutil.rmtree(studio.data.base_model(job.id).path, ignore_errors=True)

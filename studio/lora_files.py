@@ -37,6 +37,8 @@ PLAIN_STARTS = (
     "gaussian",
     "orthogonal",
 )  # others (PiSSA, OLoRA) also change the base when they are loaded
+MOST_ALPHA = 1_000_000  # far above any that helps
+FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 PATTERN_KEY = re.compile(r"\^?[A-Za-z0-9_.]+\$?")  # PEFT reads these as regular expressions: only harmless ones
 ODD = {
     "use_dora": "it is a DoRA, whose update also depends on the base's weights",
@@ -91,6 +93,10 @@ def read_lora(folder: AdapterFolder, name: str) -> PlainLora:
         found = NAMED.fullmatch(key)
         if not found or len(tensor.shape) != 2:
             raise refused(name, f"it holds '{clip(key, 120)}', which is no part of a plain LoRA")
+        if tensor.dtype not in FLOATS:
+            raise refused(
+                name, f"'{clip(key, 120)}' is stored as {clip(tensor.dtype)}, which is no floating-point type"
+            )
         halves.setdefault(found["module"], {})[found["half"]] = tensor
     if not halves:
         raise refused(name, "its weights are empty")
@@ -103,7 +109,7 @@ def read_settings(folder: AdapterFolder, name: str) -> dict[str, Any]:
     """adapter_config.json of a plain LoRA. Raises BadInput."""
     try:
         settings = read_json(folder.config)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise refused(name, "adapter_config.json is not valid JSON") from None
     if not isinstance(settings, dict):
         raise refused(name, "it has no adapter_config.json")
@@ -133,8 +139,8 @@ def _check_numbers(settings: dict[str, Any], name: str) -> None:
     if not all(type(rank) is int and rank > 0 for rank in (settings.get("r"), *patterns[0].values())):
         raise refused(name, "its rank is not a whole number above 0")
     alphas = (settings.get("lora_alpha"), *patterns[1].values())
-    if not all(type(alpha) in (int, float) and math.isfinite(alpha) for alpha in alphas):
-        raise refused(name, "its alpha is not a finite number")
+    if not all(type(alpha) in (int, float) and abs(alpha) <= MOST_ALPHA for alpha in alphas):
+        raise refused(name, f"its alpha is not a number up to {MOST_ALPHA:,}")
 
 
 def _module(settings: dict[str, Any], module: str, halves: dict[str, Tensor], name: str) -> LoraModule:
@@ -175,15 +181,9 @@ def short_names(modules: list[str], facts: ModelFacts) -> list[str]:
 
 def numbers(tensor: Tensor) -> numpy.ndarray:
     """A tensor's numbers: 32 bits wide, 64 where they are stored so. bfloat16 is the upper half of a float32."""
-    kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-    if tensor.dtype not in kinds:
-        raise BadInput(
-            f"The weights are stored as {clip(tensor.dtype)}, which is no floating-point type.",
-            "Save the adapter in float32.",
-        )
     if not tensor.count:
         return numpy.zeros(tensor.shape, "<f4")
-    read = numpy.memmap(tensor.file, kinds[tensor.dtype], "r", tensor.start, tensor.shape)
+    read = numpy.memmap(tensor.file, FLOATS[tensor.dtype], "r", tensor.start, tensor.shape)
     if tensor.dtype == "BF16":
         return (read.astype("<u4") << 16).view("<f4")
     return read.astype("<f8" if tensor.dtype == "F64" else "<f4")

@@ -237,6 +237,14 @@ def broken(folder: AdapterFolder, how: str) -> None:
         folder.config.write_text("{")
     elif how == "passport is a list":
         folder.passport.write_text("[1]")
+    elif how == "deep config":
+        folder.config.write_text("[" * 100_000)
+    elif how == "endless alpha":
+        write_json(folder.config, {**read_json(folder.config), "lora_alpha": 10**400})
+    elif how == "whole numbers":
+        tensors = {name: value.astype("i4") for name, value in load_file(folder.weights).items()}
+        folder.weights.unlink()
+        save_file(tensors, folder.weights)
     elif how == "passport with NaN":
         folder.passport.write_text('{"results": {"heldout_loss": NaN}}')
     elif how == "half a character":
@@ -251,6 +259,7 @@ def broken(folder: AdapterFolder, how: str) -> None:
         ("not finite", "not finite"), ("no config", "adapter_config.json"), ("no weights", "no adapter_model.safetensors"), ("pickle", "could run code"),
         ("cut off", "is cut off"), ("config is a list", "no adapter_config.json"), ("config is no json", "not valid JSON"),
         ("passport is a list", "passport.json is not"), ("deep passport", "passport.json is not"),
+        ("deep config", "not valid JSON"), ("endless alpha", "its alpha is not a number"), ("whole numbers", "no floating-point type"),
         ("passport with NaN", "passport.json is not"), ("half a character", "passport.json is not"),
     ],
 )  # fmt: skip
