@@ -10,6 +10,7 @@ from studio.plan import TrainingPlan
 
 MOST_HELDOUT = 200  # rows measured on: more cost time and hardly sharpen the mean
 TEXT_TOKENS = 2048  # of a piece of text: longer ones cost more and teach little more; nothing is lost by cutting
+UNITS = {"answers": "rows", "text": "documents", "preference": "pairs"}
 FEWEST_DOCUMENTS = 5  # of which one may be held out when they are long
 
 
@@ -81,7 +82,7 @@ def rows_of(plan: TrainingPlan, stats: TokenStats, length: int, reasons: dict[st
             f"; {measured} of them are measured on." if measured < stats.heldout_rows else "."
         )
     else:
-        measured = share_of_rows(wanted, stats.rows, reasons, is_long_text(stats, length))
+        measured = share_of_rows(wanted, stats.rows, reasons, is_long_text(stats, length), UNITS[stats.objective])
         train = stats.rows - measured
     if train < 1:
         raise BadInput("No row is left to train on.", "Bring a data set with rows that are not held out.", "dataset")
@@ -93,12 +94,14 @@ def is_long_text(stats: TokenStats, length: int) -> bool:
     return stats.objective == "text" and stats.rows >= FEWEST_DOCUMENTS and stats.total_tokens >= 20 * length
 
 
-def share_of_rows(wanted: float | str, rows: int, reasons: dict[str, str], few_suffice: bool = False) -> int:
+def share_of_rows(
+    wanted: float | str, rows: int, reasons: dict[str, str], few_suffice: bool = False, what: str = "rows"
+) -> int:
     if wanted != "auto":
         return min(rows - 1, max(1, round(wanted * rows))) if wanted else 0
     if rows < 20 and not few_suffice:
-        reasons["validation"] = f"{rows} rows are too few to hold any out."
+        reasons["validation"] = f"{rows} {what} are too few to hold any out."
         return 0
     measured = min(MOST_HELDOUT, max(1, round(0.05 * rows)))
-    reasons["validation"] = f"{measured} of {rows:,} rows, drawn by the seed."
+    reasons["validation"] = f"{measured} of {rows:,} {what}, drawn by the seed."
     return measured

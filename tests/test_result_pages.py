@@ -1,17 +1,19 @@
 """What the pages of results draw, without a browser: runs, one run, the comparison, adapters."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
 
 from studio import adapters, compare, runs
 from studio.errors import Invalid, Unavailable
+from studio.folders import write_json
 from studio.pages import adapters_view, compare_view, run_view, runs_view, settings_view
 from studio.pages.compare_talk import answering, fresh, models_in
 from studio.pages.conversation import Column, Talk, read_talk
 from studio.pages.prompts import example_prompts
-from studio.pages.run import draw, mark_of, offers
+from studio.pages.run import draw, learns_preferences, mark_of, offers
 from studio.pages.runs import filters_in, page_of_runs
 from studio.records import Status, utc_now
 from studio.resolved_plan import ResolvedPlan
@@ -39,6 +41,40 @@ def test_a_finished_run_hands_its_adapter_over_with_what_it_gained(stocked):
     assert f"/compare?a={run.id}" in news
     assert f"/files/adapters/{run.id}" in news
     assert "83% lower than the base&#x27;s 4.600" in news
+
+
+def of_objective(studio, objective: str, **measures) -> dict[str, str]:
+    """A finished run that learned this, drawn."""
+    id = leave_run(studio, objective)
+    folder = studio.data.run(id)
+    write_json(folder.resolved, {**RESOLVED, "objective": objective})
+    with open(folder.attempts()[0].metrics, "a") as file:
+        for step, share in ((0, 0.5), (24, 1.0)):
+            file.write(json.dumps({"step": step, **{name: value * share for name, value in measures.items()}}) + "\n")
+    return draw(studio, runs.get_run(studio, id))
+
+
+def test_a_run_on_pairs_says_how_many_it_has_right_and_draws_them(stocked):
+    drawn = of_objective(stocked, "preference", heldout_accuracy=0.875, heldout_margin=1.5)
+    assert "towards the chosen answer in 88% of the held-out pairs" in drawn["news"]
+    assert "88% of pairs right" in drawn["figures"]
+    curves = {one["name"]: one["y"] for one in json.loads(drawn["accuracy"])["series"]}
+    assert curves["held-out"] == [0.4375, 0.875]
+    assert json.loads(drawn["margin"])["series"][-1]["y"] == [0.75, 1.5]
+    learned = {name: learns_preferences(stocked, runs.get_run(stocked, id)) for name, id in named(stocked).items()}
+    assert learned == {"preference": True}
+
+
+def named(studio) -> dict[str, str]:
+    return {run.name: run.id for run in runs.list_runs(studio).items}
+
+
+def test_a_run_on_texts_says_its_perplexity_and_that_the_samples_are_gone_on_with(stocked):
+    drawn = of_objective(stocked, "text")
+    assert "Its perplexity on held-out documents is 2.23, and the base&#x27;s was 99.5." in drawn["news"]
+    assert "perplexity 2.23, base 99.5" in drawn["figures"]
+    assert "gone on with" in drawn["samples"]
+    assert run_view.perplexity(8.0) == "2.98 k"
 
 
 def test_a_failed_run_says_what_happened_what_to_do_and_the_end_of_its_log(stocked):

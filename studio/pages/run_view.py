@@ -120,7 +120,8 @@ def _beside_heldout(run: Run, objective: str, latest: Mapping[str, Any]) -> str:
 
 def perplexity(loss: float) -> str:
     """exp(loss): among how many equally likely tokens the model is left to guess."""
-    return f"{math.exp(loss):.3g}" if loss < 20 else "beyond 1e8"
+    value = math.exp(min(loss, 50))
+    return words.short_count(value) if value >= 1000 else f"{value:.3g}"
 
 
 def waits(run: Run, queue_place: int | None) -> str:
