@@ -50,17 +50,22 @@ class Case:
 
 
 CASES = [
+    Case("4M", 4_096, 64, 1),
     Case("4M", 4_096, 512, 8, dropout=0.05),
     Case("4M", 4_096, 256, 16, recompute=True),
-    Case("39M", 32_000, 128, 16),
+    Case("39M", 32_000, 128, 8),
+    Case("39M", 32_000, 512, 4),
     Case("39M", 32_000, 512, 8),
     Case("39M", 32_000, 512, 4, dropout=0.05),
+    Case("39M", 32_000, 512, 8, dropout=0.05),
     Case("39M", 32_000, 512, 4, recompute=True),
-    Case("39M", 32_000, 2048, 1, answer_share=0.10),
+    Case("39M", 32_000, 512, 4, dropout=0.05, recompute=True),
     Case("39M", 152_000, 512, 2),
-    Case("39M", 152_000, 512, 2, dropout=0.05, recompute=True),
     Case("150M", 32_000, 512, 2),
-    Case("150M", 32_000, 1024, 1, dropout=0.05, recompute=True),
+    Case("150M", 32_000, 256, 4, dropout=0.05),
+    Case("150M", 32_000, 512, 2, recompute=True),
+    Case("150M", 32_000, 512, 4, dropout=0.05, recompute=True),
+    Case("39M", 32_000, 2048, 1, answer_share=0.10),
     Case("39M", 32_000, 512, 4, quantization="nf4"),
     Case("39M", 32_000, 512, 4, dora=True),
 ]
@@ -111,7 +116,7 @@ def line(found: Measured) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, help="Also write the table into this file.")
-    parser.add_argument("--only", help="Cases with this in their name.", default="")
+    parser.add_argument("--only", help="Runs with this in their name.", default="")
     options = parser.parse_args()
     lines = ["| run | planned MiB | measured MiB | error | planned by part |", "|---|---|---|---|---|"]
     print(*lines, sep="\n", flush=True)
