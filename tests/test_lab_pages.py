@@ -6,6 +6,7 @@ from studio import adapter_job_queue, adapter_jobs, adapters, base_models
 from studio.folders import write_json
 from studio.lab_settings import read_lab_settings
 from studio.pages import adapters_combine, adapters_import, adapters_view, lab_view
+from studio.pages.adapters import one_head
 from studio.pages.adapters_combine import SAY_HOW_MANY, asked, chosen, fitting
 from studio.pages.adapters_work import draw_jobs
 from studio.records import JobState
@@ -172,3 +173,10 @@ def test_what_cannot_be_imported_is_said_beside_the_form(two, tmp_path):
     ):
         assert words in adapters_import.taken(two, paths, "", "")[0]
     assert (tmp_path / "secret.zip").exists()
+
+
+def test_an_adapters_page_leads_to_combining_it_where_it_can_be(two):
+    adapter = adapters.get_adapter(two, "orders")
+    assert "/adapters?with=orders#combine" in one_head(adapter)
+    adapter.method = "ia3"
+    assert "#combine" not in one_head(adapter)

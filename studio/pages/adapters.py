@@ -127,8 +127,11 @@ def table_of(studio: Studio, q: str, most: int) -> tuple[str, Any]:
 
 def one_head(adapter: Adapter) -> str:
     crumb = f'<a href="/adapters">Adapters</a> / <span class="ls-mono">{adapter.id}</span>'
-    actions = parts.button("Compare with the base", f"/compare?a={adapter.id}") + parts.button(
-        "Download", f"/files/adapters/{adapter.id}", primary=True, download=True
+    combine = parts.button("Combine", f"/adapters?with={adapter.id}#combine") if adapter.method == "lora" else ""
+    actions = (
+        combine
+        + parts.button("Compare with the base", f"/compare?a={adapter.id}")
+        + parts.button("Download", f"/files/adapters/{adapter.id}", primary=True, download=True)
     )
     about = f"{method_words.short(adapter.method, adapter.rank)} on {adapter.base_model_name}"
     return head_html(adapter.name, about, actions, crumb)
