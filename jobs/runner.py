@@ -149,7 +149,7 @@ class Runner:
 
     def keep_warm(self) -> None:
         if self.warm:
-            self.warm.tick()
+            self.warm.tick(busy=len(self.watches) >= len(self.devices))
 
     def look_at_downloads(self) -> None:
         downloads.tick(self.studio)

@@ -52,11 +52,11 @@ class Warm:
         self.wanted_at = clock() + QUIET_SECONDS
         self.wanted = True  # False when it ended by itself: until the next run
 
-    def tick(self) -> None:
-        """Start it, see that it is ready or has ended, or end it for lack of memory."""
+    def tick(self, busy: bool = False) -> None:
+        """Start it, see that it is ready or has ended, or end it for lack of memory. While all devices are `busy` it is not started."""
         free = psutil.virtual_memory().available
         if self.process is None:
-            if self.wanted and self.clock() >= self.wanted_at and free > NEEDED_MEMORY:
+            if self.wanted and not busy and self.clock() >= self.wanted_at and free > NEEDED_MEMORY:
                 self.start()
         elif self.process.poll() is not None:
             self.drop("It has ended; the next run starts cold.")

@@ -6,6 +6,7 @@ import threading
 import time
 
 from jobs.signals import Signals
+from jobs.warm import QUIET_SECONDS, Warm
 from studio.wake import wake_runner, wake_up_call
 
 
@@ -30,3 +31,21 @@ def test_callers_never_wait(studio):
     for _ in range(70_000):  # more than a pipe holds
         wake_runner(studio.data)
     os.close(call)
+
+
+def test_the_libraries_are_loaded_only_while_a_device_is_free_and_a_run_may_come(studio, monkeypatch):
+    now, started = [0.0], []
+    warm = Warm(studio.data, threads=1, idle_seconds=60, clock=lambda: now[0])
+    monkeypatch.setattr(warm, "start", lambda: started.append(now[0]))
+    monkeypatch.setattr("jobs.warm.NEEDED_MEMORY", 0)
+    warm.tick()
+    now[0] = QUIET_SECONDS + 1
+    warm.tick(busy=True)
+    assert started == [], "who starts the studio has the processor first, and so has a run"
+    monkeypatch.setattr("jobs.warm.NEEDED_MEMORY", 2**60)
+    warm.tick()
+    assert started == [], "memory is scarce"
+    monkeypatch.setattr("jobs.warm.NEEDED_MEMORY", 0)
+    warm.tick()
+    assert started == [now[0]]
+    assert warm.supervise(studio.data.path, ["python"], {}) is None, "it is not there: the run starts cold"

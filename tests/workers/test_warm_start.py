@@ -15,6 +15,7 @@ from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import python
 from jobs.processes import Identity, marked
 from jobs.warm import Supervisor, Warm
+from jobs.workers import warm_parent
 from studio.folders import AdapterFolder, AttemptFolder, read_json, write_json
 from tests.test_supervise import eventually
 from tests.workers.training_place import TrainingPlace, lines, training_place
@@ -238,3 +239,23 @@ def test_a_parent_that_could_not_be_forked_says_so_and_is_not_used(house, monkey
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert "threads" in said
+
+
+def test_the_parent_ends_with_the_runner_and_its_run_goes_on(house):
+    """A runner that is killed closes the pipe, however it dies."""
+    parent = started(house)
+    attempt = house.queue("orphaned", training={**LONG, "max_steps": 40, "epochs": 20.0})
+    start_warm(parent, attempt)
+    steps(attempt, 1)
+    parent.process.stdin.close()
+    assert parent.process.wait(60) == 0
+    assert ended(attempt)["code"] == 0
+    parent.process.stdout.close()
+
+
+def test_a_parent_that_nobody_asks_for_long_ends():
+    source, target = os.pipe()
+    os.write(target, b"one\ntwo\nhal")
+    assert list(warm_parent.lines(source, 0.05)) == [b"one", b"two"]
+    os.close(source)
+    os.close(target)
