@@ -58,9 +58,9 @@ class EmbeddedPrompt(NoPrompt):
     def in_front_of(self, example: Example) -> Example:
         if not self.on:
             return example
-        nothing = np.zeros(self.slots)
-        ids = np.concatenate([nothing.astype(example.ids.dtype), example.ids])
-        return replace(example, ids=ids, trained=np.concatenate([nothing.astype(bool), example.trained]))
+        ids = np.concatenate([np.zeros(self.slots, example.ids.dtype), example.ids])
+        trained = np.concatenate([np.zeros(self.slots + 1, bool), example.trained[1:]])
+        return replace(example, ids=ids, trained=trained)  # a row's first token is never learned, with a prompt neither
 
     def added_to(self, given: dict, batch: MicroBatch) -> dict:
         if not self.on:

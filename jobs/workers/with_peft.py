@@ -1,5 +1,6 @@
 """One adapter on the model by PEFT itself: the measure of our own batch, and the way to answer where that batch would not do."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 import torch
 
 from studio.folders import AdapterFolder, read_json
+
+# What PEFT says of learned prompts and of AdaLoRA's ranks, both of which it then does right
+warnings.filterwarnings("ignore", "Position ids are not supported for parameter efficient tuning", UserWarning)
+warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """AdaLoRA: LoRA as singular triplets whose ranks move during the training to where they matter (Zhang et al. 2023, arXiv:2303.10512)."""
 
+import warnings
 from typing import Any, Literal
 
 from pydantic import Field
@@ -188,6 +189,7 @@ class RankBudget(StepHooks):
 
     def before_save(self) -> None:
         """The pattern of the parameters as they stand: they may be those of an earlier step, which was the best."""
+        warnings.filterwarnings("ignore", r"Adapter '.+': \d+ LoRA tensor")  # PEFT wonders at layers that keep no rank
         if self.config.rank_pattern:
             self.config.rank_pattern = {
                 name: (values != 0).flatten().tolist() for name, values in self._parameters(".lora_E.")

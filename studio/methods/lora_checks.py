@@ -34,6 +34,10 @@ def cannot(settings: LoraSettings) -> dict[str, str]:
         found["nf4"] = found["int8"] = (
             f"The start {settings.init} takes a part out of the base's weights, which cannot be done exactly once they are quantised."
         )
+    if settings.init == "orthogonal":
+        found["nf4"] = found["int8"] = (
+            "PEFT makes an orthogonal start in the base's own number format, and 4 or 8 bits are none for it."
+        )
     if settings.dora:
         found["batch"] = "DoRA measures the base's own weights for every answer, so its answers are written in turn."
     if settings.modules_to_save or settings.new_tokens:

@@ -62,7 +62,7 @@ def token_rows(settings: LoraSettings, facts: ModelFacts) -> Shapes:
 
 
 def saved(settings: LoraSettings, facts: ModelFacts) -> Shapes:
-    """Names (within the base) and shapes of everything in the saved file."""
+    """Names and shapes of everything in the saved file."""
     found: Shapes = {}
     times = (
         2 if settings.init in REPLACES_BASE else 1
@@ -78,7 +78,8 @@ def saved(settings: LoraSettings, facts: ModelFacts) -> Shapes:
         found |= {f"{module.name}.{name}": tuple(shape) for name, shape in module.shapes.items()}
         if facts.tied_embeddings and module == embedding_of(facts):
             found["lm_head.weight"] = tuple(module.shapes["weight"])  # PEFT writes both names
-    return found | token_rows(settings, facts)
+    found |= token_rows(settings, facts)
+    return {f"base_model.model.{name}": shape for name, shape in found.items()}
 
 
 def saved_biases(settings: LoraSettings, facts: ModelFacts) -> Shapes:

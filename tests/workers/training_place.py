@@ -18,6 +18,7 @@ from studio.plan import read_plan
 from studio.resolved_plan import ResolvedPlan
 from tests.workers.tiny_facts import facts_of
 
+LORA = {"name": "lora", "rank": 4}
 PROJECT = Path(__file__).parents[2]
 QUESTIONS = ["What do you count?", "Who are you?", "Where is the lighthouse?", "Tell me about your day!"]
 
@@ -75,7 +76,7 @@ class TrainingPlace:
                 "base_model": "tiny",
                 "dataset": "small",
                 "training": training,
-                "method": method if "name" in (method or {}) else {"name": "lora", "rank": 4, **(method or {})},
+                "method": method if method and method.get("name", "lora") != "lora" else LORA | (method or {}),
                 **plan,
             }
         )
