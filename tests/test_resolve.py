@@ -5,6 +5,7 @@ import pytest
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts
 from studio.errors import BadInput, Invalid
+from studio.methods import METHODS
 from studio.model_facts import LinearLayer, ModelFacts
 from studio.plan import read_plan
 from studio.resolve import gentler, resolve
@@ -223,6 +224,64 @@ def test_layers_that_run_backwards_are_told_the_right_way_round():
     with pytest.raises(Invalid, match="run backwards") as refused:
         resolve(plan(method={"layers": "0,1-0"}), llama(), stats([50] * 50), CPU)
     assert refused.value.fix == "Write 0-1."
+
+
+VIRTUAL = {"name": "prompt_tuning", "virtual_tokens": 30}
+
+
+def test_virtual_tokens_take_their_positions_from_the_models_context():
+    long = stats([600] * 50)
+    found = resolve(plan(method=VIRTUAL), llama(context=512), long, CPU)
+    assert found.sequence_length == 482
+    assert "virtual tokens take 30" in found.reasons["sequence_length"]
+    with pytest.raises(Invalid, match="virtual tokens take 30") as refused:
+        resolve(plan(method=VIRTUAL, sequence_length=500), llama(context=512), long, CPU)
+    assert refused.value.field == "training.sequence_length"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_automatic_learning_rate_is_the_methods_own_and_says_why(name):
+    data, declared = stats([50] * 90), METHODS[name].rate
+    usual = resolve(plan(), llama(), data, CPU).learning_rate
+    found = resolve(plan(method={"name": name}), llama(), data, CPU)
+    assert found.learning_rate == pytest.approx(min(1.0, usual * declared.times), rel=0.05)
+    assert declared.because in found.reasons["learning_rate"]
+    assert bool(declared.because) == (declared.times != 1)
+    assert resolve(plan(method={"name": name}, learning_rate=1e-3), llama(), data, CPU).learning_rate == 1e-3
+
+
+def test_a_prefix_is_never_trained_with_gradient_checkpointing():
+    prefix, data = {"name": "prefix_tuning"}, stats([400] * 50)
+    little = DeviceFacts("cpu", "A tiny CPU", GIB, GIB // 2, bf16=False)
+    found = resolve(plan(method=prefix, micro_batch=1), llama(1024, 8), data, little)
+    assert not found.gradient_checkpointing
+    assert "cached keys and values" in found.reasons["gradient_checkpointing"]
+    while step := gentler(found):  # nor when memory has run out
+        found = step[0]
+        assert not found.gradient_checkpointing
+    with pytest.raises(Invalid, match="cached keys and values") as refused:
+        resolve(plan(method=prefix, gradient_checkpointing=True), llama(), data, CPU)
+    assert refused.value.field == "training.gradient_checkpointing"
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "fix"),
+    [
+        ({"name": "adalora", "rank": 12, "start_rank": 12}, "method.rank", "below 12"),
+        ({"name": "adalora", "start_rank": 200}, "method.start_rank", "up to 128"),
+        ({"name": "adalora", "full_share": 0.6, "settled_share": 0.5}, "method.settled_share", "less than 100 %"),
+        ({"name": "oft", "block_size": 48}, "method.block_size", "32"),
+        ({"name": "prefix_tuning", "virtual_tokens": 300}, "method.virtual_tokens", "at most 256"),
+        ({"name": "ia3", "targets": ["qproj"]}, "method.targets", "q_proj"),
+        ({"name": "vera", "layers": "0-9"}, "method.layers", "Name layers"),
+    ],
+    ids=str,
+)
+def test_what_a_method_cannot_do_on_this_base_is_refused_at_its_setting(method, field, fix):
+    with pytest.raises(Invalid) as refused:
+        resolve(plan(method=method), llama(), stats([50] * 50), CPU)
+    assert refused.value.field == field
+    assert fix in refused.value.fix
 
 
 def test_data_that_is_held_out_altogether_is_refused():
