@@ -215,6 +215,6 @@ METHOD = Method(
     summary="LoRA that moves its ranks to the layers where they help most. For a small file; takes more steps to learn as much.",
     place=20,
     saved=saved,
-    rate=Rate(5, "AdaLoRA starts from smaller matrices than LoRA, so it takes larger steps"),
+    rate=Rate(10, "AdaLoRA starts from smaller matrices than LoRA, so it takes larger steps"),
     step_hooks=RankBudget,
 )

@@ -64,5 +64,5 @@ METHOD = Method(
     summary="One factor for each output of a layer. The smallest adapter, for little data and small changes.",
     place=40,
     saved=saved,
-    rate=Rate(20, "IA³ only stretches what is there, so it takes much larger steps"),
+    rate=Rate(40, "IA³ only stretches what is there, so it takes much larger steps"),
 )

@@ -99,5 +99,5 @@ METHOD = Method(
     summary="Turns a layer's inputs instead of adding to its outputs. Changes gently what the base knows; slower than LoRA.",
     place=50,
     saved=saved,
-    rate=Rate(),
+    rate=Rate(3, "OFT turns what is there by small angles, so it takes larger steps"),
 )

@@ -84,5 +84,5 @@ METHOD = Method(
     summary="Two short vectors per layer around random matrices that all layers share. Learns far fewer numbers than LoRA.",
     place=30,
     saved=saved,
-    rate=Rate(10, "VeRA learns few numbers that each do much less, so it takes larger steps"),
+    rate=Rate(30, "VeRA learns few numbers that each do much less, so it takes larger steps"),
 )
