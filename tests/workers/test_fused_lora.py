@@ -4,7 +4,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from jobs.workers import fused_lora
+from jobs.workers import attention, fused_lora
 from jobs.workers.engine import Engine
 from jobs.workers.fused_lora import dropped_positions
 from tests.workers.test_packing import ARCHITECTURES, CPU, architecture, example, gradients, plainly
@@ -212,3 +212,26 @@ def test_backward_leaves_out_what_forward_left_out(monkeypatch):
     assert torch.allclose(out, expected, atol=1e-6)
     for one, other in zip(found, torch.autograd.grad(expected, [x, a, b], upstream), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("packing", [True, False], ids=["packed", "padded"])
+@pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("base", [("qwen2", {}), ("mistral", {"sliding_window": 4})], ids=["whole", "window"])
+def test_a_changed_row_moves_nothing_of_its_neighbour_through_the_adapter(base, recompute, packing):
+    def second_row(first_seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        model = adapted(tiny_model(base[0], **base[1]))
+        if recompute:
+            model.get_base_model().activation_checkpointing_enable()
+        engine = engine_of(model, packing)
+        assert (engine.packs, fused_layers(engine)) == (packing, 14)
+        batch = engine.micro_batch([example(13, first_seed, from_token=4), example(13, 7, from_token=4)])
+        with attention.DOCUMENTS.of(batch.lengths):
+            losses = engine.token_losses(batch)[batch.documents == 1]
+            losses.sum().backward()
+        return losses.detach(), torch.cat([each.flatten() for each in gradients(model).values()])
+
+    losses, gradient = second_row(1)
+    other_losses, other_gradient = second_row(2)
+    assert torch.equal(losses, other_losses)
+    # what the first row gives to the adapter's gradient is its activations times exact zeros
+    assert torch.equal(gradient, other_gradient)
