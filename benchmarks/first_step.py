@@ -21,7 +21,8 @@ import psutil
 
 from benchmarks.machine import machine, today
 from studio import base_models, datasets, runs
-from studio.folders import AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder
 from studio.plan import read_plan
 from studio.records import OPEN
 from studio.settings import StudioSettings

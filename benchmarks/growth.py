@@ -27,7 +27,8 @@ from jobs.workers.report import peak_memory_bytes
 from jobs.workers.token_store import open_store
 from jobs.workers.training import Training
 from studio.errors import StudioError
-from studio.folders import AttemptFolder, DatasetFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder, DatasetFolder
 from studio.learning import Learning
 from studio.rows import iter_training_rows
 from studio.tokens import ChatTokenizer

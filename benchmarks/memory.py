@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.machine import machine, today
 from benchmarks.random_studio import RandomStudio, random_row
 from benchmarks.training.sides import PROJECT, environment
-from studio.folders import read_json
+from studio.files import read_json
 
 CLOSE = 0.15
 STEPS = 2

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from studio import base_models, dataset_uploads, runs
-from studio.folders import AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder
 from studio.memory import Estimate, estimate
 from studio.plan import read_plan
 from studio.settings import StudioSettings

@@ -14,7 +14,8 @@ import sys
 from jobs.processes import Identity
 from studio import adapter_job_queue as queue
 from studio.child_environment import PROJECT, child_environment
-from studio.folders import AdapterJobFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterJobFolder
 from studio.records import AdapterJob
 from studio.studio import Studio
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from jobs.remedies import next_remedy
 from studio.errors import StudioError
-from studio.folders import AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder
 from studio.metrics import last_lines
 from studio.records import Run, Status, Want, utc_now
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from studio.folders import write_json
+from studio.files import write_json
 
 ATTEMPT_MARK = "STUDIO_ATTEMPT"  # environment variable that marks every process of an attempt with its folder
 PR_SET_CHILD_SUBREAPER = 36

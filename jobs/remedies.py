@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from studio.folders import AttemptFolder, RunFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AttemptFolder, RunFolder
 from studio.records import Run
 from studio.resolve import gentler
 from studio.resolved_plan import ResolvedPlan

@@ -19,7 +19,8 @@ from jobs.forked import Forked
 from jobs.logfile import LogFile
 from jobs.processes import Identity, become_subreaper, children_of, descendants, write_once
 from jobs.signals import Signals
-from studio.folders import AttemptFolder, write_json
+from studio.files import write_json
+from studio.folders import AttemptFolder
 
 PROJECT = Path(__file__).parents[1]
 GRACE_SECONDS = 30.0  # from a cancel to SIGKILL

@@ -17,7 +17,8 @@ from jobs.remedies import write_resolved
 from jobs.warm import Supervisor, Warm
 from studio import adapters, run_queue
 from studio.errors import StudioError
-from studio.folders import AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder
 from studio.metrics import RunMetrics
 from studio.records import Run, Status, Want
 from studio.studio import Studio

@@ -16,7 +16,8 @@ from studio.adapter_files import check_adapter, put_in_place, size_of
 from studio.adapter_matching import check_base, chosen_base
 from studio.adapter_unpacking import TEMPLATE, gather, refuse_other_things, stem_of
 from studio.errors import BadInput, clip
-from studio.folders import AdapterFolder, new_id, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import AdapterFolder, new_id
 from studio.lora_files import PlainLora, read_lora, read_settings, short_names
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Adapter, BaseModel, utc_now

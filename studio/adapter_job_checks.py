@@ -7,7 +7,8 @@ from typing import Any
 from studio import adapters, base_models
 from studio.admission import check_disk
 from studio.errors import BadInput, Conflict, Invalid, clip
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.lab_settings import AnyLabSettings, MergeSettings, Parent, ShrinkSettings, StackSettings
 from studio.lora_files import PlainLora, read_lora
 from studio.methods import METHODS

@@ -13,7 +13,8 @@ from sqlalchemy import exists, select, update
 from studio import adapter_jobs, base_models
 from studio.adapter_files import check_adapter, put_in_place, size_of
 from studio.errors import StudioError
-from studio.folders import AdapterFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import AdapterFolder
 from studio.records import Adapter, AdapterJob, BaseModel, JobState, utc_now
 from studio.studio import Studio
 

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from studio.adapter_files import copy_into
 from studio.adapter_job_checks import check_merge, check_shrink, check_stack
 from studio.errors import Conflict, NotFound, TooMany
-from studio.folders import new_id, write_json
+from studio.files import write_json
+from studio.folders import new_id
 from studio.lab_settings import AnyLabSettings
 from studio.listing import LIMIT, Listing, listing
 from studio.records import LOCAL_PERSON, AdapterJob, JobState, utc_now

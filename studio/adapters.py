@@ -7,7 +7,8 @@ from sqlalchemy import or_, select
 
 from studio.adapter_files import check_adapter, put_in_place, size_of
 from studio.errors import NotFound
-from studio.folders import AdapterFolder, AttemptFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import AdapterFolder, AttemptFolder
 from studio.listing import LIMIT, Listing, listing
 from studio.plan import given_name
 from studio.records import Adapter, BaseModel, Run

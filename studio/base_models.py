@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 
 from studio import hub
 from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable, clip
-from studio.folders import BaseModelFolder, new_id, read_json
+from studio.files import read_json
+from studio.folders import BaseModelFolder, new_id
 from studio.intake_process import look_at, write_request
 from studio.listing import LIMIT, Listing, listing
 from studio.model_facts import ModelFacts

@@ -8,7 +8,8 @@ from sqlalchemy import exists, select
 
 from studio.dataset_reading import ReadingRequest, read_file
 from studio.dataset_uploads import keep, record_of, refuse_unusable
-from studio.folders import DatasetFolder, new_id, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import DatasetFolder, new_id
 from studio.records import Dataset, Run
 from studio.studio import Studio
 

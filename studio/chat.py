@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from studio.child_environment import PROJECT, child_environment
 from studio.errors import BadInput, Conflict, Invalid, StudioError, TooLarge, TooMany, Unavailable, clip
-from studio.folders import QUANTIZATIONS, ChatFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import QUANTIZATIONS, ChatFolder
 from studio.records import BaseModel
 from studio.studio import Studio
 

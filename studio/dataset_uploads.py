@@ -17,7 +17,8 @@ from studio.child_environment import PROJECT, child_environment
 from studio.dataset_reading import ReadingRequest
 from studio.dataset_report import Report
 from studio.errors import BadInput, Invalid, StudioError, TooLarge, Unavailable, clip
-from studio.folders import DatasetFolder, new_id, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import DatasetFolder, new_id
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Dataset
 from studio.studio import Studio

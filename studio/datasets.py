@@ -12,7 +12,8 @@ from studio.builtin_datasets import add_builtins, builtin_example_prompts
 from studio.dataset_report import Report, TokenStats
 from studio.dataset_uploads import add_upload, dataset_name, inspect_upload
 from studio.errors import Conflict, Invalid, NotFound
-from studio.folders import DatasetFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import DatasetFolder
 from studio.formats import FORMATS, KINDS
 from studio.learning import Learning, learning_from, sequences
 from studio.listing import LIMIT, Listing, listing

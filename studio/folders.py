@@ -13,47 +13,19 @@
   chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
 """
 
-import hashlib
-import json
-import os
 import secrets
 from pathlib import Path
-from typing import Any
 
 from studio.errors import NotFound
+from studio.files import read_json
 
+QUANTIZATIONS = ("none", "nf4", "int8")  # ways to load a base model: in full, in 4 or in 8 bits
 ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no letters that are mistaken for each other
 
 
 def new_id() -> str:
     """A random id (59 bits): opaque, safe as a folder's name and in an address."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(12))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write the whole file or nothing: a reader never sees half of it."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with open(beside, "w", encoding="utf-8") as file:
-        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-
-
-def read_json(path: Path, default: Any = None) -> Any:
-    """The file's value, or `default` when there is no such file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return default
-
-
-def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-QUANTIZATIONS = ("none", "nf4", "int8")  # ways to load a base model: in full, in 4 or in 8 bits
 
 
 class Folder:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from studio.child_environment import PROJECT, child_environment
 from studio.errors import BadInput, StudioError
-from studio.folders import BaseModelFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import BaseModelFolder
 from studio.model_facts import ModelFacts
 from studio.studio import Studio
 

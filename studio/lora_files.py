@@ -12,7 +12,8 @@ from typing import Any
 import numpy
 
 from studio.errors import BadInput, clip
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.model_facts import ModelFacts
 from studio.model_files import Tensor, read_header
 

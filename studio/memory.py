@@ -12,7 +12,7 @@ from studio.adapter_files import weights_bytes
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts, planned_device
 from studio.errors import Invalid
-from studio.folders import read_json
+from studio.files import read_json
 from studio.footprint import Footprint
 from studio.memory_learned import Correction, learned_correction
 from studio.methods import METHODS

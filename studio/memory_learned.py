@@ -7,7 +7,8 @@ from statistics import median
 
 from sqlalchemy import select
 
-from studio.folders import RunFolder, read_json
+from studio.files import read_json
+from studio.folders import RunFolder
 from studio.footprint import COMES_AND_GOES
 from studio.records import Run, Status
 from studio.studio import Studio

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from studio.curves import Curve
-from studio.folders import AttemptFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AttemptFolder
 
 CHUNK_BYTES = 2**20
 SMOOTHING = 0.1  # weight of the newest loss in the running average that lists show

@@ -10,7 +10,8 @@ from typing import Any
 
 from studio.chat_template import TEMPLATES, offered
 from studio.errors import BadInput, Invalid, clip
-from studio.folders import BaseModelFolder, write_json
+from studio.files import write_json
+from studio.folders import BaseModelFolder
 from studio.model_checks import facts_of_weights
 from studio.model_config import clean_config, clean_generation_config, clean_tokenizer_config, read_model_json
 from studio.model_facts import ModelFacts

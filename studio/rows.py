@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import BadInput
-from studio.folders import DatasetFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import DatasetFolder
 
 STRIDE = 256
 """The index holds the place of every 256th row: 64 kB for four million rows."""

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from studio.admission import Admission, admitted
 from studio.errors import Conflict, Invalid, NotFound, TooMany
-from studio.folders import RunFolder, new_id, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import RunFolder, new_id
 from studio.listing import LIMIT, Listing, listing
 from studio.plan import TrainingPlan, given_name, read_plan
 from studio.records import (

@@ -14,7 +14,8 @@ from typing import Any
 from studio import adapters, base_models
 from studio.child_environment import PROJECT, child_environment
 from studio.errors import BadInput
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.linear_layers import layer_number
 from studio.lora_files import read_lora
 from studio.studio import Studio

@@ -4,7 +4,8 @@ import json
 import math
 
 from studio import base_models, datasets
-from studio.folders import new_id, write_json
+from studio.files import write_json
+from studio.folders import new_id
 from studio.plan import TrainingPlan
 from studio.records import TERMINAL, Adapter, Run, RunEvent, Status, utc_now
 from studio.studio import Studio

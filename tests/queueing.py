@@ -2,7 +2,7 @@
 
 import json
 
-from studio.folders import write_json
+from studio.files import write_json
 from studio.plan import TrainingPlan
 from studio.records import BaseModel, Dataset, Device, Run, RunEvent, Status
 from studio.resolved_plan import ResolvedPlan

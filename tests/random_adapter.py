@@ -4,7 +4,7 @@ import numpy
 from safetensors.numpy import save_file
 
 from studio import base_models
-from studio.folders import sha256_of, write_json
+from studio.files import sha256_of, write_json
 from studio.records import Adapter
 from studio.studio import Studio
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio import chat
-from studio.folders import write_json
+from studio.files import write_json
 from studio.model_facts import ModelFacts
 from studio.records import Adapter, BaseModel, Person
 from studio.settings import StudioSettings

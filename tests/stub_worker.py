@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 
-from studio.folders import AdapterFolder, AttemptFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder, AttemptFolder
 
 DEFAULT = {"steps": 5, "seconds": 0.02, "end": "succeed"}
 asked = False

@@ -15,7 +15,8 @@ from jobs.workers import lab
 from studio import adapter_job_queue, adapter_jobs, adapters, base_models
 from studio.adapter_import import import_adapter
 from studio.errors import BadInput, Invalid, NotFound, StudioError, TooLarge
-from studio.folders import AdapterFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder
 from studio.lab_settings import StackSettings
 from studio.lora_files import read_lora
 from studio.model_facts import LinearLayer, ModelFacts

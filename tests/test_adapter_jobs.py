@@ -17,7 +17,7 @@ from jobs import lab
 from jobs.processes import Identity
 from studio import adapter_job_queue, adapter_jobs, adapters, base_models
 from studio.errors import BadInput, Conflict, Invalid, NotFound, TooMany
-from studio.folders import read_json, write_json
+from studio.files import read_json, write_json
 from studio.lab_settings import ShrinkSettings, StackSettings
 from studio.lora_files import read_lora
 from studio.records import AdapterJob, JobState

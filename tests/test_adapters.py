@@ -14,7 +14,8 @@ import pytest
 from studio import adapters, run_queue, zip_stream
 from studio.adapter_files import check_adapter
 from studio.errors import BadInput, Invalid, NotFound
-from studio.folders import AdapterFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder
 from studio.records import Status
 from tests.queueing import queued, with_devices
 

@@ -19,6 +19,7 @@ FOR_WORKERS = {
     "answer_spans",
     "learning",
     "folders",
+    "files",
     "methods",
     "containers",
     "formats",
@@ -43,7 +44,7 @@ LAYERS = [
     {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
-    {"settings", "errors"},
+    {"settings", "errors", "files"},
 ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from studio import chat
 from studio.errors import BadInput, Unavailable
-from studio.folders import read_json, write_json
+from studio.files import read_json, write_json
 from studio.records import BaseModel
 from studio.settings import StudioSettings
 from studio.studio import Studio

@@ -3,7 +3,7 @@
 import pytest
 
 from studio import adapter_job_queue, adapter_jobs, adapters, base_models
-from studio.folders import write_json
+from studio.files import write_json
 from studio.lab_settings import read_lab_settings
 from studio.pages import adapters_combine, adapters_import, adapters_view, lab_view
 from studio.pages.adapters import one_head

@@ -31,7 +31,7 @@ def real_tokenizer(shared_data, name: str) -> ChatTokenizer:
     # comes as vocab.json and merges.txt, without a tokenizer.json
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    from studio.folders import read_json
+    from studio.files import read_json
 
     folder = shared_data / "tokenizers" / name
     config = read_json(folder / "tokenizer_config.json")

@@ -3,7 +3,7 @@
 import pytest
 
 from studio.devices import DeviceFacts, planned_device
-from studio.folders import write_json
+from studio.files import write_json
 from studio.memory import estimate_from, measured_speed
 from studio.methods import METHODS
 from studio.records import BaseModel, Dataset, Device, Run, Status

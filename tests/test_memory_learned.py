@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.folders import write_json
+from studio.files import write_json
 from studio.memory import estimate_from
 from studio.memory_learned import LAST, Correction, learned_correction
 from studio.pages import train_view

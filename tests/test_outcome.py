@@ -7,7 +7,8 @@ import pytest
 from jobs.outcome import STATUSES, Ending, outcome
 from jobs.remedies import write_resolved
 from studio.errors import BadInput
-from studio.folders import AttemptFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AttemptFolder
 from studio.records import LIVE, Run, Status, Want
 from studio.transitions import ALLOWED
 from tests.queueing import resolved_plan

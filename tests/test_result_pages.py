@@ -8,7 +8,7 @@ import pytest
 
 from studio import adapters, compare, runs
 from studio.errors import Invalid, Unavailable
-from studio.folders import write_json
+from studio.files import write_json
 from studio.pages import adapters_view, compare_view, run_view, runs_view, settings_view
 from studio.pages.compare_talk import answering, fresh, models_in
 from studio.pages.conversation import Column, Talk, read_talk

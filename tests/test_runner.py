@@ -13,7 +13,7 @@ import pytest
 
 from jobs.processes import ATTEMPT_MARK
 from studio import adapters, metrics, run_queue, runs
-from studio.folders import read_json
+from studio.files import read_json
 from studio.records import LIVE, Status, Want
 from tests.queueing import holders, queued, state_of
 

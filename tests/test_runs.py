@@ -9,7 +9,7 @@ from sqlalchemy import event, insert
 
 from studio import admission, base_models, datasets, run_queue, runs
 from studio.errors import BadInput, Conflict, DoesNotFit, Invalid, NotFound, TooMany
-from studio.folders import read_json
+from studio.files import read_json
 from studio.plan import read_plan
 from studio.records import LOCAL_PERSON, Adapter, Run, Status, Want, utc_now
 from studio.settings import StudioSettings

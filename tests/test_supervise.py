@@ -12,7 +12,8 @@ import pytest
 
 from jobs.logfile import LogFile
 from jobs.processes import ATTEMPT_MARK, Identity, marked, write_once
-from studio.folders import AttemptFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AttemptFolder
 
 PROJECT = Path(__file__).parents[1]
 PATIENCE = 60  # seconds on a busy machine until something must have happened

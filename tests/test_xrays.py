@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from studio import base_models, xrays
 from studio.errors import BadInput
-from studio.folders import read_json, write_json
+from studio.files import read_json, write_json
 from studio.web import build_app
 from studio.xrays import Xray, XrayedModule
 from tests.lora_adapters import add_lora

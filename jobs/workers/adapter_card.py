@@ -14,7 +14,8 @@ from jobs.workers.checkpoint import sync
 from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
 from jobs.workers.report import versions
 from studio.errors import StudioError, clip
-from studio.folders import AdapterFolder, AttemptFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import AdapterFolder, AttemptFolder
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan

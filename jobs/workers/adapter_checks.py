@@ -12,7 +12,8 @@ from peft.utils.other import get_pattern_key
 from transformers.pytorch_utils import Conv1D
 
 from studio.errors import BadInput, clip
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.lora_files import PATTERN_KEY, PLAIN_STARTS, UNDERSTOOD, WITHOUT_EFFECT
 
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from jobs.workers.questions import Inbox, Question
 from studio.errors import StudioError
-from studio.folders import QUANTIZATIONS, BaseModelFolder, read_json
+from studio.files import read_json
+from studio.folders import QUANTIZATIONS, BaseModelFolder
 
 LONGEST_LINE = 64 * 2**20  # bytes of one request
 SECONDS_TO_SAY_WHY = 10.0  # how long a worker that could not load stays to tell it to whoever asks

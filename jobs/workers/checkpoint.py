@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from studio.folders import AttemptFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import AttemptFolder
 
 MANIFEST = "manifest.json"
 Tensors = dict[str, torch.Tensor]

@@ -31,7 +31,8 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from studio.errors import BadInput, StudioError, Unavailable, clip
-from studio.folders import BaseModelFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import BaseModelFolder
 from studio.model_files import SHARD
 
 REFUSED = 78

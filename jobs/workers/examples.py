@@ -20,7 +20,8 @@ from jobs.workers.text_pieces import Pieces
 from jobs.workers.token_store import EncodedRow, TokenStore, content_hash, open_store
 from studio import answer_spans, chat_template, learning, tokens
 from studio.errors import BadInput
-from studio.folders import DatasetFolder, read_json, sha256_of
+from studio.files import read_json, sha256_of
+from studio.folders import DatasetFolder
 from studio.learning import Learning, sequences
 from studio.resolved_plan import ResolvedPlan
 from studio.rows import iter_training_rows

@@ -14,7 +14,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from studio.errors import BadInput, StudioError, clip
-from studio.folders import BaseModelFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import BaseModelFolder
 from studio.model_config import read_model_json
 from studio.model_intake import prepare
 

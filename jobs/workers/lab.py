@@ -16,7 +16,8 @@ from jobs.workers.lab_adapter import write_adapter
 from jobs.workers.shrink import shrink
 from jobs.workers.stack import stack
 from studio.errors import Conflict, StudioError, Unavailable
-from studio.folders import AdapterJobFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterJobFolder
 
 REFUSED = 78
 ADAPTERS = {"stack": stack, "shrink": shrink}

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from jobs.workers.lora_math import Factors
 from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
-from studio.folders import AdapterFolder, AdapterJobFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import AdapterFolder, AdapterJobFolder
 from studio.lora_files import short_names
 from studio.model_facts import ModelFacts
 

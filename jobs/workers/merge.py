@@ -19,7 +19,8 @@ from jobs.workers.load import DTYPES, load_base_model
 from jobs.workers.model_card import TOKENIZER_FILES
 from jobs.workers.with_peft import rows_needed
 from studio.errors import BadInput, Invalid, StudioError, clip
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.methods import METHODS
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2, "fp16": 1e-2}  # of the largest logit

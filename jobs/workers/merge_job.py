@@ -7,7 +7,8 @@ from typing import Any
 
 from jobs.workers.merge import merge_adapter
 from studio.errors import StudioError
-from studio.folders import AdapterJobFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterJobFolder
 from studio.model_facts import ModelFacts
 
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}

@@ -9,7 +9,8 @@ import sys
 
 from studio.dataset_reading import ReadingRequest, read_file
 from studio.errors import StudioError
-from studio.folders import DatasetFolder, write_json
+from studio.files import write_json
+from studio.folders import DatasetFolder
 
 REFUSED = 78
 

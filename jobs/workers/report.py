@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from studio.folders import AttemptFolder, write_json
+from studio.files import write_json
+from studio.folders import AttemptFolder
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers")
 # Linux hands ru_maxrss down through fork and exec: a small program started by a large one reports the large one's peak.

@@ -28,7 +28,8 @@ import numpy as np
 from filelock import FileLock
 
 from jobs.workers.packing import Example
-from studio.folders import DatasetFolder, read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json
+from studio.folders import DatasetFolder
 
 KEPT = 4  # encodings of one data set: newest used, for other models, templates or kinds of answers
 SAY_SECONDS = 5.0

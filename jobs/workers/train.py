@@ -10,7 +10,8 @@ from jobs.workers.ending import Request, ending_in_words
 from jobs.workers.report import Report
 from jobs.workers.training import Training
 from studio.errors import BadInput, Invalid
-from studio.folders import AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder
 from studio.plan import TrainingPlan, read_plan
 from studio.resolved_plan import ResolvedPlan
 

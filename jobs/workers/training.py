@@ -32,7 +32,8 @@ from jobs.workers.optimizer import Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
-from studio.folders import AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AttemptFolder
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan

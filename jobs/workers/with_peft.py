@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 
 # What PEFT says of learned prompts and of AdaLoRA's ranks, both of which it then does right
 warnings.filterwarnings("ignore", "Position ids are not supported for parameter efficient tuning", UserWarning)

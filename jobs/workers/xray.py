@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from jobs.workers.lora_math import singular_values
-from studio.folders import AdapterFolder, write_json
+from studio.files import write_json
+from studio.folders import AdapterFolder
 from studio.lora_files import read_lora
 
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from studio import metrics, runs
 from studio.errors import NotFound
-from studio.folders import read_json
+from studio.files import read_json
 from studio.pages import method_words, parts, run_view, settings_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 
-from studio.folders import AdapterFolder, AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder, AttemptFolder
 from studio.methods import METHODS
 from studio.plan import read_plan
 from tests.workers.method_cases import CASES

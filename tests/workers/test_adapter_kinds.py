@@ -8,7 +8,8 @@ from jobs.workers.adapters_in_memory import RowAdapters, load_adapter
 from jobs.workers.decode import Answer, finish
 from jobs.workers.self_check import EQUAL, check_adapter
 from studio.errors import BadInput
-from studio.folders import AdapterFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder
 from studio.methods import METHODS
 from studio.tokens import ChatTokenizer
 from tests.workers.test_methods import ONE_EACH, model_of, settings_of, trainable

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from jobs.workers.adapters_in_memory import AdaptersInMemory, load_adapter
 from studio.errors import BadInput, NotFound
-from studio.folders import AdapterFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder
 from tests.workers.tiny_models import save_adapter, tiny_model
 
 pytestmark = pytest.mark.training

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from studio import chat
 from studio.errors import BadInput, Unavailable
-from studio.folders import write_json
+from studio.files import write_json
 from studio.records import Adapter
 from studio.settings import StudioSettings
 from studio.studio import Studio

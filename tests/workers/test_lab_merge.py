@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM  # noqa: E402
 from jobs.workers import lab  # noqa: E402
 from studio import adapter_job_checks, adapter_job_queue, adapter_jobs, base_models  # noqa: E402
 from studio.errors import BadInput, Conflict  # noqa: E402
-from studio.folders import read_json, write_json  # noqa: E402
+from studio.files import read_json, write_json  # noqa: E402
 from studio.lab_settings import MergeSettings  # noqa: E402
 from studio.records import JobState, ModelState  # noqa: E402
 from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base  # noqa: E402

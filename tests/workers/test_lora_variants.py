@@ -14,7 +14,8 @@ from jobs.workers.adapters_in_memory import load_adapter
 from jobs.workers.load import load_base_model
 from jobs.workers.merge import merge_adapter
 from jobs.workers.with_peft import with_peft
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.methods import METHODS
 from studio.plan import read_plan
 from studio.tokens import ChatTokenizer

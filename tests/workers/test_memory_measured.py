@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.folders import read_json
+from studio.files import read_json
 from studio.footprint import Footprint
 from studio.plan import read_plan
 from tests.workers.tiny_models import save_model_folder

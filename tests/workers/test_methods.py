@@ -11,7 +11,8 @@ from jobs.workers.engine import Engine
 from jobs.workers.packing import Example
 from studio.adapter_files import weights_bytes
 from studio.errors import Invalid
-from studio.folders import AdapterFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder
 from studio.methods import METHODS
 from tests.workers.method_cases import CASES
 from tests.workers.test_packing import ARCHITECTURES

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from jobs.workers.examples import read_examples
 from jobs.workers.training import Training
-from studio.folders import read_json
+from studio.files import read_json
 from studio.learning import Learning, sequences
 from studio.resolved_plan import ResolvedPlan
 from studio.tokens import ChatTokenizer

@@ -12,7 +12,8 @@ from jobs.workers.decode import Answer, OneByOne, finish
 from jobs.workers.questions import Inbox, Question
 from jobs.workers.self_check import EQUAL, EQUAL_BUT_ROUNDING, GOOD, TOKENS, check_adapter, check_base, compared
 from studio.errors import BadInput
-from studio.folders import BaseModelFolder, write_json
+from studio.files import write_json
+from studio.folders import BaseModelFolder
 from studio.tokens import ChatTokenizer
 from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base, save_adapter, tiny_model, tiny_tokenizer
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from studio.folders import read_json, write_json
+from studio.files import read_json, write_json
 from studio.learning import Learning, sequences
 from studio.tokens import ChatTokenizer
 from tests.workers.training_place import (

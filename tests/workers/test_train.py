@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from jobs.workers.checkpoint import newest_checkpoint
-from studio.folders import AdapterFolder, AttemptFolder, read_json
+from studio.files import read_json
+from studio.folders import AdapterFolder, AttemptFolder
 from tests.workers.training_place import (
     TrainingPlace,
     adapter_of,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from jobs.workers import train, training
-from studio.folders import read_json
+from studio.files import read_json
 from tests.workers.training_place import (
     NEVER,
     TrainingPlace,

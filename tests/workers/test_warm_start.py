@@ -16,7 +16,8 @@ from jobs.launchers.launcher import python
 from jobs.processes import Identity, marked
 from jobs.warm import Supervisor, Warm
 from jobs.workers import warm_parent
-from studio.folders import AdapterFolder, AttemptFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder, AttemptFolder
 from tests.test_supervise import eventually
 from tests.workers.training_place import TrainingPlace, lines, training_place
 

@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from studio.folders import write_json
+from studio.files import write_json
 from studio.records import Adapter, BaseModel
 from tests.workers.tiny_facts import facts_of
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from jobs.workers import train as worker
 from jobs.workers.ending import Request
-from studio.folders import AdapterFolder, AttemptFolder, DataFolder, read_json, write_json
+from studio.files import read_json, write_json
+from studio.folders import AdapterFolder, AttemptFolder, DataFolder
 from studio.model_facts import ModelFacts
 from studio.plan import read_plan
 from studio.resolved_plan import ResolvedPlan
