@@ -65,7 +65,7 @@ class TrainingSettings(PlanPart):
     learning_rate: Auto | Annotated[float, Field(gt=0, le=1)] = Field(
         "auto",
         title="Learning rate",
-        description="Size of a step. auto: 2e-4 for models from a billion parameters, more for smaller ones.",
+        description="Size of a step. auto: 2e-4 for LoRA on models from a billion parameters, more for smaller ones and other methods.",
     )
     schedule: Literal["cosine", "linear", "constant", "warmup-stable-decay"] = Field(
         "cosine",

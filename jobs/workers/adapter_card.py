@@ -149,13 +149,14 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
     steps = f"{results['step']} steps of {resolved['batch_size']} {unit}, {round(epochs, 2):g} epochs"
     quantization = passport["training"]["quantization"]
     loaded = "" if quantization == "none" else f", loaded in {quantization}"
+    where = f" in {passport['layers']} layers" if passport["layers"] else ", in front of every row"
     return [
         ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters{loaded})"),
         ("Learned", learned if objective != "answers" else learned.format(choice)),
         ("Data", f"{plain(dataset['name'])}, {rows} {unit} trained on, {heldout} held out"),
         ("Method", f"{method['name']}, {', '.join(settings)}"),
         ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
-        ("Trained parameters", f"{results['trainable_parameters']:,} in {passport['layers']} layers"),
+        ("Trained parameters", f"{results['trainable_parameters']:,}{where}"),
         ("Held-out loss", loss_in_words(results)),
     ]
 

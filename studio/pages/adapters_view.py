@@ -20,7 +20,7 @@ SOURCES = {
     "shrink": "made smaller",
     "import": "imported",
 }  # where it comes from, when not from a run
-CELLS = ("wrap", "wrap", "wrap", "", "ls-right ls-num", "", "", "ls-act-cell")
+CELLS = ("wrap", "wrap", "wrap", "wrap", "ls-right ls-num", "", "", "ls-act-cell")
 Passport = Mapping[str, Any]
 
 
