@@ -7,13 +7,20 @@ from studio.plan import TrainingPlan
 # Of what is kept, what the process holds at its fullest: gradients and temporary results come on top, and freed parts of
 # other sizes stay with the C library. Measured on a CPU, with the adapter computed by our fused functions and by PEFT's
 # own layers; assumed on a GPU.
-HELD = {"cpu": {"fused": 1.27, "apart": 1.9}, "cuda": {"fused": 1.15, "apart": 1.15}}
-DROPPED = {"fused": 0.85, "apart": 1.4}  # of an adapter's inputs with dropout: copies of them, positions or masks
+HELD = {
+    "cpu": {"fused": 1.27, "apart": 1.9, "dora": 2.55},
+    "cuda": {"fused": 1.15, "apart": 1.15, "dora": 1.55},
+}
+DROPPED = {
+    "fused": 0.85,
+    "apart": 1.4,
+    "dora": 1.4,
+}  # of an adapter's inputs with dropout: copies of them, positions or masks
 
 
 def kept_per_layer(plan: TrainingPlan, facts: ModelFacts, kind: str) -> float:
     """Numbers for each token and layer."""
-    way = "fused" if is_fused(plan) else "apart"
+    way = way_of(plan)
     modules, layers = METHODS[plan.method.name].modules(plan.method, facts), max(1, facts.layers)
     narrow = getattr(plan.method, "rank", 0) * len(modules) / layers
     dropped = DROPPED[way] * sum(inputs for _, inputs, _ in modules) / layers
@@ -21,10 +28,13 @@ def kept_per_layer(plan: TrainingPlan, facts: ModelFacts, kind: str) -> float:
     return kept + (dropped if getattr(plan.method, "dropout", 0.0) else 0.0)
 
 
-def is_fused(plan: TrainingPlan) -> bool:
-    """Whether the worker computes the adapter by its own fused functions (jobs/workers/fusing.py), as far as can be said here."""
+def way_of(plan: TrainingPlan) -> str:
+    """How the worker computes the adapter, as far as can be said here: by its own fused functions (jobs/workers/fusing.py) or not."""
     method = plan.method
-    return method.name == "lora" and plan.training.quantization == "none" and not method.dora and method.bias == "none"
+    if method.name == "lora" and method.dora:
+        return "dora"  # its weights' norms and a second product
+    fused = method.name == "lora" and plan.training.quantization == "none" and method.bias == "none"
+    return "fused" if fused else "apart"
 
 
 def attention(facts: ModelFacts) -> int:
