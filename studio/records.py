@@ -344,6 +344,9 @@ class RememberedAnswer(Record):
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)  # sha256 of person, method, address and key
     owner: Mapped[str] = owner_column()
+    request: Mapped[str] = mapped_column(
+        String(64), server_default=""
+    )  # fingerprint of what was sent; "" of an older studio
     status: Mapped[int]  # 0 while the first request is being worked on
     body: Mapped[str]
     at: Mapped[datetime] = mapped_column(default=utc_now, index=True)

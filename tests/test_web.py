@@ -169,6 +169,23 @@ def test_the_same_write_sent_twice_is_done_once(client):
     assert again.headers["idempotent-replayed"] == "true"
 
 
+def test_a_key_that_was_used_for_another_request_is_refused(client):
+    body = {"base_model": "builtin", "dataset": "pirate"}
+    first = client.post("/api/v1/runs", json=body, headers={"Idempotency-Key": "k9"})
+    other = client.post("/api/v1/runs", json={**body, "name": "another"}, headers={"Idempotency-Key": "k9"})
+    again = client.post("/api/v1/runs", json=body, headers={"Idempotency-Key": "k9"})
+    assert (first.status_code, other.status_code) == (201, 422)
+    assert "belongs to another request" in other.json()["error"]["problem"]
+    assert again.json()["id"] == first.json()["id"]
+
+
+def test_an_upload_that_is_sent_again_is_the_same_though_its_boundaries_are_drawn_anew(client):
+    file = {"file": ("mine.jsonl", b'{"prompt": "a", "completion": "b"}\n{"prompt": "d", "completion": "e"}\n')}
+    first, again = (client.post("/api/v1/datasets", files=file, headers={"Idempotency-Key": "k10"}) for _ in range(2))
+    assert first.status_code == again.status_code == 201
+    assert first.json()["id"] == again.json()["id"]
+
+
 def test_a_refused_write_may_be_corrected_and_sent_with_the_same_key(client):
     wrong = client.post("/api/v1/runs", json={"base_model": "builtin"}, headers={"Idempotency-Key": "k3"})
     right = client.post(

@@ -1,6 +1,7 @@
 """Idempotency-Key: the same write sent twice is done once, and answered alike.
 
 A repeated POST, PATCH or DELETE with the same key by the same person answers what the first one answered. Kept for a day.
+The same key with another request is a mistake of the sender, and refused.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from studio.studio import Studio
 
 KEPT = timedelta(days=1)
 LARGEST = 1_000_000  # bytes of an answer that is remembered; larger ones are streams
+COMPARED = 1_000_000  # bytes of a request that are compared; of a longer one, and of an upload, also the length
 PENDING = 0  # status of an answer that is still being made
 
 
@@ -33,9 +35,13 @@ class Idempotency:
         if key is None:
             await self.app(scope, receive, send)
             return
-        known = await run_in_threadpool(self._begin, key)
+        sent, receive = await _fingerprint(scope, receive)
+        known = await run_in_threadpool(self._begin, key, sent)
         if known is None:
             await self._first(key, scope, receive, send)
+        elif known.request not in ("", sent):
+            body = _error("This Idempotency-Key belongs to another request.", "Send a new request with a new key.")
+            await _send(send, 422, body)
         elif known.status == PENDING:
             body = _error("This request was sent before and is still being worked on.", "Wait a moment and ask again.")
             await _send(send, 409, body)
@@ -49,13 +55,13 @@ class Idempotency:
         finally:
             await run_in_threadpool(self._end, key, kept)
 
-    def _begin(self, key: str) -> RememberedAnswer | None:
+    def _begin(self, key: str, sent: str) -> RememberedAnswer | None:
         """The remembered answer, or None when this request is the first with its key (which is then marked as pending)."""
         with self.studio.database.write() as session:
             session.execute(delete(RememberedAnswer).where(RememberedAnswer.at < utc_now() - KEPT))
             known = session.get(RememberedAnswer, key)
             if known is None:
-                session.add(RememberedAnswer(key=key, owner=LOCAL_PERSON, status=PENDING, body=""))
+                session.add(RememberedAnswer(key=key, owner=LOCAL_PERSON, request=sent, status=PENDING, body=""))
             return known
 
     def _end(self, key: str, kept: "_Kept") -> None:
@@ -88,6 +94,30 @@ class _Kept:
     @property
     def worth_keeping(self) -> bool:
         return self.finished and 200 <= self.status < 300 and len(self.body) <= LARGEST
+
+
+async def _fingerprint(scope: Scope, receive: Receive) -> tuple[str, Receive]:
+    """What tells a request from others with its key, and a `receive` that gives the application all of it.
+
+    An upload is known by its length alone: whoever sends it again draws new boundaries between its parts.
+    """
+    headers = dict(scope["headers"])
+    known = hashlib.sha256(scope["query_string"] + b"\n" + headers.get(b"content-length", b""))
+    messages: list[Message] = []
+    if not headers.get(b"content-type", b"").startswith(b"multipart/"):
+        read = 0
+        while read <= COMPARED:
+            messages.append(await receive())
+            known.update(messages[-1].get("body", b""))
+            read += len(messages[-1].get("body", b""))
+            if not messages[-1].get("more_body"):
+                break
+    waiting = iter(messages)
+
+    async def again() -> Message:
+        return next(waiting, None) or await receive()
+
+    return known.hexdigest(), again
 
 
 def _key(scope: Scope) -> str | None:
