@@ -32,6 +32,7 @@ MAKE = "Make the adapter"
 class Combining:
     """The inputs, from top to bottom."""
 
+    whole: gr.Column  # seen once there is something to combine
     picked: gr.Dropdown
     weights: list[gr.Slider]
     choice: gr.Radio
@@ -49,10 +50,11 @@ def combining(studio: Studio, refreshed: gr.HTML, draw_jobs: Callable[[], str]) 
 
     def opened(request: gr.Request):
         wanted = request.query_params.get("with")
-        return chosen(studio, [wanted] if wanted else [])
+        several = len(adapters.list_adapters(studio, method="lora", limit=2).items) > 1
+        return [gr.update(visible=several), *chosen(studio, [wanted] if wanted else [])]
 
     shown = [at.picked, *at.weights, at.make]
-    on_load(plainly(opened), shown)
+    on_load(plainly(opened), [at.whole, *shown])
     at.picked.input(plainly(partial(chosen, studio)), at.picked, shown, trigger_mode="always_last", **QUICK)
     at.choice.input(fitting, at.choice, [at.rank, at.density, at.seed], **QUICK)
     given = [at.picked, at.choice, at.rank, at.density, at.seed, at.name, *at.weights]
@@ -60,7 +62,7 @@ def combining(studio: Studio, refreshed: gr.HTML, draw_jobs: Callable[[], str]) 
 
 
 def inputs() -> Combining:
-    with gr.Column(elem_classes=["ls-sec"], elem_id="combine"):
+    with gr.Column(elem_classes=["ls-sec"], elem_id="combine", visible=False) as whole:
         plain(
             '<h2 class="ls-h2">Combine adapters</h2><p class="ls-sub">Adapters of one base model become one new adapter, '
             "such as a tone with a skill. The ones that go in stay as they are.</p>"
@@ -89,7 +91,7 @@ def inputs() -> Combining:
         )
         make = gr.Button(SAY_HOW_MANY, variant="primary", interactive=False, elem_classes=["ls-fit"])
         said = plain()
-    return Combining(picked, weights, choice, rank, density, seed, name, make, said)
+    return Combining(whole, picked, weights, choice, rank, density, seed, name, make, said)
 
 
 def inputs_of_choices() -> tuple[gr.Number, gr.Slider, gr.Number]:

@@ -131,7 +131,7 @@ def settings() -> tuple[gr.Dropdown, gr.Dropdown, gr.Checkbox, list]:
         temperature = gr.Slider(0, 1.5, 0, step=0.1, label="Temperature", scale=3, min_width=150, interactive=True)
         limits = {"precision": 0, "minimum": 0, "maximum": 2**31 - 1}
         seed = gr.Number(0, label="Seed", scale=1, min_width=90, interactive=True, **limits)
-        hint = {"info": "Names come after your vote"}
+        hint = {"info": "Names come after your vote", "elem_classes": ["ls-blind"]}
         blind = gr.Checkbox(False, label="Blind", scale=1, min_width=150, interactive=True, **hint)
     with gr.Accordion("System prompt, length and sampling", open=False):
         said = "Said to every column before the conversation. Empty: none."
