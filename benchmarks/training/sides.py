@@ -78,7 +78,7 @@ class Side:
             pass  # its log says why
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.kind.name} ended early:\n{self.log.read_text()[-3000:]}")
+            raise SystemExit(f"{self.kind.name} ended before its last turn:\n{self.log.read_text()[-3000:]}")
         return json.loads(line)
 
 
