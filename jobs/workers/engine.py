@@ -33,6 +33,7 @@ class Engine:
         self.most_rows, self.most_tokens = most_rows, most_tokens
         self.takes_positions = "position_ids" in inspect.signature(self.causal.forward).parameters
         self.prompt = prompt_of(model)
+        self.before_inputs: list[Callable[[MicroBatch], None]] = []  # told of each micro-batch before it is computed
         self.packs = False
         self.head = "whole"  # "frozen": chunked; "trained": at supervised positions; "whole": the model's own logits
         self.fused: Fused | None = None  # LoRA layers that are computed by our functions
@@ -141,6 +142,8 @@ class Engine:
         return decoder(**inputs).last_hidden_state.flatten(0, 1)[batch.supervised]
 
     def inputs(self, batch: MicroBatch) -> dict:
+        for tell in self.before_inputs:
+            tell(batch)
         given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
         given |= {"position_ids": batch.position_ids} if self.takes_positions else {}
         return self.prompt.added_to(given, batch)

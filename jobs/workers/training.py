@@ -88,7 +88,7 @@ class Training:
         dtype = DTYPES[self.resolved.precision]
         self.floor = Floor(self.facts, self.engine.causal.get_output_embeddings(), self.device, dtype)
         if self.settings.neftune_alpha:
-            add_noise_to_embeddings(self.model, self.settings.neftune_alpha)
+            add_noise_to_embeddings(self.engine, self.settings.neftune_alpha)
         self.objective = OBJECTIVES[self.resolved.objective](self.engine, self.plan)
         self.objective.prepare(self.data, self.kept())
         self.optimizer = Optimizer(
