@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import base_models, datasets
-from studio.devices import planned_device
-from studio.errors import Conflict, DoesNotFit, Invalid
+from studio.errors import Conflict, DoesNotFit
 from studio.memory import Estimate, estimate
 from studio.plan import TrainingPlan
 from studio.studio import Studio
@@ -33,13 +32,6 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
         raise Conflict(
             f"{model.name} has no chat template, so there is no way to write a conversation for it.",
             "Choose one on its page: Models, then this model; or bring raw text, which needs none.",
-        )
-    slots = planned_device(studio).slots
-    if plan.resources.gpus > slots:
-        raise Invalid(
-            f"The plan wants {plan.resources.gpus} devices and this machine has {slots}.",
-            f"Choose at most {slots}.",
-            "resources.gpus",
         )
     needs = estimate(studio, plan)
     if needs.fits == "no":

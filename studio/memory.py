@@ -162,12 +162,14 @@ def multiplications(facts: ModelFacts, stats: TokenStats) -> float:
 def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -> list[str]:
     found = []
     if resolved.train_rows < resolved.batch_size:
+        there = "There is 1 row" if resolved.train_rows == 1 else f"There are {resolved.train_rows} rows"
         found.append(
-            f"There are {resolved.train_rows} rows to train on, fewer than the batch size of {resolved.batch_size}: every step takes all of them."
+            f"{there} to train on, fewer than the batch size of {resolved.batch_size}: every step takes all of them."
         )
     if resolved.cut_rows:
+        what = "rows" if stats.sequences_per_row == 1 else "answers with their prompts"
         found.append(
-            f"{resolved.cut_rows:,} rows are longer than {resolved.sequence_length} tokens; {resolved.cut_tokens:,} tokens are cut from their ends."
+            f"{resolved.cut_rows:,} {what} are longer than {resolved.sequence_length} tokens; {resolved.cut_tokens:,} tokens are cut from their ends."
         )
     if not resolved.heldout_rows:
         found.append(
@@ -176,9 +178,8 @@ def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -
     if plan.training.early_stopping and not resolved.heldout_rows:
         found.append("Early stopping goes by held-out rows; with none, all steps are done.")
     if resolved.steps < 10:
-        found.append(f"Only {resolved.steps} steps: a smaller batch or more epochs would teach more.")
-    if not stats.trained_tokens:
-        found.append("No token of this data would be trained on with this model's template.")
+        steps = "1 step" if resolved.steps == 1 else f"{resolved.steps} steps"
+        found.append(f"Only {steps}: a smaller batch or more epochs would teach more.")
     if plan.method.name == "lora" and plan.method.rank > 64 and not plan.method.rslora:
         found.append(
             f"At rank {plan.method.rank} the usual scaling weakens the update; rank-stabilised scaling is made for it."

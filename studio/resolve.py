@@ -36,6 +36,12 @@ def resolve(
     method = METHODS[plan.method.name]
     method.check(plan.method, facts)
     reasons: dict[str, str] = {}
+    if not stats.trained_tokens and not stats.sampled:
+        raise Invalid(
+            "No token of this data would be learned with this model's chat template and these answers.",
+            "Look at the coloured preview of the data with this model, and choose other answers or other data.",
+            "training.answers" if stats.answers != "all" else "dataset",
+        )
     if plan.training.objective == "auto":
         reasons["objective"] = DATA_IS[stats.objective]
     if stats.answers == "marked" and plan.training.answers == "auto":
@@ -152,6 +158,12 @@ def precision_of(plan: TrainingPlan, device: DeviceFacts, reasons: dict[str, str
 def check_choices(plan: TrainingPlan, device: DeviceFacts, heldout_rows: int) -> None:
     """Refuse what this device, this data or this method cannot do."""
     settings, refused = plan.training, METHODS[plan.method.name].cannot(plan.method)
+    if plan.resources.gpus > device.slots:
+        raise Invalid(
+            f"The plan wants {plan.resources.gpus} devices and this machine has {device.slots}.",
+            f"Choose at most {device.slots}.",
+            "resources.gpus",
+        )
     recomputes = "gradient_checkpointing" if settings.gradient_checkpointing is True else ""
     for choice, field in ((recomputes, "gradient_checkpointing"), (settings.quantization, "quantization")):
         if choice in refused:

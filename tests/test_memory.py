@@ -89,6 +89,8 @@ def test_more_epochs_take_longer():
         ({"data": stats([50] * 90 + [500] * 10), "sequence_length": 64}, "are cut from their ends"),
         ({"validation": 0}, "No rows are held out"),
         ({"epochs": 0.1}, "Only 2 steps"),
+        ({"epochs": 0.01}, "Only 1 step:"),
+        ({"data": stats([50])}, "There is 1 row to train on"),
         ({"method": {"rank": 128}}, "rank-stabilised"),
         ({"validation": 0, "early_stopping": 2}, "all steps are done"),
     ],

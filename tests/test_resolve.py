@@ -333,3 +333,17 @@ def test_the_best_adapter_cannot_be_kept_where_nothing_is_measured():
         resolved(keep="best", validation=0)
     assert refused.value.field == "training.keep"
     assert resolved(keep="best")
+
+
+def test_data_of_which_no_token_would_be_learned_is_refused_before_a_run_waits():
+    unmarked = stats([8] * 30).model_copy(update={"trained_tokens": 0, "answers": "marked"})
+    with pytest.raises(Invalid, match="No token of this data") as refused:
+        resolved(data=unmarked)
+    assert refused.value.field == "training.answers"
+    assert resolved(data=unmarked.model_copy(update={"sampled": True}))  # a sample does not speak for all rows
+
+
+def test_more_devices_than_there_are_are_refused_in_the_estimate_too():
+    with pytest.raises(Invalid, match="wants 2 devices and this machine has 1") as refused:
+        resolve(plan(resources={"gpus": 2}), llama(), stats([40] * 30), CPU)
+    assert refused.value.field == "resources.gpus"

@@ -78,7 +78,8 @@ class Data:
             report.say(f"{said}; {self.cut_tokens:,} tokens were cut from their ends.")
         if self.unlearnable:
             numbers = ", ".join(map(str, self.unlearnable[:10])) + (" ..." if len(self.unlearnable) > 10 else "")
-            report.say(f"{len(self.unlearnable)} rows have no answer within that length and are left out: {numbers}.")
+            what = "have no answer" if type(self.train) is not Pairs else "have no two different answers"
+            report.say(f"{len(self.unlearnable)} rows {what} within that length and are left out: {numbers}.")
         report.facts |= {
             "cut_rows": self.cut_rows,
             "cut_tokens": self.cut_tokens,
@@ -151,6 +152,8 @@ def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
     measured = np.zeros(len(store), bool)
     measured[choose_heldout(store.heldout, store.contents, resolved.heldout_rows, seed)] = True
     learnable = (learned > 0).all(axis=1)
+    if resolved.objective == "preference":
+        learnable &= differ_within(store, most)
     heldout = np.flatnonzero(learnable & measured)
     # Held out by the data, more than are measured on: still never trained on
     train = np.flatnonzero(learnable & ~measured & ~store.heldout)
@@ -161,6 +164,15 @@ def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
     data.unlearnable = store.rows[~learnable].tolist()
     data.asked = heldout if len(heldout) else train
     return data
+
+
+def differ_within(store: TokenStore, most: int) -> np.ndarray:
+    """Whether the two sequences of each pair still differ once they are cut: where they do not, neither is preferred."""
+    differ = np.ones(len(store), bool)
+    for place in np.flatnonzero((store.lengths.reshape(-1, 2) >= most).all(axis=1)):
+        chosen, rejected = (store.example(2 * int(place) + side, most) for side in (0, 1))
+        differ[place] = not np.array_equal(chosen.ids, rejected.ids)
+    return differ
 
 
 def choose_heldout(marked: Sequence[bool], contents: Sequence[int], wanted: int, seed: int) -> list[int]:
@@ -179,8 +191,9 @@ def choose_heldout(marked: Sequence[bool], contents: Sequence[int], wanted: int,
 
 def nothing_to_learn(data: Data, most: int) -> BadInput:
     if data.unlearnable:
+        what = "two different answers" if type(data.train) is Pairs else "an answer"
         return BadInput(
-            f"None of the {len(data.unlearnable)} rows has an answer within the first {most} tokens, so there is nothing to learn.",
+            f"None of the {len(data.unlearnable)} rows has {what} within the first {most} tokens, so there is nothing to learn.",
             "Choose a longer sequence length, or look at the coloured preview of the data with this base model.",
         )
     return BadInput(

@@ -236,3 +236,13 @@ def test_pairs_can_be_learned_as_plain_answers_the_chosen_ones(paired: TrainingP
     learned = tokenizer.decode([id for id, on in zip(data.train[0].ids, data.train[0].trained, strict=True) if on])
     assert learned == pairs()[data.train[0].row - 1]["chosen"][0]["content"]
     assert json.dumps(steps_of(attempt)[0]).count("margin") == 0
+
+
+def test_a_pair_whose_answers_are_the_same_once_they_are_cut_is_left_out(paired: TrainingPlace):
+    alike = pairs(31)[-1]
+    for side, end in (("chosen", "ships"), ("rejected", "boats")):
+        alike[side] = [{"role": "assistant", "content": f"{'One, two, three. ' * 40}{end}"}]
+    paired.write_rows("small", [*pairs(), alike])
+    attempt = paired.queue("run", training={"max_steps": 1}, **PAIRS)
+    result = train_here(attempt)
+    assert (result["status"], result["unlearnable_rows"]) == ("succeeded", 1)
