@@ -15,6 +15,7 @@ from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
 from studio.training_settings import TrainingSettings
 
+TABLES = ("qmap1", "qmap2")  # what 8 bits stand for: the same for all parameters, and made anew when a run goes on
 MOST_BROKEN_STEPS = 3  # steps in a row without a finite loss before a training is given up
 
 
@@ -92,6 +93,7 @@ class Optimizer:
             f"{key}/{name}": value
             for name, parameter in self.parameters.items()
             for key, value in self.adamw.state.get(parameter, {}).items()
+            if key not in TABLES
         }
 
     def restore(self, tensors: dict[str, torch.Tensor], numbers: dict) -> None:
