@@ -271,7 +271,9 @@ class Training:
         progress.heldout_loss, progress.heldout_measures = loss, measures
         if progress.step == 0:
             progress.base_heldout_loss = loss
-        elif progress.best_heldout_loss is None or loss < progress.best_heldout_loss:
+        elif loss < (
+            math.inf if progress.best_heldout_loss is None else progress.best_heldout_loss
+        ):  # NaN is never best
             progress.best_heldout_loss, progress.best_step, progress.evaluations_since_best = loss, progress.step, 0
             progress.best_measures = measures
             if self.settings.keeps_best:
