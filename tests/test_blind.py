@@ -15,6 +15,7 @@ from studio.blind import BlindRequest
 from studio.errors import Conflict, Invalid, NotFound
 from studio.records import Adapter, BlindComparison, Vote
 from studio.web import build_app
+from tests.coroutines import finished
 from tests.repeating_studio import studio_that_repeats
 
 # What would tell who is who: names, ids and hashes of the models, and everything the worker measures or proves.
@@ -50,7 +51,7 @@ def asked(studio, id, question=ASKED, person="local") -> list[dict]:
     async def collect():
         return [event async for event in blind.ask(studio, id, question, person)]
 
-    return asyncio.run(collect())
+    return finished(collect())
 
 
 def order_of(studio, id) -> list[str | None]:
@@ -143,7 +144,7 @@ def test_a_stopped_answer_keeps_no_more_than_was_shown_and_cannot_be_voted_on(st
             await asyncio.wait_for(anext(events), 0.5)
         await events.aclose()
 
-    asyncio.run(listen_a_little())
+    finished(listen_a_little())
     assert blind.view(studio, id)["turns"] == []
     asked(studio, id)
     with studio.database.write() as session:

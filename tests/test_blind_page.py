@@ -1,6 +1,5 @@
 """The Compare page while names are hidden: everything that a browser is sent before the vote, and what it may send back."""
 
-import asyncio
 import json
 
 import pytest
@@ -13,6 +12,7 @@ from studio.pages.compare_address import REMEMBER, blind_in, settings_in
 from studio.pages.compare_talk import answering_again
 from studio.pages.conversation import Column, Talk, read_talk
 from studio.web import build_app
+from tests.coroutines import finished
 from tests.repeating_studio import studio_that_repeats
 from tests.test_blind import ASKED, TELLTALES, asked, begun, order_of
 
@@ -156,7 +156,7 @@ def asked_on_the_page(studio, held, question, sampled=SAMPLED):
     async def collect():
         return [said async for said in compare_blind.answering(studio, question, held, "small", IDS, *sampled)]
 
-    return asyncio.run(collect())
+    return finished(collect())
 
 
 def test_a_question_after_the_vote_begins_a_new_comparison_and_one_before_it_does_not(studio):
@@ -222,14 +222,14 @@ def test_one_column_is_asked_again_with_the_next_seed(studio):
     async def again(place):
         return [said async for said in answering_again(studio, place, held, *SAMPLED)]
 
-    told = asyncio.run(again("1"))
+    told = finished(again("1"))
     assert "temperature 0" in told[0]
     assert [column.answer for column in held.columns] == ["said 0", "Pirate heard at 0.0 <user: hello>"]
     assert (held.columns[1].tries, held.columns[1].waiting) == (1, False)
     assert "draw 2" in compare_view.columns(held)
     for wrong in ("2", "", "x"):
         with pytest.raises(Invalid, match="no answer yet"):
-            asyncio.run(again(wrong))
+            finished(again(wrong))
     held.blind = "voted"
     with pytest.raises(Conflict, match="stays as it was voted on"):
-        asyncio.run(again("0"))
+        finished(again("0"))

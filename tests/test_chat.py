@@ -16,6 +16,7 @@ from studio.files import read_json, write_json
 from studio.records import BaseModel
 from studio.settings import StudioSettings
 from studio.studio import Studio
+from tests.coroutines import finished
 
 PATIENCE = 30.0
 
@@ -50,7 +51,7 @@ def ask(studio, base, text) -> str:
     async def collect():
         return "".join([event.get("text", "") async for event in chat.answer(studio, base, question(text))])
 
-    return asyncio.run(collect())
+    return finished(collect())
 
 
 def starts(studio, base) -> list[int]:
@@ -96,7 +97,7 @@ def test_two_questions_at_once_start_one_worker(studio):
     async def both():
         return await asyncio.gather(*[asyncio.to_thread(chat.ready_worker, studio, base) for _ in range(4)])
 
-    assert len(set(asyncio.run(both()))) == 1
+    assert len(set(finished(both()))) == 1
     assert ask(studio, base, "hello")
     assert len(starts(studio, base)) == 1
 
@@ -129,7 +130,7 @@ def test_a_worker_that_is_killed_in_mid_answer_is_a_message_and_the_next_questio
             heard.append(event.get("text"))  # noqa: PERF401 - what came before the crash counts
 
     with pytest.raises(Unavailable, match="ended in the middle of the answer.*killed"):
-        asyncio.run(listen())
+        finished(listen())
     assert "base" in heard  # after the notice that it is being loaded, where it was quick
     assert ask(studio, base, "hello") == "base heard at 0.0 <user: hello>"
 
@@ -177,7 +178,7 @@ def test_closing_the_stream_cancels_the_answer(studio):
                 break
         await events.aclose()
 
-    asyncio.run(listen_a_little())
+    finished(listen_a_little())
     assert eventually((studio.data.base_model("tiny").path / "cancelled").exists)
 
 

@@ -1,7 +1,5 @@
 """Compare: what may be asked, what arrives of each column, and what is kept."""
 
-import asyncio
-
 import pytest
 from sqlalchemy import select
 
@@ -9,6 +7,7 @@ from studio import compare
 from studio.compare import read_request, word_differences
 from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable
 from studio.records import BaseModel, Comparison
+from tests.coroutines import finished
 from tests.repeating_studio import add_adapter, add_base, studio_that_repeats
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -29,7 +28,7 @@ def events_of(studio, asked, owner="local"):
     async def collect():
         return [event async for event in compare.stream(studio, asked, owner)]
 
-    return asyncio.run(collect())
+    return finished(collect())
 
 
 def texts(events, columns):
@@ -140,7 +139,7 @@ def test_closing_the_stream_keeps_what_was_written_so_far(studio):
                 break
         await events.aclose()
 
-    asyncio.run(listen_a_little())
+    finished(listen_a_little())
     last = kept(studio)[-1]
     assert last.answers["columns"][0]["text"].startswith("tick ")
     assert [answer["stopped_by"] for answer in last.answers["columns"]] == ["cancel", "cancel"]

@@ -1,6 +1,5 @@
 """What the pages of results draw, without a browser: runs, one run, the comparison, adapters."""
 
-import asyncio
 import json
 from datetime import timedelta
 
@@ -17,6 +16,7 @@ from studio.pages.run import draw, learns_preferences, mark_of, offers
 from studio.pages.runs import filters_in, page_of_runs
 from studio.records import Status, utc_now
 from studio.resolved_plan import ResolvedPlan
+from tests.coroutines import finished
 from tests.finished_runs import NASTY, RESOLVED, leave_run, what_comes_with_it
 
 
@@ -265,7 +265,7 @@ def test_when_the_chat_worker_dies_the_question_is_given_back(stocked, monkeypat
             pass
 
     with pytest.raises(Unavailable):
-        asyncio.run(ask())
+        finished(ask())
     assert held.give_up()
     assert held.columns[0].messages == []
 
@@ -276,7 +276,7 @@ def test_a_question_without_words_is_not_sent(stocked):
             pass
 
     with pytest.raises(Invalid, match="no question yet"):
-        asyncio.run(ask())
+        finished(ask())
 
 
 def test_differences_mark_what_is_new_and_what_is_gone():

@@ -16,6 +16,7 @@ from studio.records import Adapter
 from studio.settings import StudioSettings
 from studio.studio import Studio
 from studio.tokens import ChatTokenizer
+from tests.coroutines import finished
 from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base
 
 pytestmark = pytest.mark.training
@@ -67,7 +68,7 @@ async def collect(studio, base, asked):
 
 def ask(studio, base, asked) -> tuple[list[str], list[dict], list[dict]]:
     """(texts, what each column said at its end, all events)"""
-    events = asyncio.run(collect(studio, base, asked))
+    events = finished(collect(studio, base, asked))
     columns = range(len(asked["columns"]))
     texts = ["".join(event.get("text", "") for event in events if event.get("column") == column) for column in columns]
     ends = [
@@ -130,7 +131,7 @@ def test_questions_at_once_are_each_answered_as_alone(studio, base, adapter):
             ]
         )
 
-    for events, messages in zip(asyncio.run(at_once()), (HELLO, LONGER, HELLO), strict=True):
+    for events, messages in zip(finished(at_once()), (HELLO, LONGER, HELLO), strict=True):
         text = "".join(event.get("text", "") for event in events if event.get("column") == 0)
         assert text == plain_answer(studio, base, messages, 40)
 
@@ -141,7 +142,7 @@ def test_more_questions_than_fit_into_one_batch_wait_for_their_turn(studio, base
     async def crowd():
         return await asyncio.gather(*[collect(studio, base, asked) for _ in range(6)])
 
-    all_events = asyncio.run(crowd())
+    all_events = finished(crowd())
     texts = {
         tuple(
             "".join(event.get("text", "") for event in events if event.get("column") == column) for column in range(4)
@@ -173,7 +174,7 @@ def test_a_closed_stream_frees_its_rows_while_others_go_on(studio, base):
         await events.aclose()
         return await other
 
-    text = "".join(event.get("text", "") for event in asyncio.run(close_one()))
+    text = "".join(event.get("text", "") for event in finished(close_one()))
     assert text == plain_answer(studio, base, LONGER, 120)
     assert chat.worker_state(studio)["state"] == "ready", "nothing is being written any more"
 
@@ -230,7 +231,7 @@ def test_a_killed_worker_is_a_message_and_the_next_question_is_answered_by_a_new
                     os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(Unavailable, match="in the middle of the answer"):
-        asyncio.run(kill_in_mid_answer())
+        finished(kill_in_mid_answer())
     assert ask(studio, base, question((HELLO, None)))[0][0] == plain_answer(studio, base, HELLO, 40)
     assert chat.worker_state(studio)["pid"] != pid
 
