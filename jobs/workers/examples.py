@@ -52,6 +52,7 @@ class Examples(Sequence[Example]):
         return self.store.example(int(self.places[wanted]), self.most)
 
 
+MOST_PIECES = 200  # of held-out text that are measured on: more cost time and hardly sharpen the mean
 NONE = Examples(None, np.empty(0, np.int64), 0)
 READ_AS = {"answers": Examples, "text": Pieces.of, "preference": Pairs}
 
@@ -159,11 +160,21 @@ def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
     train = np.flatnonzero(learnable & ~measured & ~store.heldout)
     read = READ_AS[resolved.objective]
     data = Data(train=read(store, train, most), heldout=read(store, heldout, most))
-    data.train_tokens, data.heldout_tokens = data.train.tokens, int(learned[heldout].sum())
+    if whole:
+        data.heldout = spread(data.heldout)
+    data.train_tokens = data.train.tokens
+    data.heldout_tokens = sum(piece.trained_tokens for piece in data.heldout) if whole else int(learned[heldout].sum())
     data.cut_rows, data.cut_tokens = int(np.count_nonzero(over)), int(np.sum(over))
     data.unlearnable = store.rows[~learnable].tolist()
     data.asked = heldout if len(heldout) else train
     return data
+
+
+def spread(pieces: Sequence[Example]) -> Sequence[Example]:
+    """At most MOST_PIECES of them, from all over: a single held-out document may be a whole book, and all of it a long measurement."""
+    if len(pieces) <= MOST_PIECES:
+        return pieces
+    return [pieces[int(place)] for place in np.linspace(0, len(pieces) - 1, MOST_PIECES)]
 
 
 def differ_within(store: TokenStore, most: int) -> np.ndarray:

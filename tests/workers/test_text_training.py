@@ -77,6 +77,16 @@ def test_every_token_of_every_document_is_learned_or_measured_once(texts: Traini
     assert not {each.row for each in data.train} & {each.row for each in data.heldout}  # held out by documents
 
 
+def test_a_held_out_book_is_measured_in_places_from_all_over_it(texts: TrainingPlace):
+    book = {"row": 21, "line": 21, "text": "The ships pass, one, two, three. " * 400, "heldout": True}
+    texts.write_rows("small", [*documents(), book])
+    few_tokens = {"objective": "text", "sequence_length": 16, "heldout_rows": 1, "evaluate_every": 50}
+    attempt = texts.queue("r1", training={"max_steps": 1}, resolved=few_tokens)
+    result = train_here(attempt)
+    assert (result["exit"], result["heldout_rows"]) == (0, 200)
+    assert evaluations_of(attempt)[0]["heldout_tokens"] == pytest.approx(200 * 15, abs=15)
+
+
 def test_a_text_training_stopped_and_resumed_is_the_straight_one_bit_for_bit(texts: TrainingPlace):
     plan = {**TEXT, "method": {"dropout": 0.2}}
     straight = texts.queue("straight", **plan)
