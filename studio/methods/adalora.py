@@ -7,7 +7,14 @@ from pydantic import Field
 
 from studio.errors import Invalid
 from studio.methods.method import Method, Rate, Shapes, StepHooks
-from studio.methods.targeting import TargetedSettings, check_targets, keeps_weights_transposed, peft_targets, targeted
+from studio.methods.targeting import (
+    Dropout,
+    TargetedSettings,
+    check_targets,
+    keeps_weights_transposed,
+    peft_targets,
+    targeted,
+)
 from studio.model_facts import ModelFacts
 
 SHARE = {"ge": 0, "le": 0.9}
@@ -39,13 +46,7 @@ class AdaloraSettings(TargetedSettings):
         description="The update is scaled by alpha / rank at the start. Twice that rank is usual.",
         json_schema_extra={"slider": [1, 512]},
     )
-    dropout: float = Field(
-        0.05,
-        ge=0,
-        lt=1,
-        title="Dropout",
-        description="Share of the adapter's inputs left out at random while training, against overfitting.",
-    )
+    dropout: Dropout = 0.05
     full_share: float = Field(
         0.1,
         **SHARE,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from studio.methods.targeting import ModuleName, TargetedSettings
+from studio.methods.targeting import Dropout, ModuleName, TargetedSettings
 
 Rank = Annotated[int, Field(ge=1, le=1024)]
 Alpha = Annotated[float, Field(gt=0, le=4096)]
@@ -26,13 +26,7 @@ class LoraSettings(TargetedSettings):
         description="The update is scaled by alpha / rank. Twice the rank is usual.",
         json_schema_extra={"slider": [1, 512]},
     )
-    dropout: float = Field(
-        0.05,
-        ge=0,
-        lt=1,
-        title="Dropout",
-        description="Share of the adapter's inputs left out at random while training, against overfitting.",
-    )
+    dropout: Dropout = 0.05
     rank_pattern: dict[ModuleName, Rank] = Field(
         default_factory=dict,
         max_length=500,

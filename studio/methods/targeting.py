@@ -16,6 +16,17 @@ ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z
 LAYERS = r"^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"
 
 
+Dropout = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        title="Dropout",
+        description="Share of the adapter's inputs left out at random while training, against overfitting.",
+    ),
+]
+
+
 class TargetedSettings(MethodSettings):
     """Settings of a method that changes linear layers which the person can choose."""
 

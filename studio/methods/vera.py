@@ -5,7 +5,14 @@ from typing import Literal
 from pydantic import Field
 
 from studio.methods.method import Method, Rate, Shapes
-from studio.methods.targeting import TargetedSettings, check_targets, keeps_weights_transposed, peft_targets, targeted
+from studio.methods.targeting import (
+    Dropout,
+    TargetedSettings,
+    check_targets,
+    keeps_weights_transposed,
+    peft_targets,
+    targeted,
+)
 from studio.model_facts import ModelFacts
 
 
@@ -27,13 +34,7 @@ class VeraSettings(TargetedSettings):
         description="Of the learned vector between the two matrices. The paper found 0.1 and below to work best.",
         json_schema_extra={"advanced": True},
     )
-    dropout: float = Field(
-        0.05,
-        ge=0,
-        lt=1,
-        title="Dropout",
-        description="Share of the adapter's inputs left out at random while training, against overfitting.",
-    )
+    dropout: Dropout = 0.05
 
 
 def check(settings: VeraSettings, facts: ModelFacts) -> None:
