@@ -9,6 +9,8 @@ import pytest
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from jobs.workers.answering import MOST_ROWS, Answering
+from jobs.workers.questions import Inbox, Question
 from studio import chat
 from studio.errors import BadInput, Unavailable
 from studio.files import write_json
@@ -136,7 +138,7 @@ def test_questions_at_once_are_each_answered_as_alone(studio, base, adapter):
         assert text == plain_answer(studio, base, messages, 40)
 
 
-def test_more_questions_than_fit_into_one_batch_wait_for_their_turn(studio, base, adapter):
+def test_more_questions_than_fit_into_one_batch_are_each_answered_as_alone(studio, base, adapter):
     asked = question((HELLO, None), (HELLO, adapter), (LONGER, None), (LONGER, adapter), most=12)
 
     async def crowd():
@@ -152,7 +154,24 @@ def test_more_questions_than_fit_into_one_batch_wait_for_their_turn(studio, base
     assert texts == {
         tuple(plain_answer(studio, base, messages, 12, who) for messages in (HELLO, LONGER) for who in (None, adapter))
     }
-    assert any("waits for its turn" in event.get("notice", "") for events in all_events for event in events)
+
+
+def test_a_question_that_does_not_fit_into_the_batch_says_so_and_waits(studio, base):
+    """In this process, with all questions there before the first is begun: how fast the machine is decides nothing."""
+    inbox = Inbox()
+    answering = Answering(studio.data.base_model(base.id), "cpu", inbox)
+    answering.load()
+    columns = question(*[(HELLO, None)] * (MOST_ROWS // 2))["columns"]
+    heard: list[list[dict]] = [[] for _ in range(3)]
+    asked = [Question(columns, 3, 0.0, 1.0, 0, tell=events.append) for events in heard]
+    for each in asked:
+        inbox.ask(each)
+    while not all(each.ended.is_set() for each in asked):
+        answering.turn()
+
+    waits = [any("waits for its turn" in event.get("notice", "") for event in events) for events in heard]
+    assert waits == [False, False, True]
+    assert [len([event for event in events if event.get("done")]) for events in heard] == [MOST_ROWS // 2] * 3
 
 
 def test_a_seed_draws_the_same_answer_again_and_another_seed_another(studio, base, adapter):
