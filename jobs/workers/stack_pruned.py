@@ -4,6 +4,7 @@ Both look at the numbers of the full updates, so one module at a time is made wh
 rank is what the adapter can hold.
 """
 
+import warnings
 import zlib
 
 import numpy
@@ -27,7 +28,9 @@ def pruned(kind: str, rank: int, density: float, seed: int) -> Combine:
         updates = [torch.from_numpy(up @ down * numpy.sign(weight)).float() for weight, (up, down) in parts]
         weights = torch.tensor([abs(weight) for weight, _ in parts])
         torch.manual_seed(zlib.crc32(f"{seed} {name}".encode()))
-        mixed = (ties if kind == "ties" else dare_linear)(updates, weights, density)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The density .* no pruning", UserWarning)  # a density of 1 asks for none
+            mixed = (ties if kind == "ties" else dare_linear)(updates, weights, density)
         made = cut(mixed, rank)
         return made, float(numpy.sum((made[0] @ made[1] - whole[0] @ whole[1]) ** 2))
 
