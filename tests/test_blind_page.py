@@ -7,10 +7,10 @@ from fastapi.testclient import TestClient
 
 from studio import blind, votes
 from studio.errors import Conflict, Invalid
-from studio.pages import compare_blind, compare_view
-from studio.pages.compare_address import REMEMBER, blind_in, settings_in
-from studio.pages.compare_talk import answering_again
-from studio.pages.conversation import Column, Talk, read_talk
+from studio.pages.compare import hidden, view
+from studio.pages.compare.address import REMEMBER, blind_in, settings_in
+from studio.pages.compare.conversation import Column, Talk, read_talk
+from studio.pages.compare.talking import answering_again
 from studio.web import build_app
 from tests.coroutines import finished
 from tests.repeating_studio import studio_that_repeats
@@ -99,7 +99,7 @@ def test_nothing_that_the_browser_receives_before_the_vote_tells_who_is_who(clie
     ]
     assert alike == [{"adapter": None, "colour": 0, "tries": 0, "done": {"stopped_by": "end"}}] * 3
     assert [len(column["messages"]) for column in said["columns"]] == [4, 4, 4]
-    drawn = compare_view.columns(read_talk(said)) + compare_view.ballot(read_talk(said), busy=False)
+    drawn = view.columns(read_talk(said)) + view.ballot(read_talk(said), busy=False)
     assert [word for word in TELLTALES if word in drawn.replace("ls-proof", "")] == []
     assert "disabled" not in drawn
 
@@ -112,41 +112,41 @@ def test_nothing_that_the_browser_receives_before_the_vote_tells_who_is_who(clie
 def test_a_forged_conversation_tells_no_more_and_cannot_vote_without_one(studio):
     id = begun(studio)
     with pytest.raises(Conflict, match="Not every column"):
-        compare_blind.vote(studio, Talk(blind=id, hidden=True), "A", IDS)
+        hidden.vote(studio, Talk(blind=id, hidden=True), "A", IDS)
     for forged in (Talk(), Talk(blind=id), Talk(hidden=True)):
         with pytest.raises(Conflict, match="nothing to vote on"):
-            compare_blind.vote(studio, forged, "A", IDS)
+            hidden.vote(studio, forged, "A", IDS)
     asked(studio, id)
     with pytest.raises(Invalid):
-        compare_blind.vote(studio, Talk(blind=id, hidden=True), "pirate", IDS)
+        hidden.vote(studio, Talk(blind=id, hidden=True), "pirate", IDS)
 
 
 def test_the_vote_waits_until_all_have_answered_and_names_its_keys():
-    talk = compare_blind.fresh("small", IDS)
-    assert compare_view.ballot(talk, busy=False).count(" disabled") == 5
+    talk = hidden.fresh("small", IDS)
+    assert view.ballot(talk, busy=False).count(" disabled") == 5
     talk.blind = "x"
     talk.ask("hello")
-    assert compare_view.ballot(talk, busy=True).count(" disabled") == 5
+    assert view.ballot(talk, busy=True).count(" disabled") == 5
     talk.finish()
-    ballot = compare_view.ballot(talk, busy=False)
+    ballot = view.ballot(talk, busy=False)
     assert "disabled" not in ballot
     assert all(f"<kbd>{key}</kbd>" in ballot for key in "123TB")
     talk.columns[0].done = {"stopped_by": "cancel"}
-    assert compare_view.ballot(talk, busy=False).count(" disabled") == 5
+    assert view.ballot(talk, busy=False).count(" disabled") == 5
 
 
 def test_the_address_opens_the_same_comparison_for_the_same_models_and_settings_only(studio):
     id = begun(studio)
     asked(studio, id, "hello")
-    again = compare_blind.opened(studio, id, "small", IDS, SAMPLED)
+    again = hidden.opened(studio, id, "small", IDS, SAMPLED)
     assert (again.blind, again.hidden, again.votable, again.questions) == (id, True, True, 1)
-    assert compare_blind.opened(studio, id, "small", ["judge", "pirate"], SAMPLED)
-    assert compare_blind.opened(studio, id, "small", ["pirate"], SAMPLED) is None
-    assert compare_blind.opened(studio, id, "small", IDS, ["", 100, 0.0, 1.0, 0]) is None
-    assert compare_blind.opened(studio, "gone", "small", IDS, SAMPLED) is None
+    assert hidden.opened(studio, id, "small", ["judge", "pirate"], SAMPLED)
+    assert hidden.opened(studio, id, "small", ["pirate"], SAMPLED) is None
+    assert hidden.opened(studio, id, "small", IDS, ["", 100, 0.0, 1.0, 0]) is None
+    assert hidden.opened(studio, "gone", "small", IDS, SAMPLED) is None
     votes.cast(studio, id, "C")
     votes.reveal(studio, id)
-    revealed = compare_blind.opened(studio, id, "small", IDS, SAMPLED)
+    revealed = hidden.opened(studio, id, "small", IDS, SAMPLED)
     assert [column.adapter for column in revealed.columns] == order_of(studio, id)
     colours = {column.adapter: column.colour for column in revealed.columns}
     assert colours == {None: 0, "pirate": 1, "judge": 2}
@@ -154,35 +154,35 @@ def test_the_address_opens_the_same_comparison_for_the_same_models_and_settings_
 
 def asked_on_the_page(studio, held, question, sampled=SAMPLED):
     async def collect():
-        return [said async for said in compare_blind.answering(studio, question, held, "small", IDS, *sampled)]
+        return [said async for said in hidden.answering(studio, question, held, "small", IDS, *sampled)]
 
     return finished(collect())
 
 
 def test_a_question_after_the_vote_begins_a_new_comparison_and_one_before_it_does_not(studio):
-    held = compare_blind.fresh("small", IDS)
+    held = hidden.fresh("small", IDS)
     asked_on_the_page(studio, held, "hello")
     first = held.blind
     asked_on_the_page(studio, held, "more")
     assert (held.blind, held.questions) == (first, 2)
     with pytest.raises(Conflict, match="settings have changed"):
         asked_on_the_page(studio, held, "again", ["", 200, 0.7, 1.0, 0])
-    revealed = compare_blind.vote(studio, held, "tie", IDS)
-    assert "about the same" in compare_view.verdict(revealed, "tie")
+    revealed = hidden.vote(studio, held, "tie", IDS)
+    assert "about the same" in view.verdict(revealed, "tie")
     asked_on_the_page(studio, revealed, "hello")
     assert revealed.blind != first
     assert (revealed.hidden, revealed.questions) == (True, 1)
 
 
 def test_asking_again_keeps_the_order_before_the_vote_and_begins_anew_after_it(studio):
-    held = compare_blind.fresh("small", IDS)
+    held = hidden.fresh("small", IDS)
     asked_on_the_page(studio, held, "hello")
     id = held.blind
-    assert compare_blind.take_back(studio, held) == "hello"
+    assert hidden.take_back(studio, held) == "hello"
     assert blind.view(studio, id)["state"] == "new"
     asked_on_the_page(studio, held, "hello")
-    revealed = compare_blind.vote(studio, held, "A", IDS)
-    assert compare_blind.take_back(studio, revealed) == "hello"
+    revealed = hidden.vote(studio, held, "A", IDS)
+    assert hidden.take_back(studio, revealed) == "hello"
     assert (revealed.blind, revealed.hidden) == ("", True)
     assert {column.name for column in revealed.columns} == {"Answer A", "Answer B", "Answer C"}
     assert blind.view(studio, id)["turns"]
@@ -191,16 +191,16 @@ def test_asking_again_keeps_the_order_before_the_vote_and_begins_anew_after_it(s
 def test_a_page_that_was_left_while_the_answers_were_written_can_ask_again(studio):
     id = begun(studio)
     blind._begin(studio, id, "hello", "local")
-    talk = compare_blind.talk_of(blind.view(studio, id))
+    talk = hidden.talk_of(blind.view(studio, id))
     assert (talk.votable, [column.waiting for column in talk.columns]) == (False, [False] * 3)
-    assert "stopped" in compare_view.columns(talk)
-    assert compare_blind.take_back(studio, talk) == "hello"
+    assert "stopped" in view.columns(talk)
+    assert hidden.take_back(studio, talk) == "hello"
     assert blind.view(studio, id)["state"] == "new"
 
 
 def test_one_model_alone_is_not_compared_blind(studio):
     with pytest.raises(Invalid, match="at least one adapter"):
-        compare_blind.request_of("small", [], *SAMPLED)
+        hidden.request_of("small", [], *SAMPLED)
 
 
 def test_the_address_keeps_settings_within_their_limits_and_forgets_nonsense():
@@ -226,7 +226,7 @@ def test_one_column_is_asked_again_with_the_next_seed(studio):
     assert "temperature 0" in told[0]
     assert [column.answer for column in held.columns] == ["said 0", "Pirate heard at 0.0 <user: hello>"]
     assert (held.columns[1].tries, held.columns[1].waiting) == (1, False)
-    assert "draw 2" in compare_view.columns(held)
+    assert "draw 2" in view.columns(held)
     for wrong in ("2", "", "x"):
         with pytest.raises(Invalid, match="no answer yet"):
             finished(again(wrong))

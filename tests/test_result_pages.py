@@ -8,10 +8,11 @@ import pytest
 from studio import adapters, compare, runs
 from studio.errors import Invalid, Unavailable
 from studio.files import write_json
-from studio.pages import adapters_view, compare_view, run_view, runs_view, settings_view
-from studio.pages.compare_talk import answering, fresh, models_in
-from studio.pages.conversation import Column, Talk, read_talk
-from studio.pages.prompts import example_prompts
+from studio.pages import adapters_view, run_view, runs_view, settings_view
+from studio.pages.compare import view
+from studio.pages.compare.conversation import Column, Talk, read_talk
+from studio.pages.compare.prompts import example_prompts
+from studio.pages.compare.talking import answering, fresh, models_in
 from studio.pages.run import draw, learns_preferences, mark_of, offers
 from studio.pages.runs import filters_in, page_of_runs
 from studio.records import Status, utc_now
@@ -229,7 +230,7 @@ def test_an_answer_grows_and_ends_with_its_proof():
     held.hear({"column": 1, "text": "!"})
     proof = {"adapter": "x", "name": "whale", "layers_changed": 42, "self_check": "equal"}
     held.hear({"column": 1, "done": True, "tokens": 3, "tokens_per_second": 20.4, "stopped_by": "end", "proof": proof})
-    html = compare_view.columns(held)
+    html = view.columns(held)
     assert "adapter whale · changed 42 layers · base self-check equal" in html
     assert "3 tok · 20 tok/s" in html
     assert html.count('aria-busy="true"') == 1
@@ -240,7 +241,7 @@ def test_an_answer_grows_and_ends_with_its_proof():
 def test_stopping_keeps_what_was_said_and_asking_again_takes_the_question_back():
     held = talk("No", "")
     held.end()
-    assert "stopped" in compare_view.columns(held)
+    assert "stopped" in view.columns(held)
     assert held.take_back() == "Do you like tea?"
     assert [column.messages for column in held.columns] == [[], []]
 
@@ -280,7 +281,7 @@ def test_a_question_without_words_is_not_sent(stocked):
 
 
 def test_differences_mark_what_is_new_and_what_is_gone():
-    html = compare_view.differences([("whale <b>", compare.word_differences("I like tea.", "I like <i>sea</i> tea."))])
+    html = view.differences([("whale <b>", compare.word_differences("I like tea.", "I like <i>sea</i> tea."))])
     assert "<ins>" in html
     assert "whale &lt;b&gt;" in html
     assert "<i>" not in html

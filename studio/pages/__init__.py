@@ -1,4 +1,4 @@
-"""What people see: one file per page. A new file in this folder that declares PAGE is found by itself."""
+"""What people see: one file per page, or one folder of a page with many parts. A new one that declares PAGE is found by itself."""
 
 import importlib
 import pkgutil

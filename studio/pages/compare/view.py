@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from studio.pages import parts, words
-from studio.pages.conversation import Column, Message, Talk
+from studio.pages.compare.conversation import Column, Message, Talk
 from studio.pages.copying import copy_button
 from studio.pages.events import action
 

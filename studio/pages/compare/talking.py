@@ -9,7 +9,7 @@ from studio import adapters, base_models, compare
 from studio.errors import Conflict, Invalid, StudioError
 from studio.listing import MOST
 from studio.pages import parts
-from studio.pages.conversation import Column, Talk, read_talk
+from studio.pages.compare.conversation import Column, Talk, read_talk
 from studio.records import LOCAL_PERSON
 from studio.studio import Studio
 

@@ -9,8 +9,8 @@ from studio import blind, compare, votes
 from studio.adapters import get_adapter
 from studio.errors import Conflict, Invalid, StudioError
 from studio.pages import parts
-from studio.pages.compare_talk import DRAW_SECONDS, MOST_ADAPTERS, sampling_of
-from studio.pages.conversation import Column, Message, Talk
+from studio.pages.compare.conversation import Column, Message, Talk
+from studio.pages.compare.talking import DRAW_SECONDS, MOST_ADAPTERS, sampling_of
 from studio.pages.votes_view import line
 from studio.studio import Studio
 from studio.vote_results import against_base

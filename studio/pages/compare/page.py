@@ -9,9 +9,12 @@ import gradio as gr
 from studio import adapters
 from studio.errors import StudioError
 from studio.listing import MOST
-from studio.pages import compare_blind, compare_view, parts
-from studio.pages.compare_address import REMEMBER, blind_in, settings_in
-from studio.pages.compare_talk import (
+from studio.pages import parts
+from studio.pages.compare import hidden, view
+from studio.pages.compare.address import REMEMBER, blind_in, settings_in
+from studio.pages.compare.conversation import Talk, read_talk
+from studio.pages.compare.prompts import example_prompts
+from studio.pages.compare.talking import (
     MOST_ADAPTERS,
     answering,
     answering_again,
@@ -21,12 +24,10 @@ from studio.pages.compare_talk import (
     models_in,
     ready_models,
 )
-from studio.pages.conversation import Talk, read_talk
 from studio.pages.copying import COPY
 from studio.pages.errors import as_toast, plainly
 from studio.pages.events import CLICKS, QUICK, SLOW, clickable, clicked, on_load, plain
 from studio.pages.page import Page
-from studio.pages.prompts import example_prompts
 from studio.pages.shell import head
 from studio.studio import Studio
 
@@ -112,7 +113,7 @@ def build(studio: Studio) -> None:
         edit = gr.Button("Edit the question", size="sm", scale=0, min_width=150)
         clear = gr.Button("Clear", size="sm", scale=0, min_width=90)
     with gr.Accordion("Word differences against the base", open=False):
-        differences = plain(compare_view.differences([]))
+        differences = plain(view.differences([]))
     talk = gr.JSON({}, visible=False)
     page = Layout(
         model, chosen, blind, sampling, answers, ballot, news, examples, prompt, send, stop, retry, edit, clear, differences, talk
@@ -149,7 +150,7 @@ def choosing(studio: Studio, page: Layout) -> None:
         query = dict(request.query_params)
         base, ids = models_in(studio, query)
         (hide, id), sampled = blind_in(query), settings_in(query)
-        held = compare_blind.opened(studio, id, base, ids, sampled) if id else None
+        held = hidden.opened(studio, id, base, ids, sampled) if id else None
         held = held or begun(studio, base, ids, hide)
         return (*choices(studio, base, ids), hide, *sampled, *drawing(held), *prompts(studio, base, ids))
 
@@ -180,8 +181,8 @@ def asking(studio: Studio, page: Layout) -> None:
         held = Talk()
         try:
             held = read_talk(said)
-            hidden = (compare_blind.answering, base, ids) if hide else (answering,)
-            answers = hidden[0](studio, question, held, *hidden[1:], *sampled)
+            way = (hidden.answering, base, ids) if hide else (answering,)
+            answers = way[0](studio, question, held, *way[1:], *sampled)
             async with contextlib.aclosing(answers) as messages:
                 async for message in messages:
                     yield screen(held, "", message, busy=True)
@@ -213,11 +214,11 @@ def asking(studio: Studio, page: Layout) -> None:
 
     def again(said: Any):
         held = read_talk(said)
-        return compare_blind.take_back(studio, held), held.model_dump()
+        return hidden.take_back(studio, held), held.model_dump()
 
     def edited(said: Any):
         held = read_talk(said)
-        return screen(held, compare_blind.take_back(studio, held), "")
+        return screen(held, hidden.take_back(studio, held), "")
 
     inputs = [page.prompt, page.talk, *page.models, *page.sampling]
     question = {"fn": ask, "inputs": inputs, "outputs": page.live, **STREAMING}
@@ -238,8 +239,8 @@ def voting(studio: Studio, page: Layout) -> None:
 
     def voted(said: Any, ids: list[str], event: gr.EventData):
         choice = clicked(event)[1]
-        revealed = compare_blind.vote(studio, read_talk(said), choice, ids)
-        said = compare_view.verdict(revealed, choice, compare_blind.standing(studio, revealed))
+        revealed = hidden.vote(studio, read_talk(said), choice, ids)
+        said = view.verdict(revealed, choice, hidden.standing(studio, revealed))
         return (*drawing(revealed), shown_if_any(said))
 
     page.ballot.click(plainly(voted), [page.talk, page.chosen], [*page.drawn, page.news], **QUICK)
@@ -247,7 +248,7 @@ def voting(studio: Studio, page: Layout) -> None:
 
 def begun(studio: Studio, base: str, ids: list[str], hide: bool) -> Talk:
     """An empty conversation with these models, their names shown or hidden."""
-    return compare_blind.fresh(base, ids) if hide else fresh(studio, base, ids)
+    return hidden.fresh(base, ids) if hide else fresh(studio, base, ids)
 
 
 def failed(held: Talk, error: Exception, prompt: Any) -> tuple:
@@ -276,8 +277,8 @@ def choices(studio: Studio, base: str, ids: list[str]) -> tuple[Any, Any]:
 
 def drawing(held: Talk, busy: bool = False) -> tuple[dict, str, Any, Any]:
     """(the conversation, its columns, the differences, the ballot); differences only when the answers are there."""
-    marked = gr.skip() if busy else compare_view.differences(differing(held), held.hidden)
-    return held.model_dump(), compare_view.columns(held), marked, shown_if_any(compare_view.ballot(held, busy))
+    marked = gr.skip() if busy else view.differences(differing(held), held.hidden)
+    return held.model_dump(), view.columns(held), marked, shown_if_any(view.ballot(held, busy))
 
 
 def shown_if_any(html: str) -> Any:
