@@ -1,28 +1,14 @@
-"""Jobs on finished adapters: start one at a time, watch it, settle it when its worker is gone. Called at each tick of the runner.
+"""Jobs on finished adapters: start one at a time, watch it, settle it when its worker is gone. Called at each tick of the runner."""
 
-A worker lives for as long as it holds its folder's lock: whoever started it, and whatever became of that runner.
-"""
-
-import contextlib
-import fcntl
 import logging
-import os
-import signal
-import subprocess
-import sys
 
-from jobs.processes import Identity
+from jobs import job_process
 from studio import adapter_job_queue as queue
-from studio.child_environment import PROJECT, child_environment
-from studio.files import read_json
-from studio.folders import AdapterJobFolder
 from studio.records import AdapterJob
 from studio.studio import Studio
 
+WORKER = "jobs.workers.lab"
 log = logging.getLogger("studio.runner")
-_started: dict[
-    str, subprocess.Popen
-] = {}  # children of this runner: they may not hold their lock yet, and are collected when they end
 
 
 def tick(studio: Studio, threads: int = 1) -> None:
@@ -34,12 +20,12 @@ def tick(studio: Studio, threads: int = 1) -> None:
 
 def look_at(studio: Studio, job: AdapterJob, threads: int) -> None:
     folder = studio.data.adapter_job(job.id)
-    if alive(folder):
+    if job_process.alive(folder):
         if job.cancel:
-            end(folder)
+            job_process.end(folder)
         queue.note_progress(studio, job)
-    elif folder.process.exists() or job.id in _started or job.cancel:
-        _started.pop(job.id, None)
+    elif job_process.has_begun(folder) or job.cancel:
+        job_process.forget(folder)
         settled = queue.settle(studio, job)
         log.info("%s: %s", settled.name, settled.problem or settled.state.value)
     else:  # claimed by a runner that ended before it could start it
@@ -47,34 +33,5 @@ def look_at(studio: Studio, job: AdapterJob, threads: int) -> None:
 
 
 def start(studio: Studio, job: AdapterJob, threads: int) -> None:
-    folder = studio.data.adapter_job(job.id)
-    with open(folder.log, "ab") as output:
-        _started[job.id] = subprocess.Popen(
-            [sys.executable, "-m", "jobs.workers.lab", str(folder.path)],
-            cwd=PROJECT, env=child_environment(threads), stdin=subprocess.DEVNULL, stdout=output, stderr=output, umask=0o077, start_new_session=True,
-        )  # fmt: skip
+    job_process.start(studio.data.adapter_job(job.id), WORKER, threads)
     log.info("%s (%s) is being made.", job.name, job.kind)
-
-
-def alive(folder: AdapterJobFolder) -> bool:
-    child = _started.get(folder.id)
-    if child is not None and child.poll() is None:
-        return True
-    try:
-        with open(folder.lock, "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def end(folder: AdapterJobFolder) -> None:
-    """Kill the worker and what it has started, which are a session of their own; at the next look they are gone."""
-    child = _started.get(folder.id)
-    found = read_json(folder.process)
-    pid = child.pid if child is not None else found["pid"] if found and Identity(**found).alive() else None
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)

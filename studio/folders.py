@@ -9,6 +9,7 @@
   runs/<id>/                   plan.json, resolved.json, estimate.json, reference.safetensors (of preference pairs); attempt-<epoch>/ for each attempt (AttemptFolder)
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
   adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
+  suite_runs/<id>/             the prompts of a suite and the answers of several models (SuiteRunFolder)
   xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
   chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
 """
@@ -256,8 +257,8 @@ class AdapterFolder(Folder):
         return said if said in QUANTIZATIONS else "none"
 
 
-class AdapterJobFolder(Folder):
-    """One job on adapters. Its worker reads nothing else but the base model, and writes nowhere else but the folder of a merged model."""
+class JobFolder(Folder):
+    """A piece of work that a worker process does on its own: what was asked, who does it, how far it is, how it ended."""
 
     @property
     def id(self) -> str:
@@ -269,12 +270,8 @@ class AdapterJobFolder(Folder):
 
     @property
     def request(self) -> Path:
-        """{"name", "settings", "base_model": {id, name, ...}, "parents": [{id, name, sha256, weight}], "limits" of looking at a model}"""
+        """Written when the job is queued; each kind of job says what is in it."""
         return self.path / "request.json"
-
-    def parent(self, id: str) -> AdapterFolder:
-        """An adapter that goes in, as it was when the job was queued: deleting it meanwhile takes nothing away."""
-        return AdapterFolder(self.path / "parents" / id)
 
     @property
     def lock(self) -> Path:
@@ -292,10 +289,6 @@ class AdapterJobFolder(Folder):
         return self.path / "progress.json"
 
     @property
-    def adapter(self) -> Path:
-        return self.path / "adapter"
-
-    @property
     def result(self) -> Path:
         """Written last, when the work is whole: what was measured."""
         return self.path / "result.json"
@@ -308,6 +301,34 @@ class AdapterJobFolder(Folder):
     @property
     def log(self) -> Path:
         return self.path / "log.txt"
+
+
+class AdapterJobFolder(JobFolder):
+    """One job on adapters. Its worker reads nothing else but the base model, and writes nowhere else but the folder of a merged model.
+
+    Its request: {"name", "settings", "base_model": {id, name, ...}, "parents": [{id, name, sha256, weight}], "limits" of looking at a model}
+    """
+
+    def parent(self, id: str) -> AdapterFolder:
+        """An adapter that goes in, as it was when the job was queued: deleting it meanwhile takes nothing away."""
+        return AdapterFolder(self.path / "parents" / id)
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+
+class SuiteRunFolder(JobFolder):
+    """One suite being answered. Its worker reads the base model and the adapters, and writes nowhere else.
+
+    Its request: {"base_model": id, "quantization", "columns": [as the chat worker takes them], "prompts": [SuitePrompt],
+    "max_new_tokens", "temperature", "top_p", "seed"}
+    """
+
+    @property
+    def answers(self) -> Path:
+        """One line of JSON for each answer, in the order in which they were finished; only ever appended to."""
+        return self.path / "answers.jsonl"
 
 
 class ChatFolder(Folder):
@@ -334,7 +355,17 @@ class DataFolder(Folder):
     """The root of everything the studio keeps."""
 
     def create(self) -> "DataFolder":
-        for name in ("base_models", "datasets", "runs", "adapters", "adapter_jobs", "xrays", "chat", "incoming"):
+        for name in (
+            "base_models",
+            "datasets",
+            "runs",
+            "adapters",
+            "adapter_jobs",
+            "suite_runs",
+            "xrays",
+            "chat",
+            "incoming",
+        ):
             (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
 
@@ -352,6 +383,9 @@ class DataFolder(Folder):
 
     def adapter_job(self, id: str) -> AdapterJobFolder:
         return AdapterJobFolder(self._inside("adapter_jobs", "adapter job", id))
+
+    def suite_run(self, id: str) -> SuiteRunFolder:
+        return SuiteRunFolder(self._inside("suite_runs", "suite run", id))
 
     def xray(self, sha256: str) -> Path:
         return self._inside("xrays", "x-ray", sha256).with_suffix(".json")

@@ -33,6 +33,8 @@ FOR_WORKERS = {
     "model_intake",
     "lora_files",
     "lab_settings",
+    "heldout",
+    "suite_checks",
 }
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
@@ -41,10 +43,10 @@ LAYERS = [
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
     {"dataset_reading", "learning"},
-    {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files"},
+    {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files", "suite_checks"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
-    {"settings", "errors", "files"},
+    {"settings", "errors", "files", "heldout"},
 ]
 
 

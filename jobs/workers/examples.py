@@ -17,11 +17,12 @@ from jobs.workers.packing import Example
 from jobs.workers.pairs import Pairs
 from jobs.workers.report import Report
 from jobs.workers.text_pieces import Pieces
-from jobs.workers.token_store import EncodedRow, TokenStore, content_hash, open_store
-from studio import answer_spans, chat_template, learning, tokens
+from jobs.workers.token_store import EncodedRow, TokenStore, open_store
+from studio import answer_spans, chat_template, heldout, learning, tokens
 from studio.errors import BadInput
 from studio.files import read_json, sha256_of
 from studio.folders import DatasetFolder
+from studio.heldout import choose_heldout, content_hash
 from studio.learning import Learning, sequences
 from studio.resolved_plan import ResolvedPlan
 from studio.rows import iter_training_rows
@@ -135,7 +136,9 @@ def decides(folder: DatasetFolder, base: Path, tokenizer: ChatTokenizer, wanted:
 
 def code_hash() -> str:
     """Of the modules that encode: who changes them need not remember to raise a number."""
-    sources = (inspect.getsource(module) for module in (tokens, answer_spans, chat_template, learning, token_store))
+    sources = (
+        inspect.getsource(module) for module in (tokens, answer_spans, chat_template, learning, heldout, token_store)
+    )
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
@@ -184,20 +187,6 @@ def differ_within(store: TokenStore, most: int) -> np.ndarray:
         chosen, rejected = (store.example(2 * int(place) + side, most) for side in (0, 1))
         differ[place] = not np.array_equal(chosen.ids, rejected.ids)
     return differ
-
-
-def choose_heldout(marked: Sequence[bool], contents: Sequence[int], wanted: int, seed: int) -> list[int]:
-    """Which rows are measured on: of those that the data marks as held out, or else of all, at least one being left.
-
-    A row that stands in the data twice is not drawn: its copy would be trained on, and the held-out loss would be a lie.
-    """
-    draw = random.Random(seed)
-    own = np.flatnonzero(np.asarray(marked, bool))
-    if len(own):
-        return own[draw.sample(range(len(own)), min(wanted, len(own)))].tolist()
-    _, kind, copies = np.unique(np.asarray(contents, np.uint64), return_inverse=True, return_counts=True)
-    once = np.flatnonzero(copies[kind] == 1)
-    return once[draw.sample(range(len(once)), max(0, min(wanted, len(once), len(marked) - 1)))].tolist()
 
 
 def nothing_to_learn(data: Data, most: int) -> BadInput:

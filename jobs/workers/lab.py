@@ -4,47 +4,21 @@ The folder holds request.json and parents/<id>/ (AdapterJobFolder). Left in it: 
 model's folder) and result.json, or refusal.json with what is wrong. Only what needs torch loads it.
 """
 
-import fcntl
-import os
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict
 
-from jobs.processes import Identity
 from jobs.workers.lab_adapter import write_adapter
+from jobs.workers.own_job import do_job, progress_of
 from jobs.workers.shrink import shrink
 from jobs.workers.stack import stack
-from studio.errors import Conflict, StudioError, Unavailable
-from studio.files import read_json, write_json
+from studio.errors import Conflict
+from studio.files import read_json
 from studio.folders import AdapterJobFolder
 
-REFUSED = 78
 ADAPTERS = {"stack": stack, "shrink": shrink}
-PROGRESS_SECONDS = 0.5
 
 
 def main(folder: AdapterJobFolder) -> int:
-    with open(folder.lock, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return 0  # another worker is busy with this job already
-        write_json(folder.process, asdict(Identity.of(os.getpid())))
-        try:
-            result = work(folder)
-        except StudioError as error:
-            write_json(folder.refusal, error.as_dict())
-            return REFUSED
-        except MemoryError:
-            error = Unavailable(
-                "The memory of this machine is not enough for it.",
-                "Free memory, or choose the exact sum, which needs least.",
-            )
-            write_json(folder.refusal, error.as_dict())
-            return REFUSED
-        write_json(folder.result, result)
-        return 0
+    return do_job(folder, lambda: work(folder), smaller="choose the exact sum, which needs least")
 
 
 def work(folder: AdapterJobFolder) -> dict:
@@ -60,19 +34,6 @@ def work(folder: AdapterJobFolder) -> dict:
     made = ADAPTERS[kind](folder, request, tell)
     write_adapter(folder, request, made)
     return made.measured
-
-
-def progress_of(folder: AdapterJobFolder) -> Callable[[float, str], None]:
-    """Tells how far the work is, at most twice a second."""
-    last = 0.0
-
-    def tell(done: float, doing: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PROGRESS_SECONDS:
-            last = time.monotonic()
-            write_json(folder.progress, {"done": round(done, 4), "doing": doing})
-
-    return tell
 
 
 if __name__ == "__main__":

@@ -56,16 +56,6 @@ class EncodedRow:
     sequences: Sequence[tuple[Sequence[int], Sequence[bool]]]
 
 
-def content_hash(row: dict) -> int:
-    """64 bits of what a row of messages.jsonl says, the same in every process."""
-    spoken = [
-        [(message["role"], message["content"]) for message in row.get(part, ())]
-        for part in ("messages", "chosen", "rejected")
-    ]
-    said = json.dumps([*spoken, row.get("text")]).encode()
-    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest())
-
-
 class TokenStore:
     """One encoding, opened. Raises OSError or ValueError when a file is not what the manifest says.
 

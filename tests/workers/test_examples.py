@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.workers.examples import choose_heldout
+from studio.heldout import choose_heldout
 
 pytestmark = pytest.mark.training
 
