@@ -9,6 +9,7 @@ from studio.errors import Conflict, DoesNotFit
 from studio.memory import Estimate, estimate
 from studio.plan import TrainingPlan
 from studio.studio import Studio
+from studio.versions.lineage import get_version
 
 GIB = 2**30
 KEPT_FREE_SHARE, KEPT_FREE_BYTES = 0.05, 2 * GIB  # of the disk: the smaller of the two stays free
@@ -18,7 +19,7 @@ BYTES_PER_PARAMETER = 12  # of a checkpoint: the parameter and two averages of A
 @dataclass(frozen=True)
 class Admission:
     plan: TrainingPlan
-    """The person's plan with its name filled in."""
+    """The person's plan with its name and the version of its data filled in."""
     needs: Estimate
     origin: dict
     """Names of the model and the data as they are now, for the adapter's passport (RunFolder.origin)."""
@@ -33,6 +34,8 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
             f"{model.name} has no chat template, so there is no way to write a conversation for it.",
             "Choose one on its page: Models, then this model; or bring raw text, which needs none.",
         )
+    version = get_version(studio, dataset.id, plan.dataset_version)
+    plan = plan.model_copy(update={"dataset_version": version.number})
     needs = estimate(studio, plan)
     if needs.fits == "no":
         raise DoesNotFit(needs.total_bytes / GIB, needs.device_bytes / GIB)
@@ -41,7 +44,13 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
     origin = {
         "name": name,
         "base_model": {name: getattr(model, name) for name in ("id", "name", "source", "location", "revision")},
-        "dataset": {name: getattr(dataset, name) for name in ("id", "name", "sha256", "rows")},
+        "dataset": {
+            "id": dataset.id,
+            "name": dataset.name,
+            "version": version.number,
+            "sha256": version.sha256,
+            "rows": version.rows,
+        },
     }
     return Admission(plan.model_copy(update={"name": name}), needs, origin)
 

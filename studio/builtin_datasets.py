@@ -38,7 +38,7 @@ def _add(studio: Studio, folder: Path, entry: dict) -> Dataset:
     known = _known(studio, id)
     if known and _made_of(studio, known, sha256):
         return known
-    if known and _is_used(studio, id):  # a run has learned from the older one, which stays as it is under its id
+    if known and (known.version > 1 or _is_used(studio, id)):  # edited or learned from: it stays as it is under its id
         id += sha256[:6]
         newer = _known(studio, id)
         if newer:

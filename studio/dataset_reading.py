@@ -1,7 +1,7 @@
 """Read one data file: find its format, check every row, write the usable ones, and report what was found."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -66,7 +66,7 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
     )
     report.upload_bytes = request.file.stat().st_size
     report.upload_sha256 = _sha256(request.file, request.heldout_file)
-    reading = _Reading(report, RowWriter(folder, request.text_limit))
+    reading = Reading(report, RowWriter(folder, request.text_limit))
     for warning in container.warnings:
         reading.note(None, warning, "warning")
     format = _choose_format(report, request, values)
@@ -132,7 +132,7 @@ class _Counts:
     characters: int = 0
 
 
-class _Reading:
+class Reading:
     """The report while it is being made."""
 
     def __init__(self, report: Report, writer: RowWriter):
@@ -161,8 +161,12 @@ class _Reading:
             *found.warnings,
             *self._new_columns(row, format),
             *_beside(row.value, self.report.mapping),
-            *self._duplicate(row, found, heldout),
         ]
+        self.keep(row, found, warnings, heldout)
+
+    def keep(self, row: SourceRow, found: Found, warnings: Sequence[RowFault], heldout: bool) -> None:
+        """Write a row that can be used, and count what is known about it."""
+        warnings = [*warnings, *self._duplicate(row, found, heldout)]
         self.writer.write(row.number, row.line, found.fields, found.letters, heldout)
         for warning in warnings:
             self.note(row, warning, "warning")

@@ -11,19 +11,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from studio.child_environment import PROJECT, child_environment
 from studio.dataset_reading import ReadingRequest
 from studio.dataset_report import Report
 from studio.errors import BadInput, Invalid, StudioError, TooLarge, Unavailable, clip
-from studio.files import read_json, write_json
+from studio.files import read_json, sync_folder, write_json
 from studio.folders import DatasetFolder, new_id
 from studio.plan import clean_name
-from studio.records import LOCAL_PERSON, Dataset
+from studio.records import LOCAL_PERSON, Dataset, DatasetVersion
 from studio.studio import Studio
 
 NAME_LENGTH = 100
+READER = "jobs.workers.read_data"
 REASONS = (BadInput, Invalid, TooLarge)  # what a refusal in words can be
 
 
@@ -32,7 +33,7 @@ def inspect_upload(
 ) -> Report:
     """What is in a data file; nothing of it is kept. Raises BadInput for a file without rows, TooLarge above the limit."""
     with _reading_folder(studio) as folder:
-        return _read(studio, folder, _request(studio, file, file_name, format, mapping, write=False))
+        return made_apart(studio, folder, READER, _request(studio, file, file_name, format, mapping, write=False))
 
 
 def add_upload(
@@ -51,7 +52,7 @@ def add_upload(
             f"Bad rows cannot be met with '{clip(on_bad_rows, 20)}'.", "Choose refuse or drop.", "on_bad_rows"
         )
     with _reading_folder(studio) as folder:
-        report = _read(studio, folder, _request(studio, file, file_name, format, mapping, write=True))
+        report = made_apart(studio, folder, READER, _request(studio, file, file_name, format, mapping, write=True))
         refuse_unusable(report, on_bad_rows)
         shown = shown_file_name(file_name)
         dataset = record_of(
@@ -88,14 +89,21 @@ def _reading_folder(studio: Studio) -> Iterator[DatasetFolder]:
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _read(studio: Studio, folder: DatasetFolder, request: ReadingRequest) -> Report:
-    """Have the file read by a process with limits. Raises what it refused, in its words, or how it ended."""
+class Request(Protocol):
+    memory_mb: int | None
+    cpu_seconds: int | None
+
+    def model_dump(self, *, mode: str) -> dict: ...
+
+
+def made_apart(studio: Studio, folder: DatasetFolder, module: str, request: Request) -> Report:
+    """Have rows read and written by a process with limits. Raises what it refused, in its words, or how it ended."""
     write_json(folder.request, request.model_dump(mode="json"))
     log = folder.path / "log.txt"
     with open(log, "wb") as output:
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", "jobs.workers.read_data", str(folder.path)],
+                [sys.executable, "-m", module, str(folder.path)],
                 cwd=PROJECT, env=child_environment(1), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 umask=0o077, start_new_session=True, timeout=60 + 10 * studio.settings.parse_seconds,
             ).returncode  # fmt: skip
@@ -114,7 +122,7 @@ def _refused(refusal: dict) -> StudioError:
     return kind(refusal["problem"], refusal["fix"], refusal["field"])
 
 
-def _broken_off(ended: int, request: ReadingRequest, log: str) -> StudioError:
+def _broken_off(ended: int, request: Request, log: str) -> StudioError:
     if ended in (-signal.SIGXCPU, -signal.SIGKILL):
         return BadInput(
             f"Reading the file took more than {request.cpu_seconds} seconds of computing, or more memory than there is.",
@@ -126,15 +134,13 @@ def _broken_off(ended: int, request: ReadingRequest, log: str) -> StudioError:
             "Split it, or bring it as JSON Lines.",
         )
     if "No space left" in log or "File too large" in log:
-        return Unavailable(
-            "The disk is full, so the data set cannot be written.", "Free some space and upload the file again."
-        )
+        return Unavailable("The disk is full, so the data set cannot be written.", "Free some space and try again.")
     if ended < 0:
         return BadInput(
             f"The file crashed its reader ({signal.Signals(-ended).name}).",
             "It is damaged or made to do so; write it again, or bring it as JSON Lines.",
         )
-    raise RuntimeError(f"read_data ended with {ended}:\n{log}")  # a bug: its traceback belongs in our log
+    raise RuntimeError(f"reading the data ended with {ended}:\n{log}")  # a bug: its traceback belongs in our log
 
 
 def refuse_unusable(report: Report, on_bad_rows: str = "refuse") -> None:
@@ -185,25 +191,27 @@ def record_of(report: Report, **values) -> Dataset:
     )  # fmt: skip
 
 
+def first_version(dataset: Dataset) -> DatasetVersion:
+    return DatasetVersion(
+        dataset=dataset.id, number=1, owner=dataset.owner or LOCAL_PERSON, rows=dataset.rows, heldout_rows=dataset.heldout_rows,
+        size_bytes=dataset.size_bytes, sha256=dataset.sha256,
+        why="Comes with the studio." if dataset.source == "builtin" else "As it was brought.",
+    )  # fmt: skip
+
+
 def keep(studio: Studio, folder: DatasetFolder, dataset: Dataset) -> Dataset:
     """Move the folder to its place and remember the data set; if that fails, neither is left."""
     place = studio.data.dataset(dataset.id)
     for leftover in (folder.request, folder.path / "log.txt"):
         leftover.unlink(missing_ok=True)
     os.rename(folder.path, place.path)
-    _sync(place.path.parent)
+    sync_folder(place.path.parent)
     try:
         with studio.database.write() as session:
             session.add(dataset)
+            session.flush()
+            session.add(first_version(dataset))
     except BaseException:
         shutil.rmtree(place.path, ignore_errors=True)
         raise
     return dataset
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -22,6 +22,7 @@ from studio.rows import longest_rows, read_rows, read_sample
 from studio.studio import Studio
 from studio.tokens import ChatTokenizer, Piece, pieces
 from studio.training_settings import TrainingSettings
+from studio.versions.lineage import folder_of, get_version, report_on
 
 if TYPE_CHECKING:
     from studio.records import BaseModel
@@ -72,9 +73,9 @@ def get_dataset(studio: Studio, id: str) -> Dataset:
     return found
 
 
-def report_of(studio: Studio, id: str) -> Report:
-    """What was found when the data set was read."""
-    return Report.model_validate(read_json(studio.data.dataset(get_dataset(studio, id).id).report))
+def report_of(studio: Studio, id: str, version: int | None = None) -> Report:
+    """What was found when a version of the data set was read, the newest where none is named."""
+    return report_on(studio, get_version(studio, id, version))
 
 
 def rename_dataset(studio: Studio, id: str, name: str) -> Dataset:
@@ -123,7 +124,7 @@ def shown(dataset: Dataset) -> dict:
     return {
         "id": dataset.id, "name": dataset.name, "source": dataset.source, "builtin_id": dataset.builtin_id, "file_name": dataset.file_name,
         "format": dataset.format, "format_title": title, "kind": dataset.kind, "kind_title": KINDS.get(dataset.kind, dataset.kind), "rows": dataset.rows, "heldout_rows": dataset.heldout_rows,
-        "dropped_rows": dataset.dropped_rows, "size_bytes": dataset.size_bytes, "sha256": dataset.sha256, "created_at": dataset.created_at.isoformat(),
+        "dropped_rows": dataset.dropped_rows, "size_bytes": dataset.size_bytes, "sha256": dataset.sha256, "version": dataset.version, "created_at": dataset.created_at.isoformat(),
     }  # fmt: skip
 
 
@@ -152,16 +153,17 @@ def preview(
     count: int = 1,
     sequence_length: int | None = None,
     learning: Learning | None = None,
+    version: int | None = None,
 ) -> list[PreviewRow]:
     """Rows from the one at `start` (counted from 0) in tokens of a base model, as the trainer will see them.
 
     A text is shown whole, whatever the length of its pieces. Without `learning` it is what a training with default settings learns.
     """
-    dataset = get_dataset(studio, dataset_id)
-    learning = learning or learning_for(studio, dataset.id)
+    found = get_version(studio, dataset_id, version)
+    learning = learning or learning_for(studio, dataset_id, version=version)
     tokenizer, _ = _tokenizer(studio, base_model_id)
     length = None if learning.objective == "text" else sequence_length
-    rows = read_rows(studio.data.dataset(dataset.id), start, min(count, 50))
+    rows = read_rows(folder_of(studio, found), start, min(count, 50))
     return [_preview_row(tokenizer, row, learning, length) for row in rows]
 
 
@@ -173,9 +175,11 @@ def _preview_row(tokenizer: ChatTokenizer, row: dict, learning: Learning, length
     return PreviewRow(row["row"], row["heldout"], tokens, trained, cut, first, *rejected)
 
 
-def learning_for(studio: Studio, id: str, settings: TrainingSettings = TrainingSettings()) -> Learning:
+def learning_for(
+    studio: Studio, id: str, settings: TrainingSettings = TrainingSettings(), version: int | None = None
+) -> Learning:
     """What a training with these settings learns from a data set. Raises Invalid where it cannot."""
-    return learning_from(settings, get_dataset(studio, id).kind, report_of(studio, id).marked_rows)
+    return learning_from(settings, get_dataset(studio, id).kind, report_of(studio, id, version).marked_rows)
 
 
 def _tokenizer(studio: Studio, base_model_id: str) -> tuple[ChatTokenizer, "BaseModel"]:
@@ -185,19 +189,25 @@ def _tokenizer(studio: Studio, base_model_id: str) -> tuple[ChatTokenizer, "Base
     return ChatTokenizer.load(studio.data.base_model(model.id).model), model
 
 
-def token_stats(studio: Studio, dataset_id: str, base_model_id: str, learning: Learning | None = None) -> TokenStats:
+def token_stats(
+    studio: Studio,
+    dataset_id: str,
+    base_model_id: str,
+    learning: Learning | None = None,
+    version: int | None = None,
+) -> TokenStats:
     """Lengths of the rows in tokens of a base model. Counted once for each tokenizer, template and choice of what is learned,
     then remembered on disk."""
-    dataset = get_dataset(studio, dataset_id)
-    learning = learning or learning_for(studio, dataset.id)
-    folder = studio.data.dataset(dataset.id)
+    found = get_version(studio, dataset_id, version)
+    learning = learning or learning_for(studio, dataset_id, version=version)
+    folder = folder_of(studio, found)
     tokenizer, model = _tokenizer(studio, base_model_id)
     decides = f"{model.fingerprint}\0{tokenizer.template}\0{learning.objective}\0{learning.answers}"
     key = hashlib.sha256(decides.encode()).hexdigest()[:16]
     remembered = read_json(folder.tokens(key))
     if remembered:
         return TokenStats.model_validate(remembered)
-    stats = count_tokens(folder, dataset.rows, dataset.heldout_rows, tokenizer, learning)
+    stats = count_tokens(folder, found.rows, found.heldout_rows, tokenizer, learning)
     write_json(folder.tokens(key), stats.as_dict())
     return stats
 

@@ -26,6 +26,15 @@ def read_json(path: Path, default: Any = None) -> Any:
         return default
 
 
+def sync_folder(path: Path) -> None:
+    """Have the folder's list of names on the disk before going on."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

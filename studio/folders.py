@@ -4,8 +4,9 @@
   studio.sqlite
   models/<name>/               local base models, put there by the person (or elsewhere: --models-folder)
   base_models/<id>/            facts.json; model/ is the clean folder that transformers loads; download.json while it comes from the Hub
-  datasets/<id>/               messages.jsonl, index.json (where its rows begin), report.json; tokens-<key>.json (lengths for one base);
-                               encoded-<key>/ (every row as token ids of one base)
+  datasets/<id>/               the data set's first version: messages.jsonl, index.json (where its rows begin), report.json;
+                               tokens-<key>.json (lengths for one base); encoded-<key>/ (every row as token ids of one base)
+  datasets/<id>/versions/<n>/  each later version, with the same files
   runs/<id>/                   plan.json, resolved.json, estimate.json, reference.safetensors (of preference pairs); attempt-<epoch>/ for each attempt (AttemptFolder)
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
   adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
@@ -211,7 +212,7 @@ class RunFolder(Folder):
 
     @property
     def origin(self) -> Path:
-        """Written when the run is queued: {"name", "base_model": {id, name, source, location, revision}, "dataset": {id, name, sha256, rows}}.
+        """Written when the run is queued: {"name", "base_model": {id, name, source, location, revision}, "dataset": {id, name, version, sha256, rows}}.
 
         The worker has no database; the adapter's passport and card take their names from here."""
         return self.path / "origin.json"
@@ -372,8 +373,10 @@ class DataFolder(Folder):
     def base_model(self, id: str) -> BaseModelFolder:
         return BaseModelFolder(self._inside("base_models", "model", id))
 
-    def dataset(self, id: str) -> DatasetFolder:
-        return DatasetFolder(self._inside("datasets", "dataset", id))
+    def dataset(self, id: str, version: int | None = 1) -> DatasetFolder:
+        """A version's own folder; runs from before there were versions name none, and have learned from the first."""
+        first = DatasetFolder(self._inside("datasets", "dataset", id))
+        return first if version in (None, 1) else DatasetFolder(first.path / "versions" / str(int(version)))
 
     def run(self, id: str) -> RunFolder:
         return RunFolder(self._inside("runs", "run", id))

@@ -68,8 +68,8 @@ class Estimate(BaseModel):
 def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
     """Raises NotFound, Conflict (model not ready), BadInput or Invalid with the setting at fault."""
     facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
-    learning = datasets.learning_for(studio, plan.dataset, plan.training)
-    stats = datasets.token_stats(studio, plan.dataset, plan.base_model, learning)
+    learning = datasets.learning_for(studio, plan.dataset, plan.training, plan.dataset_version)
+    stats = datasets.token_stats(studio, plan.dataset, plan.base_model, learning, plan.dataset_version)
     device = planned_device(studio)
     learned = learned_correction(studio, device.kind)
     return estimate_from(plan, facts, stats, device, measured_speed(studio, plan.base_model), learned)

@@ -55,6 +55,13 @@ class TrainingPlan(PlanPart):
     dataset: str = Field(
         min_length=1, max_length=64, title="Data set", description="Id of the data that it learns from."
     )
+    dataset_version: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        title="Version of the data",
+        description="Empty: the newest when the run is queued; from then on it stays that one.",
+    )
     method: Annotated[AnyMethod, *ByName, BeforeValidator(known_method)] = Field(
         default_factory=METHODS[DEFAULT_METHOD].settings
     )

@@ -138,7 +138,7 @@ class BaseModel(Record):
 
 
 class Dataset(Record):
-    """One frozen, checked set of rows of one kind: messages.jsonl in its folder."""
+    """One set of checked rows of one kind, in versions that never change. What is said of its rows is true of the newest."""
 
     __tablename__ = "datasets"
 
@@ -157,7 +157,45 @@ class Dataset(Record):
     dropped_rows: Mapped[int] = mapped_column(default=0)
     size_bytes: Mapped[int] = mapped_column(BigInteger)  # of messages.jsonl
     sha256: Mapped[str] = mapped_column(String(64), index=True)  # of messages.jsonl
+    version: Mapped[int] = mapped_column(default=1, server_default="1")  # number of the newest
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class DatasetVersion(Record):
+    """One frozen state of a data set's rows: messages.jsonl in a folder of its own, and how it came about."""
+
+    __tablename__ = "dataset_versions"
+
+    dataset: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # 1 is what was brought
+    parent: Mapped[int | None]  # number of the version that it was made from
+    owner: Mapped[str] = owner_column()  # who made it
+    why: Mapped[str] = mapped_column(String(300))  # in words
+    rows: Mapped[int]
+    heldout_rows: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)  # rows, against the parent
+    removed: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)  # of messages.jsonl
+    last_number: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The highest number that a row of this or an earlier version has; a new row gets a higher one. 0: look into the file."""
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class DatasetEdit(Record):
+    """One change of a person's draft: what the next version of a data set shall have, not saved yet."""
+
+    __tablename__ = "dataset_edits"
+    __table_args__ = (Index("dataset_edits_of_a_person", "dataset", "owner", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    dataset: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    owner: Mapped[str] = mapped_column(ForeignKey("people.id"), default=LOCAL_PERSON)
+    version: Mapped[int]  # that it is a change of
+    edit: Mapped[dict[str, Any]]  # versions.edits.Edit as JSON
+    why: Mapped[str] = mapped_column(String(300), default="")  # where it comes from, when not from the Data page
+    at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Run(Record):
@@ -174,6 +212,7 @@ class Run(Record):
     name: Mapped[str] = mapped_column(String(100))
     base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
     dataset: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    dataset_version: Mapped[int] = mapped_column(default=1, server_default="1")
     method: Mapped[str] = mapped_column(String(32), index=True)
     tags: Mapped[list[str]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")

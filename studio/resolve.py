@@ -66,6 +66,7 @@ def resolve(
         precision=precision,
         objective=stats.objective,
         answers=stats.answers,
+        split="content",
         targets=sorted({name.rpartition(".")[2] for name, _, _ in method.modules(plan.method, facts)}),
         sequence_length=length,
         epochs=epochs,

@@ -19,6 +19,9 @@ class ResolvedPlan(BaseModel):
     precision: Literal["fp32", "bf16", "fp16"]
     objective: Literal["answers", "text", "preference"] = "answers"
     answers: Literal["all", "last", "marked"] = "all"  # of a conversation
+    split: Literal["seed", "content"] = (
+        "seed"  # how held-out rows are chosen where the data marks none; "seed": before versions
+    )
     targets: list[str]  # names of the modules that get an adapter
     sequence_length: int  # tokens; rows are cut here
     epochs: float

@@ -103,5 +103,7 @@ def share_of_rows(
         reasons["validation"] = f"{rows} {what} are too few to hold any out."
         return 0
     measured = min(MOST_HELDOUT, max(1, round(0.05 * rows)))
-    reasons["validation"] = f"{measured} of {rows:,} {what}, drawn by the seed."
+    reasons["validation"] = (
+        f"{measured} of {rows:,} {what}, chosen by their content: they stay held out in later versions."
+    )
     return measured

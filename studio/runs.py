@@ -114,7 +114,7 @@ def _freeze(folder: RunFolder, admission: Admission) -> None:
 def _new_run(admission: Admission, owner: str, key: str | None, parent: str | None) -> Run:
     plan, resolved = admission.plan, admission.needs.resolved
     return Run(
-        id=new_id(), owner=owner, name=plan.name, base_model=plan.base_model, dataset=plan.dataset, method=plan.method.name, tags=list(plan.tags), notes=plan.notes,
+        id=new_id(), owner=owner, name=plan.name, base_model=plan.base_model, dataset=plan.dataset, dataset_version=plan.dataset_version or 1, method=plan.method.name, tags=list(plan.tags), notes=plan.notes,
         parent=parent, idempotency_key=key, priority=plan.resources.priority, gpus=plan.resources.gpus, steps=resolved.steps,
         micro_batch=resolved.micro_batch, grad_accum=resolved.accumulation, grad_checkpointing=resolved.gradient_checkpointing,
     )  # fmt: skip
@@ -126,7 +126,8 @@ def _of_key(session: Session, owner: str, key: str | None) -> Run | None:
 
 def _same(studio: Studio, known: Run, plan: TrainingPlan) -> Run:
     frozen = plan_of(studio, known.id)
-    if frozen != plan.model_copy(update={"name": plan.name or frozen.name}):
+    given = {"name": plan.name or frozen.name, "dataset_version": plan.dataset_version or frozen.dataset_version}
+    if frozen != plan.model_copy(update=given):
         raise Conflict("This Idempotency-Key was used for another plan.", "Use a new key for a new run.")
     return known
 
@@ -383,7 +384,7 @@ def shown_all(studio: Studio, found: Sequence[Run]) -> list[dict]:
 
 
 COLUMNS = (
-    "id", "name", "state", "want", "problem", "fix", "base_model", "dataset", "method", "tags", "notes", "owner", "parent", "priority", "gpus", "attempt",
+    "id", "name", "state", "want", "problem", "fix", "base_model", "dataset", "dataset_version", "method", "tags", "notes", "owner", "parent", "priority", "gpus", "attempt",
     "step", "steps", "loss", "heldout_loss", "base_heldout_loss", "seconds_left", "sparkline",
 )  # fmt: skip
 MOMENTS = ("queued_at", "started_at", "ended_at", "not_before")

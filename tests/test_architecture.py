@@ -24,6 +24,7 @@ FOR_WORKERS = {
     "containers",
     "formats",
     "rows",
+    "versions",
     "dataset_report",
     "dataset_reading",
     "errors",

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, select
 
 from studio.database import MIGRATIONS, Database
 from studio.errors import Unavailable
-from studio.records import BaseModel, Dataset, Person, Record, Run, Status, UtcDateTime
+from studio.records import BaseModel, Dataset, DatasetVersion, Person, Record, Run, Status, UtcDateTime
 
 
 def migrate_to(path, version):
@@ -56,6 +56,9 @@ def test_an_older_database_keeps_its_rows_when_it_is_upgraded(tmp_path):
         )
         assert session.get(Person, "local").name == "Ann"
         assert session.get(Dataset, "d").kind == "conversations"
+        first = session.get(DatasetVersion, ("d", 1))
+        assert (first.why, first.rows, first.sha256, first.parent) == ("As it was brought.", 3, "x", None)
+        assert (session.get(Dataset, "d").version, run.dataset_version) == (1, 1)
     database.close()
 
 

@@ -51,7 +51,7 @@ def test_a_plan_that_can_be_trained_is_frozen_and_waits(studio, plan):
     run = runs.queue_run(studio, plan)
     assert (run.state, run.name, run.method, run.tags) == (S.QUEUED, "Numbers on Tiny", "lora", ["demo", "é"])
     folder = studio.data.run(run.id)
-    assert runs.plan_of(studio, run.id) == plan.model_copy(update={"name": "Numbers on Tiny"})
+    assert runs.plan_of(studio, run.id) == plan.model_copy(update={"name": "Numbers on Tiny", "dataset_version": 1})
     assert read_json(folder.resolved)["steps"] == run.steps > 0
     assert read_json(folder.origin)["base_model"]["name"] == "Tiny"
     assert [(event.to_state, event.text) for event in runs.events(studio, run.id)] == [

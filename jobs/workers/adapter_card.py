@@ -150,10 +150,11 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
     quantization = passport["training"]["quantization"]
     loaded = "" if quantization == "none" else f", loaded in {quantization}"
     where = f" in {passport['layers']} layers" if passport["layers"] else ", in front of every row"
+    version = f", version {dataset['version']}" if dataset.get("version") else ""
     return [
         ("Base model", f"{plain(base['name'])} ({base['architecture']}, {base['parameters']:,} parameters{loaded})"),
         ("Learned", learned if objective != "answers" else learned.format(choice)),
-        ("Data", f"{plain(dataset['name'])}, {rows} {unit} trained on, {heldout} held out"),
+        ("Data", f"{plain(dataset['name'])}{version}, {rows} {unit} trained on, {heldout} held out"),
         ("Method", f"{method['name']}, {', '.join(settings)}"),
         ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
         ("Trained parameters", f"{results['trainable_parameters']:,}{where}"),

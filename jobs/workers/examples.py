@@ -154,13 +154,17 @@ def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
     learned = (store.learned if whole else store.learned_within(most)).reshape(len(store), store.per_row)
     over = 0 if whole else np.maximum(store.lengths.reshape(learned.shape) - most, 0).sum(axis=1)
     measured = np.zeros(len(store), bool)
-    measured[choose_heldout(store.heldout, store.contents, resolved.heldout_rows, seed)] = True
+    marked, contents = store.heldout, store.contents
+    by = None if resolved.split == "content" else seed
+    measured[choose_heldout(marked, contents, resolved.heldout_rows, by)] = True
+    if by is None:  # a copy of what the data holds out would tell its answer
+        marked = marked | np.isin(contents, contents[marked])
     learnable = (learned > 0).all(axis=1)
     if resolved.objective == "preference":
         learnable &= differ_within(store, most)
     heldout = np.flatnonzero(learnable & measured)
     # Held out by the data, more than are measured on: still never trained on
-    train = np.flatnonzero(learnable & ~measured & ~store.heldout)
+    train = np.flatnonzero(learnable & ~measured & ~marked)
     read = READ_AS[resolved.objective]
     data = Data(train=read(store, train, most), heldout=read(store, heldout, most))
     if whole:

@@ -6,8 +6,13 @@ exhaust or crash its reader ends this process and nothing else.
 
 import resource
 import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from pydantic import BaseModel
 
 from studio.dataset_reading import ReadingRequest, read_file
+from studio.dataset_report import Report
 from studio.errors import StudioError
 from studio.files import write_json
 from studio.folders import DatasetFolder
@@ -15,11 +20,22 @@ from studio.folders import DatasetFolder
 REFUSED = 78
 
 
+class Limits(Protocol):
+    text_limit: int
+    memory_mb: int | None
+    cpu_seconds: int | None
+
+
 def main(folder: DatasetFolder) -> int:
-    request = ReadingRequest.model_validate_json(folder.request.read_text(encoding="utf-8"))
+    return limited(folder, ReadingRequest, lambda wanted, place: read_file(wanted, place if wanted.write else None))
+
+
+def limited(folder: DatasetFolder, kind: type[BaseModel], work: Callable[..., Report]) -> int:
+    """Do what the folder's request says, and leave the report or the refusal there; the exit status."""
+    request = kind.model_validate_json(folder.request.read_text(encoding="utf-8"))
     limit(request)
     try:
-        report = read_file(request, folder if request.write else None)
+        report = work(request, folder)
     except StudioError as error:
         write_json(folder.refusal, {"status": error.status, **error.as_dict()})
         return REFUSED
@@ -38,7 +54,7 @@ def main(folder: DatasetFolder) -> int:
     return 0
 
 
-def limit(request: ReadingRequest) -> None:
+def limit(request: Limits) -> None:
     """From here on the system refuses more memory, and ends this process when its CPU time is over."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if request.cpu_seconds:

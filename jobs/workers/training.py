@@ -62,14 +62,15 @@ class Training:
         self.best: dict[str, torch.Tensor] | None = None
         self.epoch, self.batches = -1, []
         decides = (resolved.learning_rate, resolved.steps, resolved.sequence_length, resolved.precision)
-        self.hash = hash_of(plan.model_dump(mode="json"), *decides)
+        # What plan.json says, without what settings mean that came later: an older run's checkpoints stay its own
+        self.hash = hash_of(plan.model_dump(mode="json", exclude_unset=True), *decides)
 
     def load(self) -> None:
         base = self.attempt.run.data.base_model(self.plan.base_model)
         self.facts = ModelFacts.model_validate(read_json(base.facts))
         self.words = words_of(self.attempt, self.plan, base.model)
         self.tokenizer = self.words.tokenizer
-        rows = self.attempt.run.data.dataset(self.plan.dataset)
+        rows = self.attempt.run.data.dataset(self.plan.dataset, self.plan.dataset_version)
         given = (self.words.folder, self.tokenizer, self.resolved, self.settings.seed)
         self.data = read_examples(rows, *given, self.report.say)
         self.data.tell(self.report, self.resolved.sequence_length)

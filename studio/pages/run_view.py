@@ -25,7 +25,11 @@ WAITING = {
 
 
 def head(run: Run, base_model: str, dataset: str, config: str) -> str:
-    crumb = f'<a href="/runs">Runs</a> / <span class="ls-mono">{escape(run.id)}</span>'
+    version = f"version {run.dataset_version} of its data"
+    crumb = (
+        f'<a href="/runs">Runs</a> / <span class="ls-mono">{escape(run.id)}</span> · '
+        f'<a href="/data?id={escape(run.dataset)}&amp;version={run.dataset_version}">{version}</a>'
+    )
     return head_html(
         run.name, f"{base_model} on {dataset}, {config}", crumb_html=crumb, chip_html=parts.status_chip(run.state)
     )
