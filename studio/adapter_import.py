@@ -1,8 +1,8 @@
 """Import: an adapter that was made elsewhere, as a zip or as its files, becomes one of this studio, or is refused for what it is.
 
 It is matched to a base model by the shapes of its matrices: half of the adapters that people publish name their base by a
-folder of their own machine. Only a plain LoRA is taken; its settings are written anew, its tokenizer is the base's, and of
-what came with it the passport and the chat template are kept.
+folder of their own machine. Its settings are written anew, its tokenizer is the base's (with the tokens that it has trained),
+and of what came with it the passport and the chat template are kept.
 """
 
 import json
@@ -13,12 +13,15 @@ from typing import Any
 
 from studio import base_models
 from studio.adapter_files import check_adapter, put_in_place, size_of
-from studio.adapter_matching import check_base, chosen_base
-from studio.adapter_unpacking import TEMPLATE, gather, refuse_other_things, stem_of
+from studio.adapter_matching import chosen_base, fit_in_words
+from studio.adapter_tokens import put_tokens, tokens_brought
+from studio.adapter_unpacking import TEMPLATE, from_folder, gather, refuse_other_things, stem_of
+from studio.brought_adapters import FoundAdapter, read_brought
+from studio.brought_adapters.fronts import sizes_of
 from studio.errors import BadInput, clip
 from studio.files import read_json, sha256_of, write_json
 from studio.folders import AdapterFolder, new_id
-from studio.lora_files import PlainLora, read_lora, read_settings, short_names
+from studio.lora_files import short_names
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Adapter, BaseModel, utc_now
 from studio.studio import Studio
@@ -36,18 +39,38 @@ def import_adapter(
     folder = AdapterFolder(studio.data.incoming / new_id()).create()
     try:
         gather(studio, files, folder.path)
-        said = clean_name(name or "")[:100] or stem_of(files)
-        refuse_other_things(folder, [name for name, _ in files])
-        lora = read_lora(folder, said)
-        check_adapter(folder)
-        passport = read_passport(folder)
-        base = chosen_base(studio, lora, said, base_model, passport)
-        check_base(base, lora, said)
-        named = name or passport.get("name")
-        named = clean_name(named)[:100] if isinstance(named, str) else ""
-        return keep(studio, folder, base, lora, passport, named or said, owner)
+        return take(studio, folder, [name for name, _ in files], stem_of(files), base_model, name, owner)
     finally:
         shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def import_folder(
+    studio: Studio, path: str, base_model: str | None = None, name: str | None = None, owner: str = LOCAL_PERSON
+) -> Adapter:
+    """An adapter in a folder below the models folder, by its name there. Raises as import_adapter does."""
+    source = base_models.local_folder(studio, path)
+    folder = AdapterFolder(studio.data.incoming / new_id()).create()
+    try:
+        names = from_folder(studio, source, folder.path)
+        return take(studio, folder, names, clean_name(source.name)[:100] or "Imported adapter", base_model, name, owner)
+    finally:
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def take(
+    studio: Studio, folder: AdapterFolder, names: list[str], stem: str, base_model: str | None, name: str | None, owner: str,
+    origin: dict[str, Any] | None = None,
+) -> Adapter:  # fmt: skip
+    """What lies in `folder`, brought as files of these `names`, matched and kept. `origin`: where it was fetched from."""
+    said = clean_name(name or "")[:100] or stem
+    refuse_other_things(folder, names)
+    found = read_brought(folder, said)
+    check_adapter(folder)
+    passport = read_passport(folder)
+    base = chosen_base(studio, found, said, base_model, passport)
+    named = name or passport.get("name")
+    named = clean_name(named)[:100] if isinstance(named, str) else ""
+    return keep(studio, folder, base, found, passport, named or said, owner, origin or {})
 
 
 def read_passport(folder: AdapterFolder) -> dict[str, Any]:
@@ -71,33 +94,33 @@ def read_passport(folder: AdapterFolder) -> dict[str, Any]:
 
 
 def keep(
-    studio: Studio,
-    folder: AdapterFolder,
-    base: BaseModel,
-    lora: PlainLora,
-    passport: dict[str, Any],
-    name: str,
-    owner: str,
-) -> Adapter:
+    studio: Studio, folder: AdapterFolder, base: BaseModel, found: FoundAdapter, passport: dict[str, Any], name: str, owner: str,
+    origin: dict[str, Any],
+) -> Adapter:  # fmt: skip
     """Write the adapter's folder in the studio's form, move it to its place, then its row."""
-    settings = read_settings(folder, name)
+    named = clip(read_json(folder.config).get("base_model_name_or_path") or "", 200) or None
+    tokens = tokens_brought(studio, folder, base, found.token_ids, name)
     put_tokenizer(studio, folder, base)
-    write_json(folder.config, clean_settings(settings, base, lora))
-    sha256 = sha256_of(folder.weights)
-    named = clip(settings.get("base_model_name_or_path") or "", 200) or None
+    put_tokens(folder, tokens)
+    write_json(folder.config, clean_settings(found, base))
+    facts = base_models.facts_of(base)
     ours = {
         "name": name,
         "base_model": base_models.described(base),
-        "imported": {"at": utc_now().isoformat(timespec="seconds"), "base_named": named},
-        "layers": len(lora.modules),
-        "adapter_sha256": sha256,
-    }
-    write_json(folder.passport, {"version": 1, **passport, **ours})
+        "imported": {
+            "at": utc_now().isoformat(timespec="seconds"), "base_named": named, "method": found.method, "matched": fit_in_words(found, facts), **origin,
+        },
+        "layers": len(found.layers),
+        "adapter_sha256": sha256_of(folder.weights),
+    }  # fmt: skip
+    rows = max(found.token_ids, default=-1) + 1
+    longer = {"embedding_rows": rows} if rows > facts.vocabulary and not passport.get("embedding_rows") else {}
+    write_json(folder.passport, {"version": 1, **passport, **longer, **ours})
     results = passport.get("results") if isinstance(passport.get("results"), dict) else {}
     losses = {key: value for key in ("heldout_loss", "base_heldout_loss") if type(value := results.get(key)) is float}
     adapter = Adapter(
-        id=new_id(), owner=owner, name=name, base_model=base.id, source="import", method="lora", rank=lora.widest, sha256=sha256,
-        size_bytes=size_of(folder.path), **losses,
+        id=new_id(), owner=owner, name=name, base_model=base.id, source="import", method=found.method, rank=found.rank,
+        sha256=ours["adapter_sha256"], size_bytes=size_of(folder.path), **losses,
     )  # fmt: skip
     put_in_place(folder.path, studio.data.adapter(adapter.id).path)
     with studio.database.write() as session:
@@ -128,13 +151,15 @@ def own_template(folder: AdapterFolder) -> str | None:
         return None
 
 
-def clean_settings(settings: dict[str, Any], base: BaseModel, lora: PlainLora) -> dict[str, Any]:
-    """adapter_config.json anew: the same update, with its modules named, and nothing that only somebody else's machine knows."""
-    on_hub = base.source == "hub"
-    return {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": True, "bias": "none", "lora_dropout": 0.0, "fan_in_fan_out": lora.fan_in_fan_out,
-        "r": settings["r"], "lora_alpha": settings["lora_alpha"], "use_rslora": bool(settings.get("use_rslora")),
-        "rank_pattern": settings.get("rank_pattern") or {}, "alpha_pattern": settings.get("alpha_pattern") or {},
-        "target_modules": short_names(list(lora.modules), base_models.facts_of(base)), "base_model_name_or_path": base.location if on_hub else None,
+def clean_settings(found: FoundAdapter, base: BaseModel) -> dict[str, Any]:
+    """adapter_config.json anew: the same adapter, with its modules named, and nothing that only somebody else's machine knows."""
+    on_hub, facts = base.source == "hub", base_models.facts_of(base)
+    about = {
+        "base_model_name_or_path": base.location if on_hub else None,
         "revision": base.revision if on_hub else None,
-    }  # fmt: skip
+    }
+    if found.front:
+        return {**found.settings, **sizes_of(found.front, facts), **about}
+    changed = [*found.layers, *found.embeddings]
+    targets = short_names(changed, facts) if found.method == "lora" else changed
+    return {**found.settings, "target_modules": targets, **about}

@@ -98,9 +98,9 @@ def check_shrink(studio: Studio, settings: ShrinkSettings) -> Checked:
 def check_merge(studio: Studio, settings: MergeSettings) -> Checked:
     adapter = adapters.get_adapter(studio, settings.adapter)
     base = common_base(studio, [adapter])
-    described = passport_of(studio.data.adapter(adapter.id)).get("method")
+    told = passport_of(studio.data.adapter(adapter.id)).get("method")
     if method := METHODS.get(adapter.method):
-        why = method.cannot(method.settings.model_validate(described or {"name": method.name})).get("merge")
+        why = method.cannot(method.settings_told(told)).get("merge")
         if why:
             raise Invalid(why, "Use the adapter as it is.", "adapter")
     check_disk(studio.data.path, int(MERGE_ROOM * base_models.facts_of(base).size_bytes))

@@ -1,5 +1,6 @@
 """What a person brings as an adapter, a zip or its files, laid out flat: only the files that are taken, within limits, wherever they say they lie."""
 
+import stat
 import struct
 import zipfile
 import zlib
@@ -10,6 +11,7 @@ from typing import IO
 from studio.admission import check_disk
 from studio.errors import BadInput, TooLarge, clip
 from studio.folders import AdapterFolder
+from studio.model_files import inside
 from studio.plan import clean_name
 from studio.studio import Studio
 
@@ -19,8 +21,10 @@ CONFIG, WEIGHTS, PASSPORT, TEMPLATE = (
     "passport.json",
     "chat_template.jinja",
 )
-TAKEN = (CONFIG, WEIGHTS, PASSPORT, TEMPLATE, "tokenizer_config.json")
+TOKENIZER = "tokenizer.json"
+TAKEN = (CONFIG, WEIGHTS, PASSPORT, TEMPLATE, "tokenizer_config.json", TOKENIZER)
 MOST_TEXT_BYTES = 8 << 20  # of a file that is not the weights
+MOST_TOKENIZER_BYTES = 64 << 20  # large vocabularies have some 20 MB
 CHUNK_BYTES = 1 << 20
 # What zipfile raises at damaged zips; RuntimeError when one is encrypted
 UNREADABLE = (
@@ -43,23 +47,40 @@ def gather(studio: Studio, files: Sequence[tuple[str, Path]], target: Path) -> N
     if len(files) == 1 and zipfile.is_zipfile(files[0][1]):
         unzip(files[0][1], target, limit)
         return
+    seen: set[str] = set()
     for name, path in files:
         short = name.replace("\\", "/").rpartition("/")[2]
-        if short in TAKEN or short in PICKLES:
-            with open(path, "rb") as source:
-                copy(
-                    source,
-                    target / short,
-                    limit if short == WEIGHTS else MOST_TEXT_BYTES,
-                    keep_what_fits=short in PICKLES,
-                )
+        if short in seen:
+            raise BadInput(f"{short} was brought twice.", "Bring the files of one adapter.", "file")
+        seen |= {short} & {*TAKEN, *PICKLES}
+        take_file(path, short, target, limit)
+
+
+def from_folder(studio: Studio, source: Path, target: Path) -> list[str]:
+    """What is taken of a folder below the models folder; the names of all its files. Raises BadInput or TooLarge."""
+    root, files = studio.settings.models_root, sorted(path for path in source.iterdir() if path.is_file())
+    found = [path for path in files if path.name in (*TAKEN, *PICKLES)]
+    check_disk(studio.data.path, sum(path.stat().st_size for path in found))
+    for path in found:
+        take_file(inside(path, root), path.name, target, studio.settings.max_upload_mb << 20)
+    return [path.name for path in files]
+
+
+def take_file(path: Path, name: str, target: Path, limit: int) -> None:
+    if name in TAKEN or name in PICKLES:
+        with open(path, "rb") as source:
+            copy(source, target / name, limit_of(name, limit), keep_what_fits=name in PICKLES)
+
+
+def limit_of(name: str, limit: int) -> int:
+    return limit if name == WEIGHTS else MOST_TOKENIZER_BYTES if name == TOKENIZER else MOST_TEXT_BYTES
 
 
 def unzip(path: Path, target: Path, limit: int) -> None:
     """The folder of the zip that holds adapter_config.json; nothing else of it is looked at."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+            entries = entries_of(archive)
             tops = [name[: -len(CONFIG)] for name in entries if name == CONFIG or name.endswith(f"/{CONFIG}")]
             if len(tops) > 1:
                 raise BadInput(f"The zip holds {len(tops)} adapters.", "Bring one at a time.", "file")
@@ -73,18 +94,29 @@ def unzip(path: Path, target: Path, limit: int) -> None:
                 entry = entries.get(tops[0] + name)
                 if entry is not None:
                     with archive.open(entry) as source:
-                        copy(
-                            source,
-                            target / name,
-                            limit if name == WEIGHTS else MOST_TEXT_BYTES,
-                            keep_what_fits=name in PICKLES,
-                        )
+                        copy(source, target / name, limit_of(name, limit), keep_what_fits=name in PICKLES)
     except UNREADABLE as error:
         raise BadInput(
             f"The zip cannot be read: {clip(error, 100)}.",
             "Pack the adapter's folder again, without a password.",
             "file",
         ) from None
+
+
+def entries_of(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The files in the zip by name. Raises BadInput for a name that stands in it twice: programs differ in which they take."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        if entry.is_dir():
+            continue
+        if entry.filename in found:
+            raise BadInput(
+                f"{clip(entry.filename, 100)} is in the zip twice.", "Pack the adapter's folder again.", "file"
+            )
+        if stat.S_ISLNK(entry.external_attr >> 16) and entry.filename.rpartition("/")[2] in TAKEN:
+            raise BadInput(f"{clip(entry.filename, 100)} is a link in the zip.", "Pack the files themselves.", "file")
+        found[entry.filename] = entry
+    return found
 
 
 def copy(source: IO[bytes], target: Path, limit: int, keep_what_fits: bool = False) -> None:

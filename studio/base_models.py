@@ -145,11 +145,11 @@ def local_folder(studio: Studio, path: str) -> Path:
     return inside(folder, root)
 
 
-def local_candidates(studio: Studio) -> list[str]:
+def local_candidates(studio: Studio, file: str = "config.json") -> list[str]:
     """Folders below the models folder that look like models, by name; those of an organisation's folder too."""
     root = studio.settings.models_root
     found = []
-    for depth in ("*/config.json", "*/*/config.json"):
+    for depth in (f"*/{file}", f"*/*/{file}"):
         found += sorted(str(path.parent.relative_to(root)) for path in root.glob(depth))
     return [name for name in dict.fromkeys(found) if not name.startswith(".")][:MOST_CANDIDATES]
 

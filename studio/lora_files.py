@@ -127,11 +127,11 @@ def read_settings(folder: AdapterFolder, name: str) -> dict[str, Any]:
         raise refused(name, "it also trains the base's bias terms")
     if settings.get("init_lora_weights", True) not in PLAIN_STARTS:
         raise refused(name, f"it changes the base model itself ({clip(settings['init_lora_weights'])})")
-    _check_numbers(settings, name)
+    check_numbers(settings, name)
     return settings
 
 
-def _check_numbers(settings: dict[str, Any], name: str) -> None:
+def check_numbers(settings: dict[str, Any], name: str) -> None:
     patterns = [settings.get(key) or {} for key in ("rank_pattern", "alpha_pattern")]
     if not all(
         isinstance(pattern, dict) and all(PATTERN_KEY.fullmatch(key) for key in pattern) for pattern in patterns
@@ -149,8 +149,8 @@ def _module(settings: dict[str, Any], module: str, halves: dict[str, Tensor], na
     if missing:
         raise refused(name, f"'{clip(module, 120)}' has no lora_{missing.pop()}.weight")
     down, up = halves["A"], halves["B"]
-    rank = _of_module(settings.get("rank_pattern") or {}, module, settings["r"])
-    alpha = _of_module(settings.get("alpha_pattern") or {}, module, settings["lora_alpha"])
+    rank = of_module(settings.get("rank_pattern") or {}, module, settings["r"])
+    alpha = of_module(settings.get("alpha_pattern") or {}, module, settings["lora_alpha"])
     if down.shape[0] != rank or up.shape[1] != rank:
         raise refused(
             name,
@@ -159,7 +159,7 @@ def _module(settings: dict[str, Any], module: str, halves: dict[str, Tensor], na
     return LoraModule(module, alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank), down, up)
 
 
-def _of_module(pattern: dict[str, Any], module: str, otherwise: Any) -> Any:
+def of_module(pattern: dict[str, Any], module: str, otherwise: Any) -> Any:
     """PEFT's own rule (peft.utils.other.get_pattern_key): the first key that the module's name ends with."""
     return next((value for key, value in pattern.items() if re.match(rf"(.*\.)?({key})$", module)), otherwise)
 

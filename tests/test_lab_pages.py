@@ -159,7 +159,7 @@ def brought(studio, name, content) -> str:
 def test_an_adapter_is_imported_on_the_page(two):
     folder = two.data.adapter("orders")
     paths = [brought(two, path.name, path.read_bytes()) for path in (folder.config, folder.weights)]
-    said, _ = adapters_import.taken(two, paths, "", "From elsewhere")
+    said, *_ = adapters_import.taken(two, paths, "", "", "From elsewhere")
     assert "From elsewhere is here now." in said
     assert adapters.list_adapters(two, "elsewhere").items[0].source == "import"
 
@@ -167,11 +167,11 @@ def test_an_adapter_is_imported_on_the_page(two):
 def test_what_cannot_be_imported_is_said_beside_the_form(two, tmp_path):
     (tmp_path / "secret.zip").write_bytes(b"secret")
     for paths, words in (
-        (None, "No file is chosen"),
+        (None, "Nothing is chosen"),
         ([str(tmp_path / "secret.zip")], "not here any more"),
         ([brought(two, "a.zip", b"x")], "adapter_config.json"),
     ):
-        assert words in adapters_import.taken(two, paths, "", "")[0]
+        assert words in adapters_import.taken(two, paths, "", "", "")[0]
     assert (tmp_path / "secret.zip").exists()
 
 

@@ -163,7 +163,7 @@ def load_adapter(model, fingerprint: str | None, id: str, path: Path, name: str 
             return LoadedAdapter(**about, updates={}, layers_changed=0, front=found)
         return LoadedAdapter(**about, updates=found, layers_changed=_changed(found))
     config = checked_config({key: value for key, value in values.items() if key not in ONLY_BY_PEFT}, name)
-    if needs_peft(values):
+    if needs_peft(values, tensors):
         try_with_peft(model, folder, values, tensors, name)
         by_peft = {"tokenizer": own_tokenizer(folder, values), "self_check": BY_PEFT, "alone": True}
         return LoadedAdapter(**about, updates={}, layers_changed=modules_learned(tensors), **by_peft)

@@ -1,6 +1,7 @@
 """Adapters that only PEFT itself puts on a model: DoRA, modules trained in full, tokens of their own. They answer one at a time."""
 
 import warnings
+from collections.abc import Iterable
 
 import torch
 
@@ -22,9 +23,10 @@ ONLY_BY_PEFT = (
 )  # settings that an update of layers does not cover
 
 
-def needs_peft(values: dict) -> bool:
-    """Whether the adapter_config.json of a LoRA asks for more than an update beside linear layers."""
-    return values.get("peft_type") == "LORA" and any(values.get(key) for key in ONLY_BY_PEFT)
+def needs_peft(values: dict, tensors: Iterable[str]) -> bool:
+    """Whether a LoRA, by its adapter_config.json and its tensors' names, is more than an update beside linear layers."""
+    more = any(values.get(key) for key in ONLY_BY_PEFT) or any(".lora_embedding_" in key for key in tensors)
+    return values.get("peft_type") == "LORA" and more
 
 
 def try_with_peft(model, folder: AdapterFolder, values: dict, tensors: dict[str, torch.Tensor], name: str) -> None:

@@ -98,8 +98,7 @@ def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapte
 
 def quantization_of(folder: AdapterJobFolder, request: dict[str, Any]) -> str:
     """The form of the base that all parents were trained on; the plain one where they differ."""
-    passports = (read_json(folder.parent(parent["id"]).passport) for parent in request["parents"])
-    found = {(passport or {}).get("training", {}).get("quantization", "none") for passport in passports}
+    found = {folder.parent(parent["id"]).quantization for parent in request["parents"]}
     return found.pop() if len(found) == 1 else "none"
 
 

@@ -69,9 +69,10 @@ def merge_adapter(
 
 def refuse_what_cannot_merge(adapter: AdapterFolder) -> None:
     """Told by the passport's method, or by the adapter's own kind where there is no passport."""
-    settings = (read_json(adapter.passport) or {}).get("method") or {}
-    if method := METHODS.get(settings.get("name")):
-        why = method.cannot(method.settings.model_validate(settings)).get("merge")
+    told = (read_json(adapter.passport) or {}).get("method")
+    name = told.get("name") if isinstance(told, dict) else None
+    if method := METHODS.get(name) if isinstance(name, str) else None:
+        why = method.cannot(method.settings_told(told)).get("merge")
         if why:
             raise Invalid(why, "Use the adapter as it is.")
     if not adapter.weights.is_file():

@@ -24,11 +24,8 @@ def merge(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[flo
     facts = ModelFacts.model_validate(read_json(base.facts))
     [parent] = request["parents"]
     adapter = folder.parent(parent["id"])
-    training = (read_json(adapter.passport) or {}).get("training") or {}
     target = folder.data.base_model(folder.id).create()
-    merged = merge_adapter(
-        base.model, adapter.path, target.files, training.get("quantization", "none"), PRECISIONS[facts.dtype]
-    )
+    merged = merge_adapter(base.model, adapter.path, target.files, adapter.quantization, PRECISIONS[facts.dtype])
     tell(0.8, "Looking at the merged model")
     if facts.licence:  # the merged weights are the base's for the most part: its terms stay
         card = f"---\nlicense: other\nlicense_name: {facts.licence}\n---\n"

@@ -44,6 +44,21 @@ def import_adapter(
     return detailed(here, adapter.id)
 
 
+class FromFolder(Body):
+    path: str = Field(min_length=1, max_length=500, description="Name of a folder below the models folder.")
+    base_model: str | None = Field(
+        None, max_length=64, description="Id of its base model. Left out: the one that fits."
+    )
+    name: str | None = Field(None, max_length=100)
+
+
+@ROUTER.post("/api/v1/adapters/folder", status_code=201)
+def import_folder(wanted: FromFolder, here: Here, who: Who) -> dict:
+    """As an import of files, from a folder that lies below the studio's models folder already."""
+    adapter = adapter_import.import_folder(here, wanted.path, wanted.base_model, wanted.name, owner=who)
+    return detailed(here, adapter.id)
+
+
 @ROUTER.get("/api/v1/adapters/{id}")
 def get_adapter(id: str, here: Here) -> dict:
     return detailed(here, id)

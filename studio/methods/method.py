@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 if TYPE_CHECKING:
     from studio.model_facts import ModelFacts
@@ -111,3 +111,10 @@ class Method:
     """put_start(settings, model, tensors): set the model to what start_from_data found: now, or before a checkpoint is loaded."""
     made_portable: Callable[[Any, Any, Path], None] | None = None
     """made_portable(settings, model, folder): rewrite the adapter that PEFT has saved so that it works on the base as it is."""
+
+    def settings_told(self, told: Any) -> Any:
+        """The settings that a passport tells; those that the method comes with where somebody else wrote it and they are none."""
+        try:
+            return self.settings.model_validate(told)
+        except ValidationError:
+            return self.settings(name=self.name)

@@ -12,7 +12,7 @@ from studio.pages import parts, words
 from studio.pages.data_upload import accept
 from studio.pages.errors import plainly
 from studio.pages.events import SLOW, on_load, plain
-from studio.records import ModelState
+from studio.records import Adapter, ModelState
 from studio.studio import Studio
 
 BY_SHAPE = ""
@@ -22,10 +22,18 @@ def importing(studio: Studio) -> None:
     with gr.Column(elem_classes=["ls-sec"], elem_id="import"):
         limit = words.memory(studio.settings.max_upload_mb << 20)
         plain(
-            f'<h2 class="ls-h2">Import an adapter</h2><p class="ls-sub">A LoRA adapter as PEFT saves it: a zip of its folder, or adapter_config.json and '
-            f"adapter_model.safetensors together, up to {limit}. What does not fit is refused with the reason.</p>"
+            '<h2 class="ls-h2">Import an adapter</h2><p class="ls-sub">One that PEFT has saved, of any method that can be trained here. It is matched '
+            "to its base model by names and shapes; what does not fit is refused with the reason.</p>"
         )
-        files = gr.File(label="Adapter", file_count="multiple", elem_classes=["ls-drop"], height=190, interactive=True)
+        with gr.Tabs():
+            with gr.Tab("Files"):
+                label = f"A zip of its folder, or adapter_config.json and adapter_model.safetensors, up to {limit}"
+                files = gr.File(
+                    label=label, file_count="multiple", elem_classes=["ls-drop"], height=190, interactive=True
+                )
+            with gr.Tab("A folder on this machine"):
+                below = f"Below {studio.settings.models_root}."
+                folder = gr.Dropdown([], label="Folder", info=below, allow_custom_value=True, interactive=True)
         with gr.Row(elem_classes=["ls-end"]):
             base = gr.Dropdown(
                 [("The one that it fits", BY_SHAPE)], value=BY_SHAPE, label="Base model", interactive=True
@@ -33,31 +41,41 @@ def importing(studio: Studio) -> None:
             name = gr.Textbox(label="Name", placeholder="Empty: its own", max_length=100, max_lines=1, interactive=True)
         take = gr.Button("Import", variant="primary", elem_classes=["ls-fit"])
         said = plain()
-    on_load(partial(bases, studio), base)
-    take.click(plainly(partial(taken, studio)), [files, base, name], [said, files], **SLOW)
+    on_load(partial(bases, studio), [base, folder])
+    take.click(plainly(partial(taken, studio)), [files, folder, base, name], [said, files, folder], **SLOW)
 
 
 def bases(studio: Studio):
-    """The base models to choose from."""
+    """(the base models, the folders to choose from)."""
     ready = [model for model in base_models.list_models(studio, limit=MOST).items if model.state is ModelState.READY]
-    return gr.update(choices=[("The one that it fits", BY_SHAPE), *((model.name, model.id) for model in ready)])
+    models = [("The one that it fits", BY_SHAPE), *((model.name, model.id) for model in ready)]
+    return gr.update(choices=models), gr.update(choices=base_models.local_candidates(studio, "adapter_config.json"))
 
 
-def taken(studio: Studio, paths: list[str] | None, base: str | None, name: str | None) -> tuple:
-    """(what came of it, the files that were brought). The paths come from the browser: `accept` believes only Gradio's own."""
+def taken(studio: Studio, paths: list[str] | None, folder: str | None, base: str | None, name: str | None) -> tuple:
+    """(what came of it, the files, the folder). Files come before a folder where both are chosen."""
+    try:
+        if not paths and not (folder or "").strip():
+            raise Invalid("Nothing is chosen.", "Drop a zip or the adapter's files, or choose a folder.")
+        if paths:
+            adapter = of_files(studio, paths, base or None, name)
+        else:
+            adapter = adapter_import.import_folder(studio, folder.strip(), base or None, name)
+    except StudioError as error:
+        return parts.error_banner(error), None, gr.skip()
+    link = parts.button("Look at it", f"/adapters?id={adapter.id}", small=True)
+    note = f"It belongs to {base_models.get_model(studio, adapter.base_model).name}."
+    return parts.banner("ok", f"{adapter.name} is here now.", note, link), None, None
+
+
+def of_files(studio: Studio, paths: list[str], base: str | None, name: str | None) -> Adapter:
+    """The paths come from the browser: `accept` believes only Gradio's own."""
     mine: list[tuple[str, Path]] = []
     try:
-        if not paths:
-            raise Invalid("No file is chosen.", "Drop a zip, or the adapter's files.")
         for path in paths:
             id, file_name = accept(studio, path)
             mine.append((file_name, studio.data.incoming / id))
-        adapter = adapter_import.import_adapter(studio, mine, base or None, name)
-    except StudioError as error:
-        return parts.error_banner(error), None
+        return adapter_import.import_adapter(studio, mine, base, name)
     finally:
         for _, path in mine:
             path.unlink(missing_ok=True)
-    link = parts.button("Look at it", f"/adapters?id={adapter.id}", small=True)
-    note = f"It belongs to {base_models.get_model(studio, adapter.base_model).name}."
-    return parts.banner("ok", f"{adapter.name} is here now.", note, link), None
