@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from filelock import FileLock, Timeout
 
-from jobs import downloads, lab
+from jobs import downloads, lab, suites
 from jobs.gpus import FoundDevice, find_devices, threads_per_run
 from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
@@ -71,6 +71,7 @@ class Runner:
         parts = (
             self.beat,
             self.look_at_runs,
+            self.look_at_suites,  # before `claim`: in one line with the trainings, the older one gets the free device
             self.claim,
             self.look_at_downloads,
             self.look_at_the_lab,
@@ -153,6 +154,9 @@ class Runner:
 
     def look_at_downloads(self) -> None:
         downloads.tick(self.studio)
+
+    def look_at_suites(self) -> None:
+        suites.tick(self.studio, self.devices, threads_per_run(self.studio.settings.threads, len(self.devices)))
 
     def look_at_the_lab(self) -> None:
         lab.tick(self.studio, threads_per_run(self.studio.settings.threads, len(self.devices)))

@@ -14,14 +14,15 @@ from studio.transitions import RUNNER, move, tell
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5
 ALIVE = timedelta(seconds=20)  # a runner that was not seen for longer is taken for absent
+UNUSED = (Device.run_id.is_(None), Device.suite_run.is_(None))  # held by no training and by no suite
 IN_ORDER = (Run.priority.desc(), Run.queued_at, Run.id)
 
 
 def see_devices(studio: Studio, found: Sequence[tuple[str, str, int]]) -> None:
-    """Make the device rows those that were found: (id, name, memory in bytes). One that is gone stays while a run holds it."""
+    """Make the device rows those that were found: (id, name, memory in bytes). One that is gone stays while it is held."""
     with studio.database.write() as session:
         ids = [id for id, _, _ in found]
-        session.execute(delete(Device).where(Device.id.not_in(ids), Device.run_id.is_(None)))
+        session.execute(delete(Device).where(Device.id.not_in(ids), *UNUSED))
         for id, name, memory in found:
             row = session.get(Device, id) or Device(id=id)
             row.name, row.memory_bytes, row.seen_at = name, memory, utc_now()
@@ -59,9 +60,7 @@ def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run,
         if session.scalar(waiting(len(usable)).limit(1)) is None:
             return None  # the usual case takes no write lock
     with studio.database.write() as session:
-        free = list(
-            session.scalars(select(Device.id).where(Device.id.in_(usable), Device.run_id.is_(None)).order_by(Device.id))
-        )
+        free = list(session.scalars(select(Device.id).where(Device.id.in_(usable), *UNUSED).order_by(Device.id)))
         head = session.scalar(waiting(len(usable)).limit(1))
         if head is None or head.gpus > len(free):
             return None

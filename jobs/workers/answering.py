@@ -75,12 +75,18 @@ class Answering:
     def run(self) -> None:
         """Answer for ever."""
         while True:
-            try:
-                self.turn()
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._out_of_memory()
+            self.go_on()
+
+    def go_on(self) -> bool:
+        """One turn. False when memory ran out: then all that was being answered is given up, and those who asked are told."""
+        try:
+            self.turn()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._out_of_memory()
+            return False
+        return True
 
     def turn(self) -> None:
         """Begin what can begin, and write one more token of everything; waits while there is nothing to do."""

@@ -37,14 +37,14 @@ def do_job(folder: JobFolder, work: Callable[[], dict[str, Any]], smaller: str) 
         return 0
 
 
-def progress_of(folder: JobFolder) -> Callable[[float, str], None]:
-    """Tells how far the work is, at most twice a second."""
+def progress_of(folder: JobFolder) -> Callable[..., None]:
+    """tell(done, doing, ...) says how far the work is, at most twice a second."""
     last = 0.0
 
-    def tell(done: float, doing: str) -> None:
+    def tell(done: float, doing: str, **more: Any) -> None:
         nonlocal last
         if time.monotonic() - last >= PROGRESS_SECONDS:
             last = time.monotonic()
-            write_json(folder.progress, {"done": round(done, 4), "doing": doing})
+            write_json(folder.progress, {"done": round(done, 4), "doing": doing, **more})
 
     return tell
