@@ -22,10 +22,16 @@ from studio.errors import BadInput, clip
 from studio.files import read_json, sha256_of, write_json
 from studio.folders import AdapterFolder, new_id
 from studio.lora_files import short_names
+from studio.passports.schema import VERSION, cleaned
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Adapter, BaseModel, utc_now
 from studio.studio import Studio
 from studio.tokens import read_template
+
+# Settings that a person asks after; the rest of adapter_config.json is about its layers one by one
+TOLD = (
+    "r", "lora_alpha", "use_rslora", "use_dora", "bias", "rank_pattern", "alpha_pattern", "init_r", "target_r", "oft_block_size", "num_virtual_tokens",
+)  # fmt: skip
 
 
 def import_adapter(
@@ -90,7 +96,7 @@ def read_passport(folder: AdapterFolder) -> dict[str, Any]:
             "Leave it out.",
             "file",
         )
-    return passport
+    return cleaned(passport)
 
 
 def keep(
@@ -108,14 +114,14 @@ def keep(
         "name": name,
         "base_model": base_models.described(base),
         "imported": {
-            "at": utc_now().isoformat(timespec="seconds"), "base_named": named, "method": found.method, "matched": fit_in_words(found, facts), **origin,
+            "at": utc_now().isoformat(timespec="seconds"), "base_named": named, "method": found.method, "matched": fit_in_words(found, facts), "settings": told_settings(found), **origin,
         },
         "layers": len(found.layers),
         "adapter_sha256": sha256_of(folder.weights),
     }  # fmt: skip
     rows = max(found.token_ids, default=-1) + 1
     longer = {"embedding_rows": rows} if rows > facts.vocabulary and not passport.get("embedding_rows") else {}
-    write_json(folder.passport, {"version": 1, **passport, **longer, **ours})
+    write_json(folder.passport, {"version": VERSION, **passport, **longer, **ours})
     results = passport.get("results") if isinstance(passport.get("results"), dict) else {}
     losses = {key: value for key in ("heldout_loss", "base_heldout_loss") if type(value := results.get(key)) is float}
     adapter = Adapter(
@@ -149,6 +155,11 @@ def own_template(folder: AdapterFolder) -> str | None:
         return read_template(folder.path, config if isinstance(config, dict) else {})
     except (ValueError, RecursionError):
         return None
+
+
+def told_settings(found: FoundAdapter) -> dict[str, Any]:
+    """What adapter_config.json says of how it was made, for an adapter that brings no passport."""
+    return {key: value for key, value in found.settings.items() if key in TOLD and value not in (None, False, {}, [])}
 
 
 def clean_settings(found: FoundAdapter, base: BaseModel) -> dict[str, Any]:

@@ -24,6 +24,7 @@ CONFIG, WEIGHTS, PASSPORT, TEMPLATE = (
 TOKENIZER = "tokenizer.json"
 TAKEN = (CONFIG, WEIGHTS, PASSPORT, TEMPLATE, "tokenizer_config.json", TOKENIZER)
 MOST_TEXT_BYTES = 8 << 20  # of a file that is not the weights
+MOST_PASSPORT_BYTES = 1 << 20  # ours have a few kB
 MOST_TOKENIZER_BYTES = 64 << 20  # large vocabularies have some 20 MB
 CHUNK_BYTES = 1 << 20
 # What zipfile raises at damaged zips; RuntimeError when one is encrypted
@@ -73,7 +74,7 @@ def take_file(path: Path, name: str, target: Path, limit: int) -> None:
 
 
 def limit_of(name: str, limit: int) -> int:
-    return limit if name == WEIGHTS else MOST_TOKENIZER_BYTES if name == TOKENIZER else MOST_TEXT_BYTES
+    return {WEIGHTS: limit, TOKENIZER: MOST_TOKENIZER_BYTES, PASSPORT: MOST_PASSPORT_BYTES}.get(name, MOST_TEXT_BYTES)
 
 
 def unzip(path: Path, target: Path, limit: int) -> None:

@@ -1,7 +1,8 @@
 """Trained adapters: take them in from a run, list, describe, rename, delete, and hand them out as a zip."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from sqlalchemy import or_, select
 
@@ -15,6 +16,7 @@ from studio.records import Adapter, BaseModel, Run
 from studio.studio import Studio
 from studio.zip_stream import folder_name, zipped
 
+PASSPORT = "passport.json"
 SORTS = {"newest": (Adapter.created_at.desc(), Adapter.id), "name": (Adapter.name, Adapter.id)}
 
 
@@ -124,10 +126,13 @@ def download_name(adapter: Adapter) -> str:
     return f"{slug(adapter)}.zip"
 
 
-def zip_chunks(studio: Studio, id: str) -> Iterator[bytes]:
-    """The adapter as a zip with one folder that PEFT loads, made while it is read; the same bytes every time."""
+def zip_chunks(studio: Studio, id: str, instead: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[bytes]:
+    """The adapter as a zip with one folder that PEFT loads, made while it is read; the same bytes every time.
+
+    `instead`: contents of files, by their names, that go into it in place of what is in the folder.
+    """
     adapter = get_adapter(studio, id)
     folder = studio.data.adapter(id).path
     if not folder.is_dir():
         raise NotFound("adapter", id)
-    return zipped(slug(adapter), folder)
+    return zipped(slug(adapter), folder, instead)

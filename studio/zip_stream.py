@@ -3,8 +3,9 @@
 import re
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 CHUNK_BYTES = 2**20
 
@@ -33,14 +34,20 @@ def folder_name(name: str, otherwise: str, id: str) -> str:
     return f"{re.sub(r'[^a-z0-9]+', '-', plain).strip('-')[:60].strip('-') or otherwise}-{id}"
 
 
-def zipped(top: str, folder: Path) -> Iterator[bytes]:
-    """The plain files of `folder` in one folder `top`. Not compressed: weights hardly become smaller, and the download would wait for it."""
+def zipped(top: str, folder: Path, instead: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[bytes]:
+    """The plain files of `folder` in one folder `top`, with the contents of `instead` for files of these names.
+
+    Not compressed: weights hardly become smaller, and the download would wait for it.
+    """
     paths = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as archive:
         for path in paths:
             entry = zipfile.ZipInfo(f"{top}/{path.name}")  # dated 1980, so that the same files are the same zip
             entry.external_attr = 0o644 << 16
+            if path.name in instead:
+                archive.writestr(entry, instead[path.name])
+                continue
             entry.file_size = path.stat().st_size
             with archive.open(entry, "w") as target, open(path, "rb") as source:
                 while chunk := source.read(CHUNK_BYTES):

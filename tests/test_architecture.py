@@ -34,6 +34,8 @@ FOR_WORKERS = {
     "model_intake",
     "lora_files",
     "lab_settings",
+    "passports",
+    "code_version",
     "heldout",
     "suite_checks",
 }

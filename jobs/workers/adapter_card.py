@@ -18,6 +18,7 @@ from studio.files import read_json, sha256_of, write_json
 from studio.folders import AdapterFolder, AttemptFolder
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
+from studio.passports.schema import VERSION
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
 
@@ -92,7 +93,7 @@ def origin_of(attempt: AttemptFolder, plan: TrainingPlan, facts: ModelFacts) -> 
 
 def passport_of(folder: AdapterFolder, origin: dict, plan: TrainingPlan, resolved: ResolvedPlan, results: dict) -> dict:
     return {
-        "version": 1,
+        "version": VERSION,
         "name": origin["name"],
         "run": folder.path.parent.parent.name,
         "base_model": origin["base_model"],

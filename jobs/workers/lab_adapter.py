@@ -14,10 +14,12 @@ from safetensors.numpy import save_file
 
 from jobs.workers.lora_math import Factors
 from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
+from studio.code_version import code_version
 from studio.files import read_json, sha256_of, write_json
 from studio.folders import AdapterFolder, AdapterJobFolder
 from studio.lora_files import short_names
 from studio.model_facts import ModelFacts
+from studio.passports.schema import VERSION
 
 PACKAGES = ("numpy", "safetensors", "peft", "torch")
 
@@ -81,8 +83,9 @@ def peft_settings(made: MadeAdapter, facts: ModelFacts, base: dict[str, Any]) ->
 
 
 def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapter, quantization: str) -> dict[str, Any]:
+    libraries = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
-        "version": 1,
+        "version": VERSION,
         "name": request["name"],
         "base_model": request["base_model"],
         "made_by": {key: value for key, value in request["settings"].items() if value is not None},
@@ -92,7 +95,7 @@ def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapte
         "layers": len(made.modules),
         "adapter_sha256": sha256_of(folder.weights),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in PACKAGES}},
+        "versions": {**code_version(), "python": sys.version.split()[0], **libraries},
     }
 
 

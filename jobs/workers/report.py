@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from studio.code_version import code_version
 from studio.files import write_json
 from studio.folders import AttemptFolder
 
@@ -87,4 +88,5 @@ def peak_memory_bytes() -> int:
 
 
 def versions() -> dict[str, str]:
-    return {"python": sys.version.split()[0], **{name: importlib.metadata.version(name) for name in PACKAGES}}
+    libraries = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {**code_version(), "python": sys.version.split()[0], **libraries}

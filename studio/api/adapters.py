@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from studio import adapter_import, adapters, xrays
 from studio.api.here import ERRORS, Body, Here, Search, Who
 from studio.api.uploads import incoming, known_fields
 from studio.listing import LIMIT, MOST
+from studio.passports import side_by_side, written
 from studio.studio import Studio
 
 ROUTER = APIRouter(tags=["Adapters"], responses=ERRORS)
@@ -42,6 +43,15 @@ def import_adapter(
         files = [(one.filename or "upload", stack.enter_context(incoming(here, one))) for one in file]
         adapter = adapter_import.import_adapter(here, files, base_model, name, owner=who)
     return detailed(here, adapter.id)
+
+
+@ROUTER.get("/api/v1/adapters/side-by-side")
+def compare_settings(
+    here: Here, id: Annotated[list[str], Query(description="Two to four ids.")], only_differences: bool = False
+) -> dict:
+    """Settings and passports of two to four adapters, line by line."""
+    found, lines = side_by_side.side_by_side(here, id)
+    return side_by_side.shown(found, [line for line in lines if line.differs or not only_differences])
 
 
 class FromFolder(Body):
@@ -76,7 +86,7 @@ def download(id: str, here: Here) -> StreamingResponse:
     """The adapter with its tokenizer, chat template, model card and passport, as a zip that is made while it is sent."""
     adapter = adapters.get_adapter(here, id)
     headers = {"Content-Disposition": f'attachment; filename="{adapters.download_name(adapter)}"'}
-    return StreamingResponse(adapters.zip_chunks(here, id), media_type="application/zip", headers=headers)
+    return StreamingResponse(written.zip_chunks(here, id), media_type="application/zip", headers=headers)
 
 
 @ROUTER.patch("/api/v1/adapters/{id}")
@@ -91,4 +101,4 @@ def delete_adapter(id: str, here: Here) -> None:
 
 
 def detailed(here: Studio, id: str) -> dict:
-    return {**adapters.shown(adapters.get_adapter(here, id)), "passport": adapters.passport(here, id)}
+    return {**adapters.shown(adapters.get_adapter(here, id)), "passport": written.passport(here, id)}

@@ -130,6 +130,7 @@ def one_head(adapter: Adapter) -> str:
     combine = parts.button("Combine", f"/adapters?with={adapter.id}#combine") if adapter.method == "lora" else ""
     actions = (
         combine
+        + parts.button("Compare settings", f"/passports?id={adapter.id}")
         + parts.button("Compare with the base", f"/compare?a={adapter.id}")
         + parts.button("Download", f"/files/adapters/{adapter.id}", primary=True, download=True)
     )

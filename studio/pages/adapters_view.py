@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from studio.base_weights import SMALL
 from studio.methods import METHODS
-from studio.pages import form, method_words, parts, settings_view, words
+from studio.pages import form, method_words, parts, passports_view, settings_view, words
 from studio.pages.copying import copy_button
 from studio.pages.lab_view import in_words
 from studio.records import Adapter
@@ -90,6 +90,7 @@ def nothing(searched: bool) -> str:
 def details(adapter: Adapter, passport: Passport, code: str) -> str:
     """The passport in cards, then how to load the adapter elsewhere."""
     cards = (
+        *([told] if (told := passports_view.brought(passport)) else []),
         parts.card(
             parts.facts(known(base_facts(part(passport, "base_model")))), "Base model", "What it must be put on."
         ),
