@@ -173,6 +173,11 @@ class AttemptFolder(Folder):
         return self.path / "result.json"
 
     @property
+    def verdict(self) -> Path:
+        """Written by the worker when its adapter is saved: how that stands against the base on the held-out rows."""
+        return self.path / "verdict.json"
+
+    @property
     def process(self) -> Path:
         """Written by the supervisor before the worker starts: pid, start time, boot id of itself and of the worker."""
         return self.path / "process.json"

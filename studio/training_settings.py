@@ -193,6 +193,13 @@ class TrainingSettings(PlanPart):
         description="last: as it is after the last step; best: as it was when the held-out loss was lowest. auto: best with early stopping.",
         json_schema_extra=ADVANCED,
     )
+    verdict: bool = Field(
+        True,
+        title="Verdict at the end",
+        description="Compare the adapter with the base on the held-out rows when the training is done: how sure the difference is, and the answers "
+        "of both to a few rows. Takes about as long as two evaluations.",
+        json_schema_extra=ADVANCED,
+    )
     seed: int = Field(
         0,
         ge=0,

@@ -38,6 +38,7 @@ FOR_WORKERS = {
     "code_version",
     "heldout",
     "suite_checks",
+    "verdict",
 }
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [

@@ -160,6 +160,7 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
         ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
         ("Trained parameters", f"{results['trainable_parameters']:,}{where}"),
         ("Held-out loss", loss_in_words(results)),
+        *([("Verdict", plain(verdict["title"]))] if (verdict := passport.get("verdict")) else []),
     ]
 
 

@@ -14,7 +14,11 @@ MOST_NEW_TOKENS = 64
 
 
 def answer_prompts(
-    engine: Engine, tokenizer: ChatTokenizer, prompts: list[list[int]], context_length: int
+    engine: Engine,
+    tokenizer: ChatTokenizer,
+    prompts: list[list[int]],
+    context_length: int,
+    most_tokens: int = MOST_NEW_TOKENS,
 ) -> list[tuple[str, float]]:
     """The likeliest answer of the model in training to each prompt (token ids): (text, seconds it took).
 
@@ -27,7 +31,7 @@ def answer_prompts(
         with torch.no_grad():
             front = engine.prompt.front()
             room = context_length - (front.tokens if front else 0)
-            most = min(MOST_NEW_TOKENS, max(1, room // 2))
+            most = min(most_tokens, max(1, room // 2))
             asked = [ids[-(room - most) :] for ids in prompts]
             if engine.packs:
                 found = at_once(engine.causal, front, tokenizer, asked, most)

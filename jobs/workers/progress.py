@@ -19,4 +19,7 @@ class Progress:
     best_heldout_loss: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0
+    base_rows: dict[str, list[float]] = field(default_factory=dict)  # measures of each held-out row: of the base,
+    heldout_rows: dict[str, list[float]] = field(default_factory=dict)  # at the newest evaluation,
+    best_rows: dict[str, list[float]] = field(default_factory=dict)  # and at best_step
     evaluated_at: int = -1  # step

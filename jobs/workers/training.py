@@ -25,9 +25,11 @@ from jobs.workers.examples import Batches, read_examples
 from jobs.workers.floor import Floor
 from jobs.workers.generate import answer_prompts
 from jobs.workers.load import DTYPES
+from jobs.workers.judging import judge
+from jobs.workers.judging.base import remember_base
 from jobs.workers.neftune import add_noise_to_embeddings
 from jobs.workers.objectives import OBJECTIVES
-from jobs.workers.objectives.objective import Kept
+from jobs.workers.objectives.objective import Kept, Measures
 from jobs.workers.optimizer import Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
@@ -40,6 +42,7 @@ from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
 
 LOG_SECONDS = 10  # between two lines about steps
+ROWS_KEPT = ("loss", "margin")  # measures that are remembered for each held-out row
 
 
 class Training:
@@ -81,6 +84,7 @@ class Training:
             if set_start(self.attempt, self.plan, self.model, self.batch):
                 self.report.say("The adapter starts from what the training data is made of.")
         self.parameters = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        self.base_parts = remember_base(self.plan, self.model, self.parameters) if self.settings.verdict else {}
         self.tell_model()
         at_once = (self.resolved.micro_batch, self.resolved.token_budget)
         self.engine = Engine(self.model, self.device, *at_once, autocast=self.accelerator.autocast)
@@ -259,24 +263,32 @@ class Training:
         progress = self.progress
         if not (count := self.objective.count_heldout(self.data)):
             return
-        found = self.means(self.objective.measure(self.own(self.data.heldout)), count)
+        rows = self.heldout_rows()
+        found = {name: float(values.sum() / count) for name, values in rows.items()}
         measures = {f"heldout_{name}": value for name, value in found.items()}
         self.report.metric(step=progress.step, **measures, heldout_tokens=self.data.heldout_tokens)
         who = f"Step {progress.step}" if progress.step else "The base"
         more = [f", {name} {found[name]:.4f}" for name in ("accuracy", "margin") if name in found]
         self.report.say(f"{who}: held-out loss {found['loss']:.4f}{''.join(more)}.")
-        self.note_heldout(found["loss"], measures)
+        self.note_heldout(found["loss"], measures, {name: rows[name].tolist() for name in ROWS_KEPT if name in rows})
 
-    def note_heldout(self, loss: float, measures: dict[str, float]) -> None:
+    def heldout_rows(self) -> Measures:
+        """The measures of each held-out row, in their order, over all processes."""
+        own = self.objective.measure(self.own(self.data.heldout))
+        found = np.zeros((len(own), len(self.data.heldout)))
+        found[:, self.rank :: self.processes] = list(own.values())
+        return dict(zip(own, self.sum_arrays(found), strict=True))
+
+    def note_heldout(self, loss: float, measures: dict[str, float], rows: dict[str, list[float]]) -> None:
         progress = self.progress
-        progress.heldout_loss, progress.heldout_measures = loss, measures
+        progress.heldout_loss, progress.heldout_measures, progress.heldout_rows = loss, measures, rows
         if progress.step == 0:
-            progress.base_heldout_loss = loss
+            progress.base_heldout_loss, progress.base_rows = loss, rows
         elif loss < (
             math.inf if progress.best_heldout_loss is None else progress.best_heldout_loss
         ):  # NaN is never best
             progress.best_heldout_loss, progress.best_step, progress.evaluations_since_best = loss, progress.step, 0
-            progress.best_measures = measures
+            progress.best_measures, progress.best_rows = measures, rows
             if self.settings.keeps_best:
                 self.best = {name: each.detach().cpu().clone() for name, each in self.parameters.items()}
         else:
@@ -307,11 +319,13 @@ class Training:
         return self.ended("cancelled", CANCELLED, f"Cancelled after step {step}.{kept}")
 
     def finish(self, status: str, text: str) -> int:
-        """Save the adapter: as it is after the last step, or at its best where that is to be kept."""
+        """Save the adapter: as it is after the last step, or at its best where that is to be kept; then judge it."""
+        self.kept_step = self.progress.step
         if self.best and self.progress.best_step != self.progress.step:
             self.put(self.best)
             self.progress.heldout_loss = self.progress.best_heldout_loss
             self.progress.heldout_measures = self.progress.best_measures
+            self.kept_step = self.progress.best_step
             self.report.say(f"The adapter of step {self.progress.best_step} is kept: its held-out loss was the lowest.")
         if self.accelerator.is_main_process:
             self.note_results()
@@ -319,6 +333,10 @@ class Training:
             made = (self.plan, self.resolved, self.facts, self.report.facts)
             save_adapter(self.attempt, self.model, self.words.folder, *made)
         self.accelerator.wait_for_everyone()
+        if self.settings.verdict:
+            self.note_results()
+            self.report.result(status, SUCCEEDED)  # from here on the adapter is there, whatever becomes of the verdict
+            judge(self)
         return self.ended(status, SUCCEEDED, text)
 
     def ended(self, status: str, code: int, text: str) -> int:

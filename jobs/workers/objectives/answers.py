@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jobs.workers.examples import Data
-from jobs.workers.objectives.objective import Objective, Sums
+from jobs.workers.objectives.objective import Measures, Objective, Sums
 from jobs.workers.packing import Example, MicroBatch
 
 
@@ -20,5 +20,5 @@ class Answers(Objective):
     def accumulate(self, batches: list[MicroBatch], weight: float) -> Sums:
         return {"loss": self.engine.accumulate(batches, weight)}
 
-    def measure(self, rows: Sequence[Example]) -> Sums:
+    def measure(self, rows: Sequence[Example]) -> Measures:
         return {"loss": self.engine.measure(rows)}

@@ -13,6 +13,8 @@ from studio.plan import TrainingPlan
 
 Sums = dict[str, float]
 """Measures summed over rows or tokens, "loss" among them; divided by `count` they are the means that are told."""
+Measures = dict[str, np.ndarray]
+"""The same measures of each row, float64 [rows]; their sums are Sums."""
 
 
 @dataclass(frozen=True)
@@ -55,5 +57,5 @@ class Objective(ABC):
         """Add the gradients of weight × (sum of losses) over the micro-batches."""
 
     @abstractmethod
-    def measure(self, rows: Sequence) -> Sums:
-        """Sums over the rows, without learning."""
+    def measure(self, rows: Sequence) -> Measures:
+        """Of each row, without learning."""

@@ -15,7 +15,7 @@ from torch.nn.functional import logsigmoid
 
 from jobs.workers import attention
 from jobs.workers.examples import Data
-from jobs.workers.objectives.objective import Kept, Objective, Sums
+from jobs.workers.objectives.objective import Kept, Measures, Objective, Sums
 from jobs.workers.packing import MicroBatch
 from jobs.workers.pairs import Pair, Pairs
 from jobs.workers.reference import load_reference, save_reference
@@ -92,14 +92,16 @@ class Preference(Objective):
                     sums = self.answer_sums(batch)
                 losses = self.losses(batch, sums)
                 (losses.sum() * weight).backward()
-            add(total, self.told(batch, losses.detach(), sums.detach()))
+            add(total, self.told(batch, losses.detach(), sums.detach()).sum(dim=1).tolist())
         return total
 
-    def measure(self, rows: Pairs) -> Sums:
-        total: Sums = dict.fromkeys(MEASURES, 0.0)
+    def measure(self, rows: Pairs) -> Measures:
+        place_of = {place: index for index, place in enumerate(rows.places.tolist())}
+        found = np.zeros((len(MEASURES), len(rows)))
         for batch, sums in self.without_learning(rows):
-            add(total, self.told(batch, self.losses(batch, sums), sums))
-        return total
+            told = self.told(batch, self.losses(batch, sums), sums)
+            found[:, [place_of[place] for place in batch.places]] = told.double().cpu().numpy()
+        return dict(zip(MEASURES, found, strict=True))
 
     def without_learning(self, rows: Pairs):
         """(micro-batch, log-probabilities of its answers) for all rows, as many read at once as is worth it."""
@@ -133,14 +135,14 @@ class Preference(Objective):
             losses = losses - settings.rpo_alpha * sums[:, 0] / batch.lengths[:, 0]
         return losses
 
-    def told(self, batch: PairBatch, losses: torch.Tensor, sums: torch.Tensor) -> Sums:
+    def told(self, batch: PairBatch, losses: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+        """The measures of each pair, float32 [MEASURES, pairs]."""
         rewards = self.plan.training.dpo_beta * (sums - batch.reference)
         margins = rewards[:, 0] - rewards[:, 1]
         right = torch.where(margins.abs() < AT_REST, 0.5, (margins > 0).float())
-        sums = torch.stack([losses.sum(), *rewards.sum(dim=0), margins.sum(), right.sum()])
-        return dict(zip(MEASURES, sums.tolist(), strict=True))
+        return torch.stack([losses, *rewards.unbind(dim=1), margins, right])
 
 
-def add(total: Sums, more: Sums) -> None:
-    for name, value in more.items():
+def add(total: Sums, more: list[float]) -> None:
+    for name, value in zip(total, more, strict=True):
         total[name] += value
