@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from jobs.remedies import next_remedy
+from studio.adapters import word_in
 from studio.errors import StudioError
 from studio.files import read_json
 from studio.folders import AttemptFolder
@@ -75,7 +76,7 @@ def status_of(result: dict, ending: Ending) -> str | None:
 
 def _kept(status: str, step: int, result: dict) -> Outcome:
     losses = {name: result[name] for name in ("heldout_loss", "base_heldout_loss") if result.get(name) is not None}
-    values = {"problem": None, "fix": None, "step": step, **losses}
+    values = {"problem": None, "fix": None, "step": step, "verdict": word_in(result), **losses}
     if status == "stopped":
         return Outcome(Status.SUCCEEDED, f"Stopped after step {step}; the adapter is kept.", values)
     return Outcome(Status.SUCCEEDED, f"Finished after step {step}; the adapter is kept.", values)

@@ -38,7 +38,13 @@ def take_in(studio: Studio, run: Run, attempt: AttemptFolder) -> Adapter:
     return Adapter(
         id=run.id, owner=run.owner, name=run.name, base_model=run.base_model, run=run.id, source="run", method=run.method, rank=method.get("rank"),
         size_bytes=size_of(folder.path), sha256=sha256, heldout_loss=result.get("heldout_loss"), base_heldout_loss=result.get("base_heldout_loss"),
+        verdict=word_in(result),
     )  # fmt: skip
+
+
+def word_in(result: dict) -> str | None:
+    """The verdict of a worker's result, in a word."""
+    return (result.get("verdict") or {}).get("word")
 
 
 def get_adapter(studio: Studio, id: str) -> Adapter:
@@ -113,6 +119,7 @@ def shown(adapter: Adapter) -> dict:
         "sha256",
         "heldout_loss",
         "base_heldout_loss",
+        "verdict",
     )
     return {**{name: getattr(adapter, name) for name in names}, "created_at": adapter.created_at.isoformat()}
 

@@ -30,6 +30,7 @@ MULTIPLICATIONS_PER_SECOND = {
 }  # cautious: a slow core, a small GPU; measured runs replace them
 START_SECONDS = {"cpu": 12, "cuda": 25}  # libraries, the model, the first batch
 SAMPLED_TOKENS = 64  # of each answer to a pinned prompt
+JUDGED_TOKENS = 2 * 96  # of the base's and the adapter's answers at the end; all rows are answered at once
 SECONDS_PER_LAYER = 0.0005  # of one decoded token, besides the weights
 MEMORY_BANDWIDTH = {"cpu": 8e9, "cuda": 400e9}  # bytes/s, cautious
 LAST_RUNS = 3
@@ -106,7 +107,11 @@ def estimate_from(
         device_name=device.name,
         fits="yes" if total <= COMFORTABLE * usable else "tight" if total <= usable else "no",
         file_bytes=file_bytes(plan, facts),
-        seconds=round(seconds_of(resolved, facts, stats, device, tokens_per_second), 1),
+        seconds=round(
+            seconds_of(resolved, facts, stats, device, tokens_per_second)
+            + verdict_seconds(plan, resolved, facts, device),
+            1,
+        ),
         measured_speed=tokens_per_second is not None,
         tokens=resolved.tokens,
         steps=resolved.steps,
@@ -145,12 +150,18 @@ def seconds_of(
         resolved.tokens / max(1.0, resolved.epochs) / 2.5 if resolved.objective == "preference" else 0
     )  # the reference
     measured = evaluations * resolved.heldout_rows * stats.total_tokens / max(1, stats.rows) / 2.5
-    decoded = (
-        evaluations
-        * SAMPLED_TOKENS
-        * (4 * facts.parameters / MEMORY_BANDWIDTH[device.kind] + SECONDS_PER_LAYER * facts.layers)
-    )
+    decoded = evaluations * SAMPLED_TOKENS * seconds_per_decoded_token(facts, device)
     return START_SECONDS[device.kind] + ((resolved.tokens + once) / resolved.processes + measured) / speed + decoded
+
+
+def verdict_seconds(plan: TrainingPlan, resolved: ResolvedPlan, facts: ModelFacts, device: DeviceFacts) -> float:
+    """Of the answers with which it ends: the held-out rows themselves have been measured by the evaluations."""
+    wanted = plan.training.verdict and resolved.heldout_rows
+    return JUDGED_TOKENS * seconds_per_decoded_token(facts, device) if wanted else 0.0
+
+
+def seconds_per_decoded_token(facts: ModelFacts, device: DeviceFacts) -> float:
+    return 4 * facts.parameters / MEMORY_BANDWIDTH[device.kind] + SECONDS_PER_LAYER * facts.layers
 
 
 def multiplications(facts: ModelFacts, stats: TokenStats) -> float:

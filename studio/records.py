@@ -247,6 +247,7 @@ class Run(Record):
     base_heldout_loss: Mapped[float | None]  # before the first step: the base model's own
     seconds_left: Mapped[float | None]
     sparkline: Mapped[list[float]] = mapped_column(default=list)  # at most 40 losses over the run
+    verdict: Mapped[str | None] = mapped_column(String(16))  # in a word: studio.verdict.judgement.Word
     queued_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -302,6 +303,7 @@ class Adapter(Record):
     sha256: Mapped[str] = mapped_column(String(64))  # of adapter_model.safetensors
     heldout_loss: Mapped[float | None]
     base_heldout_loss: Mapped[float | None]
+    verdict: Mapped[str | None] = mapped_column(String(16))  # as of its run
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     model: Mapped["BaseModel"] = relationship(lazy="joined", viewonly=True)

@@ -385,7 +385,7 @@ def shown_all(studio: Studio, found: Sequence[Run]) -> list[dict]:
 
 COLUMNS = (
     "id", "name", "state", "want", "problem", "fix", "base_model", "dataset", "dataset_version", "method", "tags", "notes", "owner", "parent", "priority", "gpus", "attempt",
-    "step", "steps", "loss", "heldout_loss", "base_heldout_loss", "seconds_left", "sparkline",
+    "step", "steps", "loss", "heldout_loss", "base_heldout_loss", "seconds_left", "sparkline", "verdict",
 )  # fmt: skip
 MOMENTS = ("queued_at", "started_at", "ended_at", "not_before")
 

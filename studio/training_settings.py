@@ -197,7 +197,7 @@ class TrainingSettings(PlanPart):
         True,
         title="Verdict at the end",
         description="Compare the adapter with the base on the held-out rows when the training is done: how sure the difference is, and the answers "
-        "of both to a few rows. Takes about as long as two evaluations.",
+        "of both to a few of them. Evaluations have measured the rows already, so only the answers take time.",
         json_schema_extra=ADVANCED,
     )
     seed: int = Field(

@@ -24,9 +24,9 @@ from jobs.workers.engine import Engine
 from jobs.workers.examples import Batches, read_examples
 from jobs.workers.floor import Floor
 from jobs.workers.generate import answer_prompts
-from jobs.workers.load import DTYPES
 from jobs.workers.judging import judge
 from jobs.workers.judging.base import remember_base
+from jobs.workers.load import DTYPES
 from jobs.workers.neftune import add_noise_to_embeddings
 from jobs.workers.objectives import OBJECTIVES
 from jobs.workers.objectives.objective import Kept, Measures

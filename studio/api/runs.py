@@ -11,6 +11,7 @@ from studio.listing import LIMIT, MOST
 from studio.plan import TrainingPlan, read_plan
 from studio.records import Status
 from studio.studio import Studio
+from studio.verdict.reading import given_verdict
 
 ROUTER = APIRouter(prefix="/api/v1/runs", tags=["Runs"], responses=ERRORS)
 Limit = Annotated[int, Field(ge=1, le=MOST)]
@@ -135,6 +136,12 @@ def get_log(id: str, here: Here, offset: Annotated[int, Field(ge=0, le=MOST_NUMB
 def get_samples(id: str, here: Here) -> dict:
     """Answers to the pinned prompts at each evaluation; step 0 is the base itself."""
     return {"items": metrics.samples(here, id), "next": None}
+
+
+@ROUTER.get("/{id}/verdict")
+def get_verdict(id: str, here: Here) -> dict:
+    """The adapter against its base on the held-out rows: a word, numbers with intervals, and rows that both answered."""
+    return given_verdict(here, id)
 
 
 def detailed(here: Studio, id: str) -> dict:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from studio.base_weights import SMALL
 from studio.methods import METHODS
-from studio.pages import form, method_words, parts, passports_view, settings_view, words
+from studio.pages import form, method_words, parts, passports_view, settings_view, verdict_view, words
 from studio.pages.copying import copy_button
 from studio.pages.lab_view import in_words
 from studio.records import Adapter
@@ -43,7 +43,7 @@ def _cells(adapter: Adapter, passport: Passport) -> tuple[str, ...]:
         parts.text(part(passport, "dataset").get("name") or "–"),
         parts.text(method_words.short(adapter.method, adapter.rank)),
         words.size(adapter.size_bytes),
-        gain(adapter.base_heldout_loss, adapter.heldout_loss),
+        gain(adapter.base_heldout_loss, adapter.heldout_loss) + verdict_chip(adapter.verdict),
         run,
         parts.button(
             "Download", f"/files/adapters/{adapter.id}", small=True, download=True, label=f"Download {adapter.name}"
@@ -61,6 +61,11 @@ def gain(base: float | None, after: float | None) -> str:
     change = (after - base) / base if base else 0.0
     kind = "ok" if change < 0 else "warn"
     return f'<span class="ls-num">{words.loss(base)} → {words.loss(after)}</span> {parts.chip(signed(change), kind)}'
+
+
+def verdict_chip(word: str | None) -> str:
+    """Only what the loss beside it does not say by itself."""
+    return f" {verdict_view.chip(word)}" if word and word != "better" else ""
 
 
 def signed(change: float) -> str:
@@ -101,7 +106,13 @@ def details(adapter: Adapter, passport: Passport, code: str) -> str:
         '<div class="ls-row"><h2>Load it with PEFT</h2><span class="end">' + copy_button(code) + "</span></div>"
         f'<p class="ls-sub">Unpack the zip beside your program. The tokenizer and the chat template are in it.</p><pre class="ls-log ls-code" tabindex="0">{escape(code)}</pre>'
     )
-    return f'{parts.grid(cards, 2)}<section class="ls-card ls-load">{loading}</section>'
+    verdict = verdict_view.card(done_verdict(passport))
+    return f'{verdict}{parts.grid(cards, 2)}<section class="ls-card ls-load">{loading}</section>'
+
+
+def done_verdict(passport: Passport) -> Mapping[str, Any]:
+    """The verdict that the adapter brings along; its rows stayed with the run."""
+    return {**found, "done": True} if (found := part(passport, "verdict")) else {}
 
 
 def learned_from(passport: Passport) -> tuple[str, ...]:

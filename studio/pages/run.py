@@ -7,7 +7,7 @@ import gradio as gr
 from studio import metrics, runs
 from studio.errors import NotFound
 from studio.files import read_json
-from studio.pages import method_words, parts, run_view, settings_view
+from studio.pages import method_words, parts, run_view, settings_view, verdict_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
@@ -16,6 +16,7 @@ from studio.pages.shell import head_html
 from studio.records import OPEN, TERMINAL, Run, Status, Want, utc_now
 from studio.resolved_plan import ResolvedPlan
 from studio.studio import Studio
+from studio.verdict.reading import verdict_of
 
 REFRESH_SECONDS = 2
 LOG_BYTES = 40_000  # of the end of the log; the whole of it is in the API
@@ -110,6 +111,7 @@ def _parts() -> dict[str, gr.HTML]:
     return {
         "head": plain(head_html("Run", "…")),
         "news": plain(visible=False),
+        "verdict": plain(visible=False),
         "figures": plain('<div class="ls-skeleton" style="height:128px" aria-busy="true"></div>'),
     }
 
@@ -216,11 +218,13 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
     objective = resolved.objective if resolved else "answers"
     series = metrics.series(studio, run.id, CURVES + OF_PREFERENCES)
     log, _ = metrics.log(studio, run.id, -LOG_BYTES)
-    config = method_words.with_sizes(plan.method)
+    config, verdict = method_words.with_sizes(plan.method), verdict_of(studio, run.id)
+    gained = "" if verdict else run_view.gain(run, objective, latest)
     return {
         "head": run_view.head(run, shown["base_model_name"], shown["dataset_name"], config),
         "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))
-        + run_view.done(run, shown["adapter"], run.want is Want.STOP, run_view.gain(run, objective, latest)),
+        + run_view.done(run, shown["adapter"], run.want is Want.STOP, gained),
+        "verdict": verdict_view.card(verdict),
         "figures": run_view.figures(
             run, latest, estimated_bytes(studio, run.id), shown["queue_position"], utc_now(), objective
         ),

@@ -124,8 +124,7 @@ def _beside_heldout(run: Run, objective: str, latest: Mapping[str, Any]) -> str:
 
 def perplexity(loss: float) -> str:
     """exp(loss): among how many equally likely tokens the model is left to guess."""
-    value = math.exp(min(loss, 50))
-    return words.short_count(value) if value >= 1000 else f"{value:.3g}"
+    return words.figure(math.exp(min(loss, 50)))
 
 
 def waits(run: Run, queue_place: int | None) -> str:

@@ -79,6 +79,11 @@ def share(part: float) -> str:
     return f"{part * 100:.3g} %"
 
 
+def figure(value: float) -> str:
+    """A number of any size, in three digits: 2980.96 → "2.98 k"."""
+    return short_count(value) if value >= 1000 else f"{value:.3g}"
+
+
 def loss(value: float | None) -> str:
     """Three digits are what a person compares; "–" when there is none."""
     return "–" if value is None else f"{value:.3f}"

@@ -25,7 +25,9 @@ pytestmark = pytest.mark.training
 
 def test_a_heldout_loss_that_is_no_number_is_never_the_lowest(place: TrainingPlace, monkeypatch):
     told = iter([8.0, math.nan, 7.0, 7.5, 7.2])  # the base, then at steps 4, 8 and so on
-    monkeypatch.setattr(training.OBJECTIVES["answers"], "measure", lambda self, rows: {"loss": np.array([next(told), 0, 0, 0])})
+    monkeypatch.setattr(
+        training.OBJECTIVES["answers"], "measure", lambda self, rows: {"loss": np.array([next(told), 0, 0, 0])}
+    )
     monkeypatch.setattr(training.OBJECTIVES["answers"], "count_heldout", lambda self, data: 1)
     result = train_here(place.queue("r1", training={"keep": "best", "max_steps": 10}))
     assert (result["status"], result["best_step"], result["heldout_loss"]) == ("succeeded", 8, 7.0)

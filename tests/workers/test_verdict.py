@@ -105,9 +105,10 @@ def test_the_bases_answers_are_the_bases_own_whatever_the_method(place: Training
     found = read_json(other.verdict)
     assert found["problem"] is None
     same = [shown for shown in found["examples"] if shown["row"] in expected]
-    assert same and all(shown["base"] == expected[shown["row"]] for shown in same)
-    known = read_json(plain.verdict)["loss"]["base"]
-    assert found["loss"]["base"] == pytest.approx(known, rel=1e-4)
+    assert same
+    assert all(shown["base"] == expected[shown["row"]] for shown in same)
+    known = read_json(plain.verdict)["loss"]["base"]  # (new tokens are a few more to choose from)
+    assert found["loss"]["base"] == pytest.approx(known, rel=1e-3)
 
 
 def test_few_heldout_rows_are_not_called_better(place: TrainingPlace):
@@ -131,7 +132,9 @@ def test_a_verdict_that_is_not_wanted_is_not_made(place: TrainingPlace):
     assert not attempt.verdict.exists()
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), ZeroDivisionError("division by zero")])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), ZeroDivisionError("division by zero")]
+)
 @pytest.mark.parametrize("where", ["rows_of", "answer_prompts"])
 def test_whatever_goes_wrong_in_judging_the_adapter_is_kept(place: TrainingPlace, monkeypatch, error, where):
     def fail(*_):
@@ -143,7 +146,8 @@ def test_whatever_goes_wrong_in_judging_the_adapter_is_kept(place: TrainingPlace
     assert (result["exit"], result["status"]) == (0, "succeeded")
     assert AdapterFolder(attempt.adapter).weights.exists()
     found = read_json(attempt.verdict)
-    assert found["done"] and ("memory ran out" in found["problem"] or "division by zero" in found["problem"])
+    assert found["done"]
+    assert ("memory ran out" if "CUDA" in str(error) else "division by zero") in found["problem"]
     assert found["word"] == ("failed" if where == "rows_of" else "better")
 
 
@@ -172,7 +176,9 @@ def test_learning_by_heart_is_told_with_the_step_to_keep(place: TrainingPlace):
     found = read_json(attempt.verdict)
     assert found["word"] == "overfitted"
     assert found["overfitted_after"] == found["keep_step"] == result["best_step"]
-    kept = place.queue("r2", training={**how, "keep": "best"}, resolved={"epochs": 100.0, "evaluate_every": 2, "heldout_rows": 16})
+    kept = place.queue(
+        "r2", training={**how, "keep": "best"}, resolved={"epochs": 100.0, "evaluate_every": 2, "heldout_rows": 16}
+    )
     train_here(kept)
     judged = read_json(kept.verdict)
     assert judged["step"] == judged["keep_step"] == result["best_step"] < judged["last_step"]

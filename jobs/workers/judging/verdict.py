@@ -87,9 +87,7 @@ class Verdict:
             with self.as_base():
                 base = self.written(some)
             adapted = self.written(some)
-            self.examples += [
-                self.example(row, *both, gains) for row, *both in zip(some, base, adapted, strict=True)
-            ]
+            self.examples += [self.example(row, *both, gains) for row, *both in zip(some, base, adapted, strict=True)]
             self.answered += len(some)
             training.report.say(f"Judging: both answers to {self.answered} of {self.asked} held-out rows.")
             self.write()
@@ -104,10 +102,14 @@ class Verdict:
         return [text for text, _ in found]
 
     def example(self, row: Shown, base: str, adapted: str, gains: np.ndarray) -> dict:
-        measured = {} if self.judgement.objective == "preference" else {
-            f"{who}_loss": float(values[row.place] / self.rows.tokens[row.place])
-            for who, values in (("base", self.rows.base), ("adapter", self.rows.adapter))
-        }
+        measured = (
+            {}
+            if self.judgement.objective == "preference"
+            else {
+                f"{who}_loss": float(values[row.place] / self.rows.tokens[row.place])
+                for who, values in (("base", self.rows.base), ("adapter", self.rows.adapter))
+            }
+        )
         told = {"row": row.row, "kind": row.kind, "gain": float(gains[row.place]), **measured}
         return {**told, "asked": row.asked, "expected": row.expected, "base": base, "adapter": adapted}
 
