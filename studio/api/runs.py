@@ -7,6 +7,7 @@ from pydantic import Field
 
 from studio import metrics, runs
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
+from studio.doctor import reading as doctor
 from studio.listing import LIMIT, MOST
 from studio.plan import TrainingPlan, read_plan
 from studio.records import Status
@@ -142,6 +143,12 @@ def get_samples(id: str, here: Here) -> dict:
 def get_verdict(id: str, here: Here) -> dict:
     """The adapter against its base on the held-out rows: a word, numbers with intervals, and rows that both answered."""
     return given_verdict(here, id)
+
+
+@ROUTER.get("/{id}/diagnosis")
+def get_diagnosis(id: str, here: Here) -> dict:
+    """What the curves say: at most three findings, the most important first, each with the change of the plan to try."""
+    return {"items": doctor.shown(here, id), "next": None}
 
 
 def detailed(here: Studio, id: str) -> dict:

@@ -5,9 +5,10 @@ from typing import Any
 import gradio as gr
 
 from studio import metrics, runs
+from studio.doctor import reading as doctor
 from studio.errors import NotFound
 from studio.files import read_json
-from studio.pages import method_words, parts, run_view, settings_view, verdict_view
+from studio.pages import doctor_view, method_words, parts, run_view, settings_view, verdict_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
@@ -112,6 +113,7 @@ def _parts() -> dict[str, gr.HTML]:
         "head": plain(head_html("Run", "…")),
         "news": plain(visible=False),
         "verdict": plain(visible=False),
+        "doctor": plain(visible=False),
         "figures": plain('<div class="ls-skeleton" style="height:128px" aria-busy="true"></div>'),
     }
 
@@ -225,6 +227,7 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
         "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))
         + run_view.done(run, shown["adapter"], run.want is Want.STOP, gained),
         "verdict": verdict_view.card(verdict),
+        "doctor": doctor_view.findings(doctor.findings(studio, run), run.id, running=run.state in OPEN),
         "figures": run_view.figures(
             run, latest, estimated_bytes(studio, run.id), shown["queue_position"], utc_now(), objective
         ),

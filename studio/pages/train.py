@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import base_models, datasets, runs
+from studio import base_models, datasets, plan_changes, runs
 from studio.errors import NotFound, StudioError
 from studio.folders import new_id
 from studio.listing import MOST
@@ -39,10 +39,13 @@ class Side:
     cost: gr.HTML
     start: gr.Button
     queue: gr.HTML
+    changed: gr.HTML
+    """What is otherwise than in the run that this one is made from."""
 
 
 def layout() -> tuple[train_form.PlanForm, Side]:
     head("New training run", "Sensible defaults for everything. Change only what you care about.")
+    changed = plain(visible=False)
     with gr.Row(elem_classes=["ls-split"]):
         with gr.Column(scale=5, min_width=320):
             form = train_form.layout()
@@ -53,7 +56,7 @@ def layout() -> tuple[train_form.PlanForm, Side]:
                 form.name = gr.Textbox(label="Name", max_lines=1, max_length=100, placeholder=named, interactive=True)
             start = gr.Button("Choose a model and data", variant="primary", size="lg", interactive=False)
             queue = plain()
-    return form, Side(cost, start, queue)
+    return form, Side(cost, start, queue, changed)
 
 
 def build(studio: Studio) -> None:
@@ -83,6 +86,7 @@ def build(studio: Studio) -> None:
         return f"/run?id={run.id}"
 
     opened_with = [form.model, form.data, form.method, form.name, *form.components.values(), visit, side.queue]
+    opened_with.append(side.changed)
     opening = on_load(open_it, opened_with)
     opening.then(refresh, form.inputs, shown, **SLOW)
     choices = [form.model.input, form.data.input]
@@ -107,10 +111,10 @@ def typed(component: gr.components.Component) -> Any:
 
 
 def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
-    """The page as its address wants it: ?model=, ?data=, ?from= an earlier run."""
+    """The page as its address wants it: ?model=, ?data=, ?from= an earlier run, ?set= changes of its settings."""
     models = usable_models(studio, "text")  # which of them can write this data, the panel says
     data = datasets.list_datasets(studio, limit=MOST).items
-    plan = earlier_plan(studio, asked.get("from"))
+    plan, changed = earlier_plan(studio, asked.get("from"), asked.get("set") or "")
     model = one_of(asked.get("model") or plan.get("base_model"), [one.id for one in models], default=True)
     dataset = one_of(asked.get("data") or plan.get("dataset"), [one.id for one in data], default=True)
     return [
@@ -121,17 +125,25 @@ def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
         *form.updates(plan, targets_of(studio, model)),
         new_id(),
         ahead(studio),
+        gr.update(value=view.changed_from_run(changed, asked.get("from")), visible=bool(changed)),
     ]
 
 
-def earlier_plan(studio: Studio, run_id: str | None) -> dict[str, Any]:
+def earlier_plan(studio: Studio, run_id: str | None, changes: str = "") -> tuple[dict[str, Any], list[str]]:
+    """(the plan of a run with these changes, the changes in words); nothing without a run."""
     if not run_id:
-        return {}
+        return {}, []
     try:
-        return runs.clone_values(studio, run_id)
+        values = runs.clone_values(studio, run_id)
     except StudioError:
         gr.Warning("The run to start from is not there any more, so these are the defaults.")
-        return {}
+        return {}, []
+    try:
+        wanted = plan_changes.from_text(changes)
+        return plan_changes.changed(values, wanted), plan_changes.in_words(values, wanted)
+    except StudioError as error:
+        gr.Warning(f"{error.problem} The settings are those of the run.")
+        return values, []
 
 
 def parent_of(studio: Studio, request: gr.Request) -> str | None:

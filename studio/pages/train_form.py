@@ -32,6 +32,7 @@ TABS = {
     "Memory": ("quantization", "precision", "gradient_checkpointing", "micro_batch", "packing"),
     "Evaluation": (
         "validation",
+        "verdict",
         "evaluate_every",
         "early_stopping",
         "keep",

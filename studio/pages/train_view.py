@@ -1,5 +1,6 @@
 """How the Train page draws what a plan will cost, before it is queued."""
 
+from collections.abc import Sequence
 from html import escape
 
 from studio.dataset_report import TokenStats
@@ -84,6 +85,14 @@ def learned(estimate: Estimate) -> str:
         f"Corrected by {words.plural(estimate.memory_runs, 'run')} on this machine: × {estimate.memory_correction:.2f}"
     )
     return f'<p class="ls-sub ls-gap">{said}</p>'
+
+
+def changed_from_run(changes: Sequence[str], run_id: str | None) -> str:
+    """What was changed for the person, where the plan comes from a run."""
+    if not changes or not run_id:
+        return ""
+    back = parts.button("Back to the run", f"/run?id={run_id}", small=True)
+    return parts.banner("info", "Changed from the run:", f"{'; '.join(changes)}. Everything else is as it was.", back)
 
 
 def verdict(estimate: Estimate) -> str:

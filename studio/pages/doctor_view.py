@@ -1,0 +1,31 @@
+"""How the doctor's findings are drawn: each with what was seen, why, and one click to try the change."""
+
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import quote
+
+from studio.doctor.chart import Finding
+from studio.pages import parts
+from studio.plan_changes import as_text
+
+
+def findings(found: Sequence[Finding], run_id: str, running: bool = False) -> str:
+    """ "" where there is nothing to say."""
+    if not found:
+        return ""
+    title = "What the curves say so far" if running else "What the curves say"
+    rows = "".join(_finding(finding, run_id) for finding in found)
+    return f'<section class="ls-card ls-doctor" aria-label="{title}"><h2>{title}</h2><ol>{rows}</ol></section>'
+
+
+def _finding(finding: Finding, run_id: str) -> str:
+    again = ""
+    if finding.changes:
+        address = f"/train?from={quote(run_id)}&set={quote(as_text(finding.changes))}"
+        again = parts.button(
+            "Clone with this change", address, small=True, label=f"Clone with this change: {finding.change}"
+        )
+    return (
+        f"<li><div><h3>{escape(finding.title)}</h3><p>{escape(finding.seen)} {escape(finding.cause)}</p>"
+        f'<p class="try">Try: {escape(finding.change)}</p></div>{again}</li>'
+    )
