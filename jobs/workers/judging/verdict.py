@@ -75,7 +75,7 @@ class Verdict:
             return
         objective = training.resolved.objective
         gains = gains_of(self.rows)
-        folder = training.attempt.run.data.dataset(training.plan.dataset)
+        folder = training.attempt.run.data.dataset(training.plan.dataset, training.plan.dataset_version)
         given = (folder, training.data.asked, training.tokenizer, objective)
         rows = shown_rows(training.data.heldout, chosen_rows(gains, training.settings.seed), *given)
         self.asked = len(rows)
