@@ -1,6 +1,6 @@
 """What must be true before a job on adapters may wait: they are there, of one base and one template, and plain LoRA."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Checked:
     parents: list[Adapter]
     weights: list[float]
     name: str
+    more: dict[str, Any] = field(default_factory=dict)  # what only this kind of job needs to know
 
     def request(self, settings: AnyLabSettings) -> dict[str, Any]:
         """As the worker reads it, and as the result's passport tells it."""
@@ -35,12 +36,15 @@ class Checked:
             {"id": parent.id, "name": parent.name, "sha256": parent.sha256, "weight": weight}
             for parent, weight in zip(self.parents, self.weights, strict=True)
         ]
-        described = settings.model_dump(mode="json", exclude={"name", "parents", "adapter", *without_effect(settings)})
+        described = settings.model_dump(
+            mode="json", exclude={"name", "parents", "adapter", "base_model", "tuned", *without_effect(settings)}
+        )
         return {
             "name": self.name,
             "settings": described,
             "base_model": base_models.described(self.base),
             "parents": parents,
+            **self.more,
         }
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from studio.adapter_files import copy_into
 from studio.adapter_job_checks import check_merge, check_shrink, check_stack
 from studio.errors import Conflict, NotFound, TooMany
+from studio.extract_checks import check_extract
 from studio.files import write_json
 from studio.folders import new_id
 from studio.lab_settings import AnyLabSettings
@@ -17,7 +18,7 @@ from studio.studio import Studio
 
 MOST_OPEN = 20
 OPEN = (JobState.QUEUED, JobState.RUNNING)
-CHECKS = {"stack": check_stack, "shrink": check_shrink, "merge": check_merge}
+CHECKS = {"stack": check_stack, "shrink": check_shrink, "merge": check_merge, "extract": check_extract}
 
 
 def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSON) -> AdapterJob:

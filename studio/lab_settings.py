@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
+from studio.methods.targeting import ModuleName
 from studio.plan import clean_name, first_finding
 from studio.training_settings import PlanPart
 
 MOST_PARENTS = 16
 AdapterId = Annotated[str, Field(min_length=1, max_length=64)]
+ModelId = AdapterId
 
 
 class LabSettings(PlanPart):
@@ -78,8 +80,36 @@ class MergeSettings(LabSettings):
     adapter: AdapterId = Field(title="Adapter", description="Id of the adapter.")
 
 
-AnyLabSettings = Annotated[StackSettings | ShrinkSettings | MergeSettings, Field(discriminator="kind")]
-KINDS = ("stack", "shrink", "merge")  # pydantic puts the chosen one into a field's place
+class ExtractSettings(LabSettings):
+    """What a full fine-tune changed, as an adapter of the base that it began from."""
+
+    kind: Literal["extract"] = "extract"
+    base_model: ModelId = Field(title="Base model", description="Id of the base that the fine-tune began from.")
+    tuned: ModelId = Field(title="Fine-tuned model", description="Id of the model whose every weight was trained.")
+    rank: int = Field(
+        16, ge=1, le=1024, title="Rank", description="Of each layer's update; at most, where energy is given."
+    )
+    energy: float | None = Field(
+        None,
+        ge=0.5,
+        lt=1,
+        title="Energy to keep",
+        description="Empty: every layer gets the rank. Else each gets the smallest rank that keeps this share of its update's squared norm.",
+    )
+    targets: list[ModuleName] | Literal["all-linear"] = Field(
+        "all-linear", title="Target modules", description="Layers whose update is taken, by their names."
+    )
+    keep_others: bool = Field(
+        False,
+        title="Keep what else was trained",
+        description="Embeddings, norms and bias terms that differ go into the adapter whole. They make it large.",
+    )
+
+
+AnyLabSettings = Annotated[
+    StackSettings | ShrinkSettings | MergeSettings | ExtractSettings, Field(discriminator="kind")
+]
+KINDS = ("stack", "shrink", "merge", "extract")  # pydantic puts the chosen one into a field's place
 
 
 def read_lab_settings(values: dict[str, Any]) -> AnyLabSettings:

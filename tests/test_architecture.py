@@ -36,6 +36,7 @@ FOR_WORKERS = {
     "lab_settings",
     "passports",
     "code_version",
+    "linear_layers",
     "heldout",
     "suite_checks",
     "verdict",

@@ -5,7 +5,7 @@ import pytest
 from studio import adapter_job_queue, adapter_jobs, adapters, base_models
 from studio.files import write_json
 from studio.lab_settings import read_lab_settings
-from studio.pages import adapters_combine, adapters_import, adapters_view, lab_view
+from studio.pages import adapters_combine, adapters_extract, adapters_import, adapters_view, lab_view
 from studio.pages.adapters import one_head
 from studio.pages.adapters_combine import SAY_HOW_MANY, asked, chosen, fitting
 from studio.pages.adapters_work import draw_jobs
@@ -180,3 +180,16 @@ def test_an_adapters_page_leads_to_combining_it_where_it_can_be(two):
     assert "/adapters?with=orders#combine" in one_head(adapter)
     adapter.method = "ia3"
     assert "#combine" not in one_head(adapter)
+
+
+def test_an_extraction_is_asked_for_on_the_page_and_what_it_measured_is_told(two):
+    whole, *choices = adapters_extract.pairs(two)
+    assert (whole["visible"], choices[0]["choices"][0][1]) == (False, "builtin")  # one model is no pair
+    assert "There is no base model" in adapters_extract.asked(two, "builtin", "gone", 8, 95, True, "")
+    assert "same weights" in adapters_extract.asked(two, "builtin", "builtin", 8, 95, True, "")
+    outside = {"outside_count": 3, "outside": [{"name": "<b>norm", "relative_change": 0.25}], "outside_kept": False}
+    said = lab_view.in_words({"rank": 8, "energy_lost": 0.05, "worst_energy_lost": 0.2, **outside})
+    assert "3 other weights differ too, most of all <b>norm (by 25 % of its norm). They are not in it." in said
+    table = lab_view.by_module({"modules": [{"name": NASTY, "rank": 4, "energy_lost": 0.5}, 7, {"name": "x"}]})
+    assert "1 module, one by one" in table
+    assert "<img" not in table

@@ -6,6 +6,7 @@ model's folder) and result.json, or refusal.json with what is wrong. Only what n
 
 import sys
 
+from jobs.workers.extract import extract
 from jobs.workers.lab_adapter import write_adapter
 from jobs.workers.own_job import do_job, progress_of
 from jobs.workers.shrink import shrink
@@ -14,7 +15,7 @@ from studio.errors import Conflict
 from studio.files import read_json
 from studio.folders import AdapterJobFolder
 
-ADAPTERS = {"stack": stack, "shrink": shrink}
+ADAPTERS = {"stack": stack, "shrink": shrink, "extract": extract}
 
 
 def main(folder: AdapterJobFolder) -> int:

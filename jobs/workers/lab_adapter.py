@@ -7,18 +7,21 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy
-from safetensors.numpy import save_file
 
 from jobs.workers.lora_math import Factors
 from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
+from jobs.workers.tensor_file import write_tensors
 from studio.code_version import code_version
 from studio.files import read_json, sha256_of, write_json
 from studio.folders import AdapterFolder, AdapterJobFolder
+from studio.linear_layers import EMBEDDINGS
 from studio.lora_files import short_names
 from studio.model_facts import ModelFacts
+from studio.model_files import Tensor
 from studio.passports.schema import VERSION
 
 PACKAGES = ("numpy", "safetensors", "peft", "torch")
@@ -30,6 +33,9 @@ class MadeAdapter:
     """By the module's name in the base: (up, down), whose product is the update."""
     fan_in_fan_out: bool
     measured: dict[str, Any] = field(default_factory=dict)
+    whole: dict[str, Tensor] = field(default_factory=dict)
+    """Weights and bias terms that replace the base's, by their names in it."""
+    tied: bool = False  # the base's output layer is its embedding
 
     @property
     def rank(self) -> int:
@@ -45,12 +51,11 @@ def rounded(factors: Factors) -> Factors:
 def write_adapter(folder: AdapterJobFolder, request: dict[str, Any], made: MadeAdapter) -> None:
     """The whole adapter folder, written beside its place and renamed there."""
     writing = AdapterFolder(folder.path / ".adapter").create()
-    save_file(tensors_of(made), writing.weights, metadata={"format": "pt"})
+    write_tensors(writing.weights, {**tensors_of(made), **whole_of(made)})
     base = folder.data.base_model(request["base_model"]["id"])
     facts = ModelFacts.model_validate(read_json(base.facts))
     write_json(writing.config, peft_settings(made, facts, request["base_model"]))
-    first = folder.parent(request["parents"][0]["id"]).path
-    source = first if (first / "tokenizer.json").is_file() else base.model
+    source = tokenizer_of(folder, request, base.model)
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, writing.path / name)
@@ -59,6 +64,27 @@ def write_adapter(folder: AdapterJobFolder, request: dict[str, Any], made: MadeA
     write_json(writing.passport, passport)
     writing.card.write_text(card_of(passport), encoding="utf-8")
     os.rename(writing.path, folder.adapter)
+
+
+def tokenizer_of(folder: AdapterJobFolder, request: dict[str, Any], base: Path) -> Path:
+    """Where the tokenizer and the template lie that the result speaks in: its first parent's, or the fine-tune's."""
+    if tuned := request.get("tuned"):
+        first = folder.data.base_model(tuned["id"]).model
+    else:
+        first = folder.parent(request["parents"][0]["id"]).path
+    return first if (first / "tokenizer.json").is_file() else base
+
+
+def whole_of(made: MadeAdapter) -> dict[str, Tensor]:
+    """As PEFT names them: bias terms of layers with an update stand in the layer inside, a tied output layer goes along."""
+    found = {}
+    for name, tensor in made.whole.items():
+        module, _, kind = name.rpartition(".")
+        at = f"{module}.base_layer" if module in made.modules else module
+        found[f"base_model.model.{at}.{kind}"] = tensor
+        if made.tied and module.rpartition(".")[2] in EMBEDDINGS - {"embed_positions", "wpe"}:
+            found["base_model.model.lm_head.weight"] = tensor
+    return found
 
 
 def tensors_of(made: MadeAdapter) -> dict[str, numpy.ndarray]:
@@ -74,11 +100,14 @@ def peft_settings(made: MadeAdapter, facts: ModelFacts, base: dict[str, Any]) ->
     ranks = {name: down.shape[0] for name, (_, down) in made.modules.items()}
     usual = Counter(ranks.values()).most_common(1)[0][0]
     others = {name: rank for name, rank in ranks.items() if rank != usual}
+    modules = sorted({name.rpartition(".")[0] for name in made.whole} - made.modules.keys())
+    biases = any(name.endswith(".bias") and name.rpartition(".")[0] in made.modules for name in made.whole)
     return {
+        "modules_to_save": modules or None, "ensure_weight_tying": bool(modules) and made.tied,
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "inference_mode": True,
         "base_model_name_or_path": base["location"] if base["source"] == "hub" else None, "revision": base["revision"] if base["source"] == "hub" else None,
         "r": usual, "lora_alpha": usual, "rank_pattern": others, "alpha_pattern": others, "target_modules": short_names(list(ranks), facts),
-        "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": made.fan_in_fan_out, "use_rslora": False, "init_lora_weights": True,
+        "lora_dropout": 0.0, "bias": "lora_only" if biases else "none", "fan_in_fan_out": made.fan_in_fan_out, "use_rslora": False, "init_lora_weights": True,
     }  # fmt: skip
 
 
@@ -90,6 +119,7 @@ def passport_of(folder: AdapterFolder, request: dict[str, Any], made: MadeAdapte
         "base_model": request["base_model"],
         "made_by": {key: value for key, value in request["settings"].items() if value is not None},
         "parents": request["parents"],
+        **({"extracted_from": request["tuned"]} if "tuned" in request else {}),
         "measured": made.measured,
         "training": {"quantization": quantization},
         "layers": len(made.modules),
@@ -113,9 +143,12 @@ def card_of(passport: dict[str, Any]) -> str:
         (f"Weight {parent['weight']:g}", f"{plain(parent['name'])} (sha256 {parent['sha256'][:16]})")
         for parent in passport["parents"]
     ]
+    if tuned := passport.get("extracted_from"):
+        rows += [("Extracted from", f"{plain(tuned['name'])} (fingerprint {str(tuned['fingerprint'])[:16]})")]
     rows += [("Made by", plain(settings)), ("Changed layers", str(passport["layers"]))]
     rows += [
         (key.replace("_", " ").capitalize(), f"{value:.3g}" if isinstance(value, float) else plain(value))
         for key, value in passport["measured"].items()
+        if isinstance(value, int | float | str)
     ]
     return model_card(passport, "An adapter made from others with LoRA Studio.", rows)

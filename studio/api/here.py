@@ -19,7 +19,16 @@ log = logging.getLogger("studio.api")
 
 
 MOST_NUMBER = 2**53 - 1  # of rows and bytes; beyond, neither files nor JSON readers count exactly
-SOURCES = ("local", "hub", "stack", "shrink", "merge")  # pydantic puts the chosen alternative into a field's place
+SOURCES = (
+    "local",
+    "hub",
+    "stack",
+    "shrink",
+    "merge",
+    "extract",
+    "fetch",
+    "push",
+)  # pydantic puts the chosen alternative into a field's place
 
 
 def _studio(request: Request) -> Studio:

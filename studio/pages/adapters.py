@@ -9,6 +9,7 @@ from studio import adapters, vote_results
 from studio.errors import NotFound
 from studio.pages import adapters_view, method_words, parts, votes_view
 from studio.pages.adapters_combine import combining
+from studio.pages.adapters_extract import extracting
 from studio.pages.adapters_import import importing
 from studio.pages.adapters_work import draw_jobs, inside, merging, shrinking, work
 from studio.pages.copying import copyable
@@ -37,6 +38,7 @@ def build(studio: Studio) -> None:
     with listed:
         combining(studio, jobs, partial(draw_jobs, studio))
         importing(studio)
+        extracting(studio)
 
 
 def all_of_them(studio: Studio) -> gr.Column:

@@ -11,7 +11,7 @@ from studio.base_weights import SMALL
 from studio.methods import METHODS
 from studio.pages import form, method_words, parts, passports_view, settings_view, verdict_view, words
 from studio.pages.copying import copy_button
-from studio.pages.lab_view import in_words
+from studio.pages.lab_view import by_module, in_words
 from studio.records import Adapter
 
 HEADINGS = ("Adapter", "Base model", "Data", "Method", "Size", "Held-out loss", "From run", "Actions")
@@ -19,6 +19,7 @@ SOURCES = {
     "stack": "combined",
     "shrink": "made smaller",
     "import": "imported",
+    "extract": "extracted",
 }  # where it comes from, when not from a run
 CELLS = ("wrap", "wrap", "wrap", "wrap", "ls-right ls-num", "", "", "ls-act-cell")
 Passport = Mapping[str, Any]
@@ -99,7 +100,7 @@ def details(adapter: Adapter, passport: Passport, code: str) -> str:
         parts.card(
             parts.facts(known(base_facts(part(passport, "base_model")))), "Base model", "What it must be put on."
         ),
-        *(made_from(passport) if passport.get("parents") else learned_from(passport)),
+        *(made_from(passport) if passport.get("parents") or passport.get("extracted_from") else learned_from(passport)),
         parts.card(parts.facts(known(result_facts(adapter, passport))), "Result", "How it went."),
     )
     loading = (
@@ -124,18 +125,22 @@ def learned_from(passport: Passport) -> tuple[str, ...]:
 
 def made_from(passport: Passport) -> tuple[str, ...]:
     """Instead of data and training: the adapters that went in, and how."""
-    parents, made_by, measured = passport["parents"], part(passport, "made_by"), part(passport, "measured")
+    parents, made_by, measured = passport.get("parents"), part(passport, "made_by"), part(passport, "measured")
     rows = "".join(
         f'<li><a class="ls-link" href="/adapters?id={escape(str(parent.get("id")))}">{parts.text(parent.get("name"))}</a> '
         f'<span class="ls-muted">weight {escape(str(parent.get("weight")))}, sha256 {escape(str(parent.get("sha256"))[:16])}</span></li>'
         for parent in (parents if isinstance(parents, list) else [])
         if isinstance(parent, Mapping)
     )
-    settings = [(str(key).capitalize(), value) for key, value in made_by.items() if key != "kind"]
+    settings = [(str(key).replace("_", " ").capitalize(), value) for key, value in made_by.items() if key != "kind"]
+    if tuned := part(passport, "extracted_from"):
+        named = f'{parts.text(tuned.get("name"))} <span class="ls-muted">fingerprint {escape(str(tuned.get("fingerprint"))[:16])}</span>'
+        rows += f"<li>{named}</li>"
     return (
-        parts.card(f'<ul class="ls-parents">{rows}</ul>', "Made from", "The adapters that went in."),
+        parts.card(f'<ul class="ls-parents">{rows}</ul>', "Made from", "What went in."),
         parts.card(
-            parts.facts(known(settings)) + f'<p class="ls-sub ls-gap">{escape(in_words(measured))}</p>',
+            parts.facts(known(settings))
+            + f'<p class="ls-sub ls-gap">{escape(in_words(measured))}</p>{by_module(measured)}',
             "Made by",
             "How they went in.",
         ),

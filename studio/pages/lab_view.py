@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from studio.errors import clip
 from studio.pages import parts, words
 from studio.pages.events import action
 from studio.records import AdapterJob, JobState
 from studio.xrays import Xray, XrayedModule, offers
 
-KINDS = {"stack": "Combined", "shrink": "Made smaller", "merge": "Merged into the base"}
+KINDS = {"stack": "Combined", "shrink": "Made smaller", "merge": "Merged into the base", "extract": "Extracted"}
 STATES = {
     JobState.QUEUED: ("Waiting", "idle"),
     JobState.RUNNING: ("Working", "running"),
@@ -71,11 +72,53 @@ def in_words(result: Mapping[str, Any]) -> str:
         said.append(
             f"{percent(lost)} of the update's energy is lost, {percent(result['worst_energy_lost'])} in the worst module."
         )
+    if count := result.get("outside_count"):
+        said.append(outside_in_words(result, count))
     if (difference := result.get("logit_difference")) is not None:
         said.append(
             f"A base model now, on the Models page. No logit differs from the adapter's by more than {difference:.0e} of the largest one."
         )
     return " ".join(said)
+
+
+def outside_in_words(result: Mapping[str, Any], count: int) -> str:
+    """What a fine-tune changed beside the targeted layers."""
+    listed = result.get("outside")
+    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], Mapping) else {}
+    size = first.get("relative_change")
+    most = (
+        f", most of all {clip(first.get('name'), 80)} (by {percent(size)} of its norm)"
+        if isinstance(size, float)
+        else ""
+    )
+    where = "They are in it whole." if result.get("outside_kept") else "They are not in it."
+    return f"{words.plural(count, 'other weight')} differ too{most}. {where}"
+
+
+def by_module(measured: Mapping[str, Any]) -> str:
+    """What each module lost, the worst first; nothing where it was not measured so."""
+    listed = measured.get("modules")
+    found = [
+        (str(each.get("name")), each.get("rank"), each["energy_lost"])
+        for each in (listed if isinstance(listed, list) else [])
+        if isinstance(each, Mapping) and isinstance(each.get("energy_lost"), int | float)
+    ]
+    rows = [
+        (f'<span class="ls-mono">{parts.text(clip(name, 120))}</span>', parts.text(rank), percent(lost))
+        for name, rank, lost in sorted(found, key=lambda each: -each[2])
+    ]
+    if not rows:
+        return ""
+    drawn = parts.table(
+        ("Module", "Rank", "Energy lost"),
+        rows,
+        "Loss of each module",
+        "",
+        ("wrap", "ls-right ls-num", "ls-right ls-num"),
+    )
+    return (
+        f'<details class="ls-more"><summary>{words.plural(len(rows), "module")}, one by one</summary>{drawn}</details>'
+    )
 
 
 def percent(share: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 VERSION = 2  # 1 had no code, no plan of an extraction, and no votes
 MOST_LETTERS, MOST_ENTRIES, MOST_DEPTH = 2000, 500, 7
 OBJECTS = (
-    "base_model", "dataset", "method", "training", "resolved", "results", "versions", "made_by", "measured", "verdict", "votes", "imported", "pushed",
+    "base_model", "dataset", "method", "training", "resolved", "results", "versions", "made_by", "measured", "verdict", "votes", "imported", "extracted_from",
 )  # fmt: skip
 WORDS = ("name", "run", "created_at", "adapter_sha256")
 NUMBERS = ("version", "layers", "embedding_rows")
@@ -18,7 +18,7 @@ NUMBERS = ("version", "layers", "embedding_rows")
 COUNTED = {
     "parameters", "rows", "train_rows", "heldout_rows", "cut_rows", "cut_tokens", "step", "steps", "tokens", "trainable_parameters", "seconds",
     "peak_memory_bytes", "heldout_loss", "base_heldout_loss", "heldout_accuracy", "learning_rate", "batch_size", "epochs", "rank", "alpha", "block_size",
-    "virtual_tokens", "dropout", "relative_error", "energy_lost", "worst_energy_lost", "logit_difference", "weight", "wins", "losses", "ties", "bad",
+    "virtual_tokens", "dropout", "relative_error", "energy_lost", "worst_energy_lost", "logit_difference", "outside_count", "relative_change", "weight", "wins", "losses", "ties", "bad",
 }  # fmt: skip
 
 
