@@ -21,6 +21,20 @@ COUNTED = {
     "virtual_tokens", "dropout", "relative_error", "energy_lost", "worst_energy_lost", "logit_difference", "outside_count", "relative_change", "weight", "wins", "losses", "ties", "bad",
 }  # fmt: skip
 
+WORDED = {
+    "name",
+    "id",
+    "source",
+    "location",
+    "revision",
+    "architecture",
+    "fingerprint",
+    "sha256",
+    "quantization",
+    "title",
+    "kind",
+}
+
 
 def cleaned(brought: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a passport that was brought: unknown parts too, as long as they are small and plain."""
@@ -39,6 +53,8 @@ def cleaned(brought: Mapping[str, Any]) -> dict[str, Any]:
 def plain(value: Any, name: str = "", left: int = MOST_DEPTH) -> Any:
     """The value without what is too long, too deep, no finite number, or no number where one is expected; None for what is none."""
     if name in COUNTED and (type(value) not in (int, float)):
+        return None
+    if name in WORDED and not isinstance(value, str):
         return None
     if isinstance(value, str):
         return value[:MOST_LETTERS]
