@@ -25,6 +25,7 @@ COLUMN_NAME = 200  # characters; a longer one is no name
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 2000
 ENOUGH_LETTERS = 10_000  # of a single text, to learn something from
+HELD_OUT = "heldout"
 KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
 
 
@@ -105,7 +106,7 @@ def _choose_format(report: Report, request: ReadingRequest, values: list[dict]) 
     report.format, report.format_title = format.name, format.title
     report.kind = kind_of(report.mapping) if request.mapping else format.kind
     used = {report.mapping[part] for part in report.mapping} if request.mapping else format.uses
-    report.unused_columns = [name for name in report.columns if name not in used]
+    report.unused_columns = [name for name in report.columns if name not in (*used, HELD_OUT)]
     return format
 
 
@@ -151,7 +152,8 @@ class Reading:
                 if row.fault:
                     raise row.fault
                 if format:
-                    self._use(row, checked(format.read(row.value, self.report.mapping)), format, heldout)
+                    held = heldout or is_held_out(row.value)
+                    self._use(row, checked(format.read(row.value, self.report.mapping)), format, held)
             except RowFault as fault:
                 self.counts.rows_bad += 1
                 self.note(row, fault, "bad")
@@ -193,7 +195,7 @@ class Reading:
         for name in row.value.keys() - self._columns:
             if len(self._columns) < COLUMNS:
                 self._columns.add(name)
-                if name not in format.uses and name not in self.report.mapping.values():
+                if name not in (*format.uses, HELD_OUT, *self.report.mapping.values()):
                     _add_new(self.report.unused_columns, name)
                     yield RowFault(
                         "column",
@@ -252,6 +254,11 @@ class Reading:
         report.sha256 = self.writer.finish()
         report.size_bytes = self.writer.size_bytes
         report.findings = self._bad + self._warnings
+
+
+def is_held_out(row: dict) -> bool:
+    """Whether the row's own column says that it is to be measured on, as the studio's exports write it."""
+    return row.get(HELD_OUT) is True or str(row.get(HELD_OUT)).strip().lower() == "true"
 
 
 def _beside(row: dict, mapping: dict[str, str]) -> Iterator[RowFault]:

@@ -195,6 +195,7 @@ class DatasetEdit(Record):
     version: Mapped[int]  # that it is a change of
     edit: Mapped[dict[str, Any]]  # versions.edits.Edit as JSON
     why: Mapped[str] = mapped_column(String(300), default="")  # where it comes from, when not from the Data page
+    note: Mapped[str] = mapped_column(String(300), default="")  # what was done to the same row meanwhile
     at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

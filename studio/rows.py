@@ -102,3 +102,10 @@ def _lines(path: Path, offset: int) -> Iterator[bytes]:
         raise BadInput(
             f"The data set's file {path.name} is gone from {path.parent}.", "Upload the data again."
         ) from None
+
+
+def iter_lines(folder: DatasetFolder, start: int = 0) -> Iterator[bytes]:
+    """Rows as they are written, from the one at `start` (counted from 0)."""
+    index = read_json(folder.index, {"stride": STRIDE, "offsets": [0]})
+    block = min(start // index["stride"], len(index["offsets"]) - 1)
+    return islice(_lines(folder.messages, index["offsets"][block]), start - block * index["stride"], None)

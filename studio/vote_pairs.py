@@ -7,11 +7,16 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any
 
-from studio import blind, dataset_uploads, votes
-from studio.errors import Conflict
+from studio import blind, dataset_uploads, datasets, votes
+from studio.errors import Conflict, Invalid
 from studio.folders import new_id
-from studio.records import LOCAL_PERSON, BlindComparison, Dataset, Vote
+from studio.formats import KINDS
+from studio.heldout import content_hash
+from studio.records import LOCAL_PERSON, BlindComparison, Dataset, DatasetVersion, Vote
+from studio.rows import iter_training_rows
 from studio.studio import Studio
+from studio.versions.edits import Edit, fields_of
+from studio.versions.saving import save_version
 
 FILE_NAME = "votes.jsonl"
 
@@ -93,15 +98,38 @@ def lines(pairs: Pairs) -> Iterator[str]:
 
 def make_dataset(studio: Studio, base_model: str, name: str | None = None, person: str = LOCAL_PERSON) -> Dataset:
     """The pairs as a data set, by the way of every upload. Raises Conflict when no vote prefers one answer to another."""
-    pairs = preference_pairs(studio, base_model, person)
-    if not pairs.rows:
-        raise Conflict(
-            "No vote prefers one answer to another that differs from it, so there is nothing to learn from yet.",
-            "Compare blind and vote for the better answers.",
-        )
+    pairs = _some_pairs(studio, base_model, person)
     file = studio.data.incoming / new_id()
     try:
         file.write_text("".join(lines(pairs)), encoding="utf-8")
         return dataset_uploads.add_upload(studio, file, FILE_NAME, name or "Preferences from votes", owner=person)
     finally:
         file.unlink(missing_ok=True)
+
+
+def add_to_dataset(studio: Studio, base_model: str, id: str, person: str = LOCAL_PERSON) -> DatasetVersion:
+    """The pairs that a data set of preferences does not have yet, as its next version. Raises Conflict when it has them all."""
+    dataset = datasets.get_dataset(studio, id)
+    if dataset.kind != "preference":
+        raise Invalid(
+            f"'{dataset.name}' holds {KINDS[dataset.kind].lower()}, and votes give preference pairs.",
+            "Choose a data set of preference pairs, or make a new one.",
+            "dataset",
+        )
+    rows = _some_pairs(studio, base_model, person).rows
+    there = {content_hash(row) for row in iter_training_rows(studio.data.dataset(id, dataset.version))}
+    new = [row for row in rows if content_hash(fields_of(row, "preference")) not in there]
+    if not new:
+        raise Conflict(f"'{dataset.name}' has every pair of these votes already.", "Vote on more answers first.")
+    said = f"From votes: {len(new):,} {'pair' if len(new) == 1 else 'pairs'}."
+    return save_version(studio, id, dataset.version, [Edit(op="add", value=row) for row in new], said, person)
+
+
+def _some_pairs(studio: Studio, base_model: str, person: str) -> Pairs:
+    pairs = preference_pairs(studio, base_model, person)
+    if not pairs.rows:
+        raise Conflict(
+            "No vote prefers one answer to another that differs from it, so there is nothing to learn from yet.",
+            "Compare blind and vote for the better answers.",
+        )
+    return pairs

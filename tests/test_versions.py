@@ -1,49 +1,28 @@
 """Versions of a data set: edits become a new frozen state, the old ones stay, and nobody's edits are lost unseen."""
 
 import errno
-import json
 
 import pytest
 
 from studio import builtin_datasets, datasets
 from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable
 from studio.records import Dataset, Person
-from studio.rows import iter_training_rows
 from studio.versions import lineage, rewriting, saving
 from studio.versions.edits import Edit
-
-ROWS = [{"instruction": f"Count to {number}.", "output": f"{number}!"} for number in range(1, 601)]
-
-
-def conversation(question: str, answer: str) -> dict:
-    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+from tests.dataset_files import COUNTING, add_rows, answers, change, conversation, rows_of
 
 
 @pytest.fixture
 def add(studio, tmp_path):
-    def adds(rows=ROWS, **options) -> Dataset:
-        path = tmp_path / "upload"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return datasets.add_upload(studio, path, "counting.jsonl", **options)
+    def adds(rows=COUNTING, **options) -> Dataset:
+        return add_rows(studio, tmp_path, rows, **options)
 
     return adds
 
 
 @pytest.fixture
 def small(add) -> Dataset:
-    return add(ROWS[:5])
-
-
-def rows_of(studio, id: str, version: int | None = None) -> list[dict]:
-    return list(iter_training_rows(lineage.folder_of(studio, lineage.get_version(studio, id, version))))
-
-
-def answers(studio, id: str, version: int | None = None) -> list[str]:
-    return [row["messages"][-1]["content"] for row in rows_of(studio, id, version)]
-
-
-def change(row: int, answer: str) -> Edit:
-    return Edit(op="change", row=row, value=conversation(f"Count to {row}.", answer))
+    return add(COUNTING[:5])
 
 
 def test_what_was_brought_is_version_1(studio, small):

@@ -17,6 +17,7 @@ from studio.training_settings import TrainingSettings
 ROUTER = APIRouter(prefix="/api/v1/datasets", tags=["Data sets"], responses=ERRORS)
 Objectives = Literal["auto", "answers", "text", "preference"]
 AnswerChoice = Literal["auto", "all", "last", "marked"]
+Version = Annotated[int | None, Field(ge=1, le=2**31 - 1, description="Of the data; the newest where none is named.")]
 Limit = Annotated[int, Field(ge=1, le=MOST)]
 
 
@@ -78,22 +79,29 @@ def preview(
     sequence_length: Annotated[int | None, Field(ge=8, le=MOST_NUMBER)] = None,
     objective: Objectives = "auto",
     answers: AnswerChoice = "auto",
+    version: Version = None,
 ) -> dict:
     """Per row the text pieces in order, with `trained` and token counts, from the function that the trainer calls.
 
     Of a preference pair `pieces` are those with the chosen answer and `rejected` those with the other.
     """
-    learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers))
-    shown = datasets.preview(here, id, model, start, rows, sequence_length, learning)
+    learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers), version)
+    shown = datasets.preview(here, id, model, start, rows, sequence_length, learning, version)
     return {"items": [row.as_dict() for row in shown], "next": None}
 
 
 @ROUTER.get("/{id}/tokens")
-def tokens(id: str, here: Here, model: str, objective: Objectives = "auto", answers: AnswerChoice = "auto") -> dict:
+def tokens(
+    id: str,
+    here: Here,
+    model: str,
+    objective: Objectives = "auto",
+    answers: AnswerChoice = "auto",
+    version: Version = None,
+) -> dict:
     """How long the rows are in tokens of this base model, and how many of them are learned."""
-    return datasets.token_stats(
-        here, id, model, datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers))
-    ).as_dict()
+    learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers), version)
+    return datasets.token_stats(here, id, model, learning, version).as_dict()
 
 
 @ROUTER.patch("/{id}")

@@ -19,6 +19,9 @@ BaseModelId = Annotated[
 class NewDataset(Body):
     base_model: str = Field(max_length=64)
     name: str | None = Field(None, min_length=1, max_length=100)
+    dataset: str | None = Field(
+        None, max_length=64, description="Add the pairs to this data set, as its next version, instead of making one."
+    )
 
 
 @ROUTER.get("/results")
@@ -45,6 +48,9 @@ def export_pairs(base_model: BaseModelId, here: Here, who: Who) -> StreamingResp
 
 @ROUTER.post("/dataset", status_code=201)
 def make_dataset(wanted: NewDataset, here: Here, who: Who) -> dict:
-    """The same pairs as a data set to train on."""
+    """The same pairs as a data set to train on, or as the next version of one."""
     base_models.get_model(here, wanted.base_model)
+    if wanted.dataset:
+        vote_pairs.add_to_dataset(here, wanted.base_model, wanted.dataset, who)
+        return datasets.shown(datasets.get_dataset(here, wanted.dataset))
     return datasets.shown(vote_pairs.make_dataset(here, wanted.base_model, wanted.name, who))

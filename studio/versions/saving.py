@@ -13,6 +13,7 @@ from studio.folders import DatasetFolder, new_id
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Dataset, DatasetVersion
 from studio.studio import Studio
+from studio.versions.difference import difference
 from studio.versions.edits import Changes, Edit, gathered
 from studio.versions.lineage import (
     check_newest,
@@ -56,7 +57,8 @@ def save_version(
         version = _record(old, report, owner)
         version.removed = sum(change.drop for change in changes.rows.values())
         version.added, version.changed = len(changes.new), len(changes.rows) - version.removed
-        version.why = clean_name(why)[:WHY_LENGTH] or in_words(version)
+        counted = in_words(version.added, version.changed, version.removed)
+        version.why = clean_name(why)[:WHY_LENGTH] or f"{counted}."
         version.last_number = last + len(changes.new)
         return keep_version(studio, folder, version, edits_up_to)
 
@@ -74,7 +76,8 @@ def restore_version(studio: Studio, id: str, number: int, parent: int, owner: st
         version = _record(newest_one, report_on(studio, old), owner)
         version.why = f"Version {number} restored."
         version.last_number = highest_number(studio, id)
-        version.added = version.removed = version.changed = 0
+        for name, count in difference(studio, id, parent, number).counts.items():
+            setattr(version, name, count)
         return keep_version(studio, folder, version)
 
 
@@ -94,11 +97,15 @@ def _record(old: DatasetVersion, report: Report, owner: str) -> DatasetVersion:
     )  # fmt: skip
 
 
-def in_words(version: DatasetVersion) -> str:
-    """ "2 rows changed, 1 dropped." """
-    counts = ((version.added, "added"), (version.changed, "changed"), (version.removed, "dropped"))
-    said = [f"{count:,} {'row' if count == 1 else 'rows'} {what}" for count, what in counts if count]
-    return f"{', '.join(said)}."
+def in_words(added: int, changed: int, removed: int) -> str:
+    """ "2 rows changed, 1 row dropped" """
+    counts = ((added, "added"), (changed, "changed"), (removed, "dropped"))
+    return ", ".join(f"{count:,} {'row' if count == 1 else 'rows'} {what}" for count, what in counts if count)
+
+
+def counted_in_words(edits: Sequence[Edit]) -> str:
+    changed = {edit.row for edit in edits if edit.op == "change"} - {edit.row for edit in edits if edit.op == "drop"}
+    return in_words(sum(edit.op == "add" for edit in edits), len(changed), sum(edit.op == "drop" for edit in edits))
 
 
 def _written(

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("edit", sa.JSON(), nullable=False),
         sa.Column("why", sa.String(length=300), nullable=False),
+        sa.Column("note", sa.String(length=300), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["dataset"], ["datasets.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["owner"], ["people.id"]),
