@@ -118,7 +118,7 @@ def test_a_form_filled_from_a_plan_gives_the_same_plan():
     with gr.Blocks():
         made = train_form.layout()
     updates = made.updates(wanted.model_dump(mode="json"), targets)
-    given = (wanted.base_model, wanted.dataset, "lora", wanted.name, *[update["value"] for update in updates])
+    given = (wanted.base_model, wanted.dataset, "lora", wanted.name, "", *[update["value"] for update in updates])
     assert read_plan(made.values(given, targets)) == wanted
     rank = updates[list(made.components).index(("lora", "rank"))]
     assert rank["maximum"] == 300  # beyond what the slider offers by itself

@@ -90,7 +90,7 @@ def test_the_start_button_names_what_is_missing(furnished, form, place, value, w
 )
 def test_the_start_button_names_the_setting_that_is_wrong(furnished, form, key, value, words):
     given = values_on(train.opened(furnished, form, QueryParams("")))
-    given[4 + list(form.components).index(key)] = value
+    given[5 + list(form.components).index(key)] = value
     cost, start, *_ = train.judged(furnished, form, tuple(given))
     assert start == start | {"value": words, "interactive": False}
     assert "ls-banner bad" in cost
@@ -104,7 +104,7 @@ def test_a_run_can_be_changed_and_trained_again(furnished, form):
     run = runs.queue_run(furnished, plan)
     page = train.opened(furnished, form, QueryParams({"from": run.id}))
     given = values_on(page)
-    assert given[4 + list(form.components).index(("lora", "rank"))] == 4
+    assert given[5 + list(form.components).index(("lora", "rank"))] == 4
     assert train.parent_of(furnished, Asked(f"from={run.id}")) == run.id
     assert train.parent_of(furnished, Asked("from=nobody")) is None
     assert "1 run ahead of yours" in train.ahead(furnished)

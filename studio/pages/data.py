@@ -11,7 +11,9 @@ from studio.pages.data_detail import descriptions
 from studio.pages.events import on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head_html
+from studio.pages.versions import history, rows
 from studio.studio import Studio
+from studio.versions.lineage import get_version
 
 SUBTITLE = "Check that your examples say what you think they say, before spending time on training."
 
@@ -22,12 +24,16 @@ def build(studio: Studio) -> None:
         data_upload.section(studio)
         listed = plain()
     data_detail.section(studio)
+    rows.section(studio)
+    history.section(studio)
+    data_detail.ending(studio)
 
     def show(request: gr.Request):
         id = request.query_params.get("id")
         if not id:
             return head_html("Data", SUBTITLE), gr.update(visible=True), draw_list(studio)
-        return draw_head(studio, id, request.query_params.get("model")), gr.update(visible=False), ""
+        model, version = request.query_params.get("model"), rows.asked_version(request)
+        return draw_head(studio, id, model, version), gr.update(visible=False), ""
 
     on_load(show, [head, bring, listed])
 
@@ -37,11 +43,12 @@ def draw_list(studio: Studio) -> str:
     return view.listed([datasets.shown(dataset) for dataset in found], descriptions())
 
 
-def draw_head(studio: Studio, id: str, model: str | None) -> str:
+def draw_head(studio: Studio, id: str, model: str | None, version: int | None = None) -> str:
     """The head of one data set, or that there is none with this id."""
     crumb = '<a class="ls-link" href="/data">Data</a>'
     try:
         dataset = datasets.get_dataset(studio, id)
+        shown = get_version(studio, id, version)
     except NotFound:
         missing = parts.empty(
             "data", "There is no such data set", "It may have been deleted.", parts.button("All data", "/data")
@@ -49,12 +56,14 @@ def draw_head(studio: Studio, id: str, model: str | None) -> str:
         return head_html("Data", crumb_html=crumb) + missing
     train = parts.button(
         "Train on this",
-        f"/train?data={dataset.id}" + (f"&model={model}" if model and model.isalnum() else ""),
+        f"/train?data={dataset.id}"
+        + (f"&version={shown.number}" if shown.number != dataset.version else "")
+        + (f"&model={model}" if model and model.isalnum() else ""),
         primary=True,
     )
-    return head_html(
-        dataset.name, f"{words.plural(dataset.rows, 'row')}, added {words.ago(dataset.created_at)}.", train, crumb
-    )
+    which = f", version {shown.number} of {dataset.version}" if dataset.version > 1 else ""
+    added = f"{words.plural(shown.rows, 'row')}, added {words.ago(shown.created_at)}{which}."
+    return head_html(dataset.name, added, train, crumb)
 
 
 PAGE = Page(title="Data", path="data", build=build, icon="data", order=30)

@@ -13,8 +13,10 @@ from studio.pages import data_detail_view as view
 from studio.pages import parts
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, SLOW, action, clickable, clicked, on_load, plain
-from studio.records import BaseModel, Dataset, ModelState
+from studio.pages.versions import rows
+from studio.records import BaseModel, Dataset, DatasetVersion, ModelState
 from studio.studio import Studio
+from studio.versions.lineage import get_version, report_on
 
 # Keeps the chosen base in the address.
 REMEMBER = """(place, model, learned) => {
@@ -39,9 +41,6 @@ class Detail:
     following: gr.Button
     row: gr.HTML
     lengths: gr.HTML
-    name: gr.Textbox
-    rename: gr.Button
-    delete: gr.HTML
 
 
 def section(studio: Studio) -> None:
@@ -49,18 +48,18 @@ def section(studio: Studio) -> None:
     on = layout()
 
     def open_it(request: gr.Request):
-        dataset = asked_for(studio, request)
-        if dataset is None:
-            return gr.update(visible=False), "", "", gr.update(), gr.update(), 1, "", "", ""
+        dataset, version = asked_for(studio, request), shown_version(studio, request)
+        if dataset is None or version is None:
+            return gr.update(visible=False), "", "", gr.update(), gr.update(), 1, ""
         usable = usable_models(studio, dataset.kind)
-        report = datasets.report_of(studio, dataset.id)
+        report = report_on(studio, version)
         chosen = preferred(usable, request.query_params.get("model"))
-        drawn = view.about(datasets.shown(dataset), report, description_of(dataset))
+        drawn = view.about(about(dataset, version), report, description_of(dataset))
         ways = ways_to_learn(dataset, report.marked_rows)
         learned = gr.update(choices=ways, value=ways[0][1], visible=len(ways) > 1)
         options = gr.update(choices=[(one.name, one.id) for one in usable], value=chosen)
         row, said = draw_row(studio, request, chosen, 1, ways[0][1]), introduced(dataset.kind)
-        return gr.update(visible=True), drawn, said, options, learned, 1, dataset.name, deletion(dataset), row
+        return gr.update(visible=True), drawn, said, options, learned, 1, row
 
     def measure(model_id: str | None, learned: str, request: gr.Request) -> str:
         return draw_lengths(studio, request, model_id, learned)
@@ -70,23 +69,15 @@ def section(studio: Studio) -> None:
 
     def move(step: int):
         def moved(place: int | None, model_id: str | None, learned: str, request: gr.Request):
-            dataset = asked_for(studio, request)
-            to = min(max(1, int(place or 1) + step), dataset.rows if dataset else 1)
+            version = shown_version(studio, request)
+            to = min(max(1, int(place or 1) + step), version.rows if version else 1)
             return to, draw_row(studio, request, model_id, to, learned)
 
         return plainly(moved)
 
-    def give_name(words: str, request: gr.Request) -> None:
-        datasets.rename_dataset(studio, request.query_params.get("id", ""), words)
-
-    def remove(event: gr.EventData) -> None:
-        datasets.delete_dataset(studio, clicked(event)[1])
-
     # Counting the tokens of a large data set takes a while the first time: everything else is there before it
     shown, how = [on.place, on.model, on.learned], [on.model, on.learned]
-    opened = on_load(
-        open_it, [on.column, on.facts, on.said, on.model, on.learned, on.place, on.name, on.delete, on.row]
-    )
+    opened = on_load(open_it, [on.column, on.facts, on.said, on.model, on.learned, on.place, on.row])
     opened.then(measure, how, on.lengths, **SLOW)
     chosen = on.model.input(plainly(turn), shown, on.row, js=REMEMBER, **QUICK)
     chosen.then(measure, how, on.lengths, **SLOW)
@@ -94,9 +85,33 @@ def section(studio: Studio) -> None:
     on.previous.click(move(-1), shown, [on.place, on.row], **QUICK)
     on.following.click(move(1), shown, [on.place, on.row], **QUICK)
     on.place.input(plainly(turn), shown, on.row, trigger_mode="always_last", **QUICK)
-    renamed = on.rename.click(plainly(give_name), on.name, None, **QUICK)
+
+
+def ending(studio: Studio) -> None:
+    """Rename or delete the data set that the address names, below everything about it."""
+    with gr.Column(visible=False) as column:
+        with gr.Accordion("Rename or delete", open=False, elem_classes=["ls-fold"]):
+            with gr.Row(elem_classes=["ls-end"]):
+                name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
+                rename = gr.Button("Rename", elem_classes=["ls-fit"])
+            delete = clickable()
+
+    def open_it(request: gr.Request):
+        dataset = asked_for(studio, request)
+        if dataset is None:
+            return gr.update(visible=False), "", ""
+        return gr.update(visible=True), dataset.name, deletion(dataset)
+
+    def give_name(words: str, request: gr.Request) -> None:
+        datasets.rename_dataset(studio, request.query_params.get("id", ""), words)
+
+    def remove(event: gr.EventData) -> None:
+        datasets.delete_dataset(studio, clicked(event)[1])
+
+    on_load(open_it, [column, name, delete])
+    renamed = rename.click(plainly(give_name), name, None, **QUICK)
     renamed.success(None, js="() => location.reload()", api_visibility="private")
-    gone = on.delete.click(plainly(remove), None, None, **QUICK)
+    gone = delete.click(plainly(remove), None, None, **QUICK)
     gone.success(None, js="() => location.assign('/data')", api_visibility="private")
 
 
@@ -120,12 +135,7 @@ def layout() -> Detail:
                 '<p class="ls-sub">In tokens of this base model, its template included.</p>'
             )
             lengths = plain('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
-        with gr.Accordion("Rename or delete", open=False, elem_classes=["ls-fold"]):
-            with gr.Row(elem_classes=["ls-end"]):
-                name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
-                rename = gr.Button("Rename", elem_classes=["ls-fit"])
-            delete = clickable()
-    return Detail(column, facts, said, model, learned, previous, place, following, row, lengths, name, rename, delete)
+    return Detail(column, facts, said, model, learned, previous, place, following, row, lengths)
 
 
 def asked_for(studio: Studio, request: gr.Request):
@@ -134,6 +144,21 @@ def asked_for(studio: Studio, request: gr.Request):
         return datasets.get_dataset(studio, request.query_params.get("id") or "")
     except StudioError:
         return None
+
+
+def shown_version(studio: Studio, request: gr.Request) -> DatasetVersion | None:
+    """The version that the address names, or the newest."""
+    try:
+        return get_version(studio, request.query_params.get("id") or "", rows.asked_version(request))
+    except StudioError:
+        return None
+
+
+def about(dataset: Dataset, version: DatasetVersion) -> dict:
+    """The data set as `datasets.shown` has it, with the figures of one version."""
+    figures = {name: getattr(version, name) for name in ("rows", "heldout_rows", "size_bytes", "sha256")}
+    dropped = dataset.dropped_rows if version.number == 1 else 0
+    return {**datasets.shown(dataset), **figures, "dropped_rows": dropped}
 
 
 def deletion(dataset) -> str:
@@ -194,26 +219,28 @@ def preferred(models: list[BaseModel], asked: str | None) -> str | None:
 def draw_row(
     studio: Studio, request: gr.Request, model_id: str | None, place: int | None, learned: str | None = None
 ) -> str:
-    dataset = asked_for(studio, request)
-    if dataset is None:
+    version = shown_version(studio, request)
+    if version is None:
         return ""
     if not model_id:
         return no_model()
-    place = min(max(1, int(place or 1)), dataset.rows)
+    place = min(max(1, int(place or 1)), version.rows)
     try:
         chosen = learning(learned)
-        rows = datasets.preview(studio, dataset.id, model_id, start=place - 1, count=1, learning=chosen)
+        found = datasets.preview(
+            studio, version.dataset, model_id, start=place - 1, count=1, learning=chosen, version=version.number
+        )
     except StudioError as error:
         return parts.error_banner(error)
-    return view.token_row(rows[0], place, dataset.rows) if rows else ""
+    return view.token_row(found[0], place, version.rows) if found else ""
 
 
 def draw_lengths(studio: Studio, request: gr.Request, model_id: str | None, learned: str | None = None) -> str:
-    dataset = asked_for(studio, request)
-    if dataset is None or not model_id:
+    version = shown_version(studio, request)
+    if version is None or not model_id:
         return ""
     try:
-        stats = datasets.token_stats(studio, dataset.id, model_id, learning(learned))
+        stats = datasets.token_stats(studio, version.dataset, model_id, learning(learned), version.number)
         facts = base_models.facts_of(base_models.ready_model(studio, model_id))
     except StudioError as error:
         return parts.error_banner(error)

@@ -101,7 +101,7 @@ def token_row(row: Any, place: int, rows: int) -> str:
     if row.heldout:
         chips += parts.chip("Held out: measured on, not trained", "idle")
     where = f"Row {words.count(place)} of {words.count(rows)}" + (
-        f", row {words.count(row.row)} in the file" if row.row != place else ""
+        f", number {words.count(row.row)}" if row.row != place else ""
     )
     head = f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
     if row.rejected is None:

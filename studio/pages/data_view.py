@@ -147,12 +147,13 @@ def _finding(found: Finding) -> tuple[str, ...]:
 def examples(report: Report) -> str:
     if not report.examples:
         return ""
-    shown = "".join(_example(example) for example in report.examples)
+    shown = "".join(example(row) for row in report.examples)
     what = {"conversations": "conversations", "text": "documents", "preference": "pairs"}[report.kind]
     return f'<details class="ls-more ls-gap"><summary>The first rows as {what}</summary><div class="ls-grid ls-g3 ls-gap">{shown}</div></details>'
 
 
-def _example(example: dict[str, Any]) -> str:
+def example(example: dict[str, Any]) -> str:
+    """A row as a person reads it, long texts cut."""
     if "text" in example:
         return f'<div class="ls-conversation"><div class="ls-said">{parts.text(_cut(example["text"]))}</div></div>'
     pair = [{**message, "role": side} for side in ("chosen", "rejected") for message in example.get(side, [])]

@@ -22,12 +22,14 @@ from studio.pages.recipes import RECIPES
 from studio.pages.shell import head
 from studio.plan import DEFAULT_METHOD, read_plan
 from studio.studio import Studio
+from studio.versions import lineage
 
 # Keeps the choice in the address, so that a reload and a copied link show the same.
-REMEMBER = """(model, data) => {
+REMEMBER = """(model, data, version) => {
   const to = new URL(location);
   to.searchParams.set('model', model || '');
   to.searchParams.set('data', data || '');
+  if (version) to.searchParams.set('version', version); else to.searchParams.delete('version');
   history.replaceState(null, '', to);
 }"""
 
@@ -79,21 +81,26 @@ def build(studio: Studio) -> None:
         updates = dict(zip(form.components, form.updates(values, targets_of(studio, given[0])), strict=True))
         return [gr.skip() if key in form.beside_recipes else update for key, update in updates.items()]
 
+    def other_data(dataset: str):
+        return versions_of(studio, dataset, None)
+
     def begin(visit: str, request: gr.Request, *given):
         plan = read_plan(form.values(given, targets_of(studio, given[0])))
         key = hashlib.sha256(f"{visit}\0{plan.model_dump_json()}".encode()).hexdigest()
         run = runs.queue_run(studio, plan, idempotency_key=key, parent=parent_of(studio, request))
         return f"/run?id={run.id}"
 
-    opened_with = [form.model, form.data, form.method, form.name, *form.components.values(), visit, side.queue]
-    opened_with.append(side.changed)
+    opened_with = [*form.inputs, visit, side.queue, side.changed]
     opening = on_load(open_it, opened_with)
     opening.then(refresh, form.inputs, shown, **SLOW)
-    choices = [form.model.input, form.data.input]
+    choices = [form.model.input, form.version.input]
     busy = gr.on([form.model.input], new_model, form.inputs, [form.model, *form.components.values()], **QUICK)
     busy.then(view.counting, None, side.cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
-    form.data.input(view.counting, None, side.cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
-    gr.on(choices, None, [form.model, form.data], None, js=REMEMBER, api_visibility="private")
+    other = form.data.input(other_data, form.data, form.version, **QUICK).then(view.counting, None, side.cost, **QUICK)
+    other.then(refresh, form.inputs, shown, **SLOW)
+    other.then(None, [form.model, form.data, form.version], None, js=REMEMBER, api_visibility="private")
+    form.version.input(view.counting, None, side.cost, **QUICK).then(refresh, form.inputs, shown, **SLOW)
+    gr.on(choices, None, [form.model, form.data, form.version], None, js=REMEMBER, api_visibility="private")
     form.recipe.input(follow, [form.recipe, *form.inputs], list(form.components.values()), **QUICK).then(
         refresh, form.inputs, shown, **QUICK
     )
@@ -122,11 +129,34 @@ def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
         gr.update(choices=[(one.name, one.id) for one in data], value=dataset),
         plan.get("method", {}).get("name", DEFAULT_METHOD),
         plan.get("name", ""),
+        versions_of(studio, dataset, asked_version(asked, plan, dataset)),
         *form.updates(plan, targets_of(studio, model)),
         new_id(),
         ahead(studio),
         gr.update(value=view.changed_from_run(changed, asked.get("from")), visible=bool(changed)),
     ]
+
+
+def asked_version(asked: Any, plan: dict[str, Any], dataset: str | None) -> int | None:
+    """The version that the address names, or that an earlier run learned from, if it is one of this data set."""
+    said = asked.get("version") or ""
+    if said.isdecimal() and said.isascii() and len(said) < 10:
+        return int(said)
+    same = plan.get("dataset") == dataset and not asked.get("version")
+    return plan.get("dataset_version") if same else None
+
+
+def versions_of(studio: Studio, dataset: str | None, chosen: int | None) -> Any:
+    """The choice of a version: the newest unless another is wanted, shown where there are several."""
+    try:
+        found = lineage.list_versions(studio, dataset or "", limit=MOST).items
+    except StudioError:
+        return gr.update(choices=[], value=None, visible=False)
+    numbers = [version.number for version in found]
+    value = str(chosen) if chosen in numbers and chosen != numbers[0] else ""
+    choices = [(f"Version {version.number}: {version.why}", str(version.number)) for version in found]
+    choices[0] = (f"Newest: {choices[0][0][0].lower()}{choices[0][0][1:]}", "")
+    return gr.update(choices=choices, value=value, visible=len(found) > 1)
 
 
 def earlier_plan(studio: Studio, run_id: str | None, changes: str = "") -> tuple[dict[str, Any], list[str]]:
@@ -170,7 +200,7 @@ def for_model(studio: Studio, form: train_form.PlanForm, given: tuple) -> list:
     """Another base has other layers: the rest of the form stays as it is."""
     targets = targets_of(studio, given[0])
     updates = [gr.skip()]
-    for (part, name), value in zip(form.components, given[4:], strict=True):
+    for (part, name), value in zip(form.components, given[5:], strict=True):
         setting = form.settings[part, name]
         kept = [one for one in value or [] if one in targets] if setting.kind == "several" else None
         updates.append(gr.update(choices=targets, value=kept or targets) if setting.kind == "several" else gr.skip())
@@ -198,7 +228,7 @@ def judged(studio: Studio, form: train_form.PlanForm, given: tuple) -> list:
         gr.update(label="Advanced settings" + (f" ({changed} changed)" if changed else " (all at their defaults)")),
         train_form.recipe_of(plan) if plan else gr.skip(),
         gr.update(info=line_on_model(studio, model)),
-        gr.update(info=line_on_data(studio, data, model)),
+        gr.update(info=line_on_data(studio, data, model, given[4])),
     ]
 
 
@@ -209,12 +239,13 @@ def line_on_model(studio: Studio, model_id: str | None) -> str:
         return "Add one on the Models page."
 
 
-def line_on_data(studio: Studio, dataset_id: str | None, model_id: str | None) -> str:
+def line_on_data(studio: Studio, dataset_id: str | None, model_id: str | None, version: str | None = None) -> str:
     if not dataset_id:
         return "Bring your own on the Data page."
     try:
-        stats = datasets.token_stats(studio, dataset_id, model_id) if model_id else None
-        return view.about_data(datasets.get_dataset(studio, dataset_id).rows, stats)
+        found = lineage.get_version(studio, dataset_id, int(version) if version else None)
+        stats = datasets.token_stats(studio, dataset_id, model_id, version=found.number) if model_id else None
+        return view.about_data(found.rows, stats)
     except StudioError:
         return ""
 

@@ -54,6 +54,8 @@ class PlanForm:
     data: gr.Dropdown
     method: gr.Radio
     recipe: gr.Radio
+    version: gr.Dropdown
+    """Of the data; shown where there is more than one."""
     name: gr.Textbox = None
     settings: dict[Key, Setting] = field(default_factory=dict)
     components: dict[Key, gr.components.Component] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class PlanForm:
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [self.model, self.data, self.method, self.name, *self.components.values()]
+        return [self.model, self.data, self.method, self.name, self.version, *self.components.values()]
 
     @property
     def beside_recipes(self) -> set[Key]:
@@ -74,10 +76,11 @@ class PlanForm:
 
     def values(self, given: tuple, targets: list[str]) -> dict[str, Any]:
         """The plan that the inputs describe, unchecked. `targets` are the model's target modules. Raises Invalid for what is no number."""
-        model, data, method, name, *rest = given
+        model, data, method, name, version, *rest = given
         plan: dict[str, Any] = {
             "base_model": model or "",
             "dataset": data or "",
+            "dataset_version": int(version) if version else None,
             "name": name or "",
             "method": {"name": method},
             "training": {},
@@ -183,6 +186,7 @@ def model_and_data() -> PlanForm:
         with gr.Row():
             model = gr.Dropdown([], label="Base model", info=" ", interactive=True)
             data = gr.Dropdown([], label="Training data", info=" ", interactive=True)
+        version = gr.Dropdown([], label="Version of the data", visible=False, interactive=True)
     with gr.Column(elem_classes=["ls-sec"]):
         plain(
             '<h2 class="ls-h2">Recipe</h2><p class="ls-sub">A starting point. Anything you change below turns it into your own.</p>'
@@ -202,7 +206,7 @@ def model_and_data() -> PlanForm:
         method = gr.Radio(
             names, value=DEFAULT_METHOD, show_label=False, label="Method", elem_classes=["ls-cards"], interactive=True
         )
-    return PlanForm(model, data, method, recipe, others=others)
+    return PlanForm(model, data, method, recipe, version, others=others)
 
 
 def take(made: PlanForm, part: str, declared: type, only: tuple[str, ...] | None = None) -> None:

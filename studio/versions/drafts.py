@@ -36,7 +36,10 @@ class Draft:
         return bool(self.kept) and self.version != self.newest
 
     def shown(self) -> dict:
-        edits = [{"id": kept.id, **kept.edit, "why": kept.why, "note": kept.note, "at": kept.at.isoformat()} for kept in self.kept]
+        edits = [
+            {"id": kept.id, **kept.edit, "why": kept.why, "note": kept.note, "at": kept.at.isoformat()}
+            for kept in self.kept
+        ]
         return {"newest": self.newest, "version": self.version, "stale": self.stale, "edits": edits}
 
 
