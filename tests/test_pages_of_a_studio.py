@@ -43,7 +43,7 @@ class Asked:
 
 def values_on(page: list) -> list:
     """What stands in the inputs of a freshly opened Train page."""
-    model, dataset, method, name, *rest, _visit, _queue = page
+    model, dataset, method, name, *rest, _visit, _queue, _changed = page
     return [model["value"], dataset["value"], method, name, *[update["value"] for update in rest]]
 
 
