@@ -80,7 +80,7 @@ def series(
 
 def latest(studio: Studio, run_id: str) -> dict[str, float | None]:
     """The newest value of everything measured; beside them smooth_loss, base_heldout_loss, seconds_left, and sums over all that
-    was computed: total_tokens, total_trained_tokens, total_seconds, total_padding."""
+    was computed: total_tokens, total_trained_tokens, total_computed_tokens, total_seconds, total_padding."""
     measured = RunMetrics(_folder(studio, run_id))
     values: dict[str, float | None] = {}
     for attempt in measured.attempts:

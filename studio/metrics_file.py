@@ -16,9 +16,9 @@ CHUNK_BYTES = 2**20
 SMOOTHING = 0.1  # weight of the newest loss in the running average that lists show
 FILES_REMEMBERED = 256
 ABOUT_THE_ROW = ("step", "steps", "at")  # numbers that place a row rather than measure something
-SUMMED = ("tokens", "trained_tokens", "seconds", "padding")
+SUMMED = ("tokens", "trained_tokens", "computed_tokens", "seconds", "padding")
 SAVED_EVERY_BYTES = 8 * 2**20  # of a short run nothing is saved
-VERSION = 1
+VERSION = 2
 STATE = ("offset", "last", "sums", "first_step", "base_heldout_loss", "smooth", "pace", "step_at")
 Row = dict[str, Any]
 

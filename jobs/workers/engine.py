@@ -12,11 +12,13 @@ from jobs.workers.fusing import Fused
 from jobs.workers.last_layer import LastLayer
 from jobs.workers.loss import frozen_head_losses, plain_losses
 from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
+from jobs.workers.prefixes import shared, split_for_sharing
 from jobs.workers.prompted import NoPrompt, prompt_of
-from jobs.workers.trying import choose_attention, choose_fused, choose_last_layer, close
+from jobs.workers.trying import choose_attention, choose_fused, choose_last_layer, choose_sharing, close
 from studio.errors import Invalid
 
 PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
+ALIKE = (32, 36, 39)  # tokens that two more have in common, and tokens of each
 
 
 class Engine:
@@ -35,11 +37,12 @@ class Engine:
         self.prompt = prompt_of(model)
         self.before_inputs: list[Callable[[MicroBatch], None]] = []  # told of each micro-batch before it is computed
         self.packs = False
+        self.shares = False  # what packed rows have in common at their beginning is computed once
         self.head = "whole"  # "frozen": chunked; "trained": at supervised positions; "whole": the model's own logits
         self.fused: Fused | None = None  # LoRA layers that are computed by our functions
         self.last_layer: LastLayer | None = None  # computed only where something is learned
 
-    def choose(self, packing: bool = True) -> list[str]:
+    def choose(self, packing: bool = True, sharing: bool = True) -> list[str]:
         """Take the fast ways that give what transformers gives on a small probe. Returns what was chosen, in words."""
         self.model.eval()
         with torch.no_grad(), self.autocast():
@@ -48,6 +51,8 @@ class Engine:
                 self.choose_packing(expected) if packing else self.choose_padding("packing is off"),
                 self.choose_head(expected),
             ]
+        if self.packs and sharing:
+            said.append(choose_sharing(self))
         if self.packs and self.device.type == "cuda":
             said.append(choose_attention(self))
         said += [choose_fused(self), *([] if self.head == "whole" else [choose_last_layer(self)])]
@@ -113,11 +118,20 @@ class Engine:
             self.fused = None
 
     def probes(self, first_differs: bool = False) -> list[Example]:
-        vocabulary = self.causal.get_input_embeddings().weight.shape[0]
-        ids = [(np.arange(count) * 37 + 11 * count) % min(vocabulary, 997) for count in PROBE]
+        ids = [self.some_ids(count, 11 * count) for count in PROBE]
         if first_differs:
-            ids[0] = (ids[0] + 3) % min(vocabulary, 997)
-        return [Example(0, each.astype(np.int32), np.ones(len(each), bool)) for each in ids]
+            ids[0] = self.some_ids(PROBE[0], 11 * PROBE[0] + 3)
+        return [Example(0, each, np.ones(len(each), bool)) for each in ids]
+
+    def alike_probes(self) -> list[Example]:
+        """Two documents that begin alike, to try on what shares beginnings."""
+        beginning, *ids = (self.some_ids(count, 7 * count) for count in ALIKE)
+        rows = [np.concatenate([beginning, each[len(beginning) :]]) for each in ids]
+        return [Example(0, each, np.ones(len(each), bool)) for each in rows]
+
+    def some_ids(self, count: int, first: int) -> np.ndarray:
+        vocabulary = min(self.causal.get_input_embeddings().weight.shape[0], 997)
+        return ((np.arange(count) * 37 + first) % vocabulary).astype(np.int32)
 
     def expected_logits(self, probe: Example) -> torch.Tensor:
         """As transformers and PEFT give them for this row alone, [tokens, vocabulary]."""
@@ -127,15 +141,15 @@ class Engine:
     def packed_logits(self, probes: list[Example]) -> torch.Tensor:
         """Of these rows in one sequence, as the model itself gives them, [tokens, vocabulary]."""
         batch = packed([self.prompt.in_front_of(probe) for probe in probes], self.device)
-        with attention.DOCUMENTS.of(batch.lengths):
+        with attention.DOCUMENTS.of(batch):
             return self.own_logits(batch)[(batch.position_ids >= self.prompt.slots).flatten()]
 
     def own_logits(self, batch: MicroBatch) -> torch.Tensor:
-        """Logits as the model itself gives them, [slots, vocabulary]. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        """Logits as the model itself gives them, [slots, vocabulary]. Call inside `DOCUMENTS.of(batch)`."""
         return self.causal(**self.inputs(batch)).logits.flatten(0, 1)
 
     def hidden(self, batch: MicroBatch) -> torch.Tensor:
-        """Last hidden states of the supervised positions, [n, size]. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        """Last hidden states of the supervised positions, [n, size]. Call inside `DOCUMENTS.of(batch)`."""
         decoder, inputs = self.causal.get_decoder(), self.inputs(batch)
         if self.last_layer is not None:
             return decoder(**inputs, learned_rows=batch.supervised).last_hidden_state.flatten(0, 1)
@@ -149,7 +163,7 @@ class Engine:
         return self.prompt.added_to(given, batch)
 
     def token_losses(self, batch: MicroBatch) -> torch.Tensor:
-        """Loss of each supervised token, float32 [n], as `batch.targets`. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        """Loss of each supervised token, float32 [n], as `batch.targets`. Call inside `DOCUMENTS.of(batch)`."""
         if self.head == "whole":
             return plain_losses(self.own_logits(batch)[batch.supervised], batch.targets)
         hidden, head = self.hidden(batch), self.causal.get_output_embeddings()
@@ -158,7 +172,7 @@ class Engine:
         return plain_losses(head(hidden), batch.targets)
 
     def loss_sum(self, batch: MicroBatch) -> torch.Tensor:
-        """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch.lengths)`."""
+        """Sum of the losses of the supervised tokens, float32. Call inside `DOCUMENTS.of(batch)`."""
         return self.token_losses(batch).sum()
 
     @contextmanager
@@ -172,12 +186,13 @@ class Engine:
 
     def groups(self, rows: list) -> list[list]:
         """Rows (of any kind that has a length in tokens) by what is computed at once."""
-        split = split_for_packing if self.packs else split_for_padding
+        split = split_for_sharing if self.shares else split_for_packing if self.packs else split_for_padding
         return split(rows, self.most_rows, self.most_tokens)
 
     def micro_batch(self, examples: list[Example]) -> MicroBatch:
         examples = [self.prompt.in_front_of(example) for example in examples]
-        return packed(examples, self.device) if self.packs else padded(examples, self.device)
+        made = shared if self.shares else packed if self.packs else padded
+        return made(examples, self.device)
 
     def micro_batches(self, examples: list[Example]) -> list[MicroBatch]:
         return [self.micro_batch(group) for group in self.groups(examples)]
@@ -188,7 +203,7 @@ class Engine:
         for batch in batches:
             if not len(batch.targets):
                 continue  # its rows are of a batch of which other rows are learned from
-            with attention.DOCUMENTS.of(batch.lengths):
+            with attention.DOCUMENTS.of(batch):
                 with self.autocast():
                     loss = self.loss_sum(batch)
                 (loss * weight).backward()
@@ -204,7 +219,9 @@ class Engine:
             with torch.no_grad(), self.autocast():
                 for group in self.groups(rows):
                     batch = self.micro_batch(group)
-                    with attention.DOCUMENTS.of(batch.lengths):
+                    if not len(batch.targets):
+                        continue
+                    with attention.DOCUMENTS.of(batch):
                         losses = self.token_losses(batch)
                     of, losses = batch.documents.cpu().numpy(), losses.double().cpu().numpy()
                     found[[places[id(row)] for row in group]] = np.bincount(of, losses, minlength=len(group))

@@ -12,6 +12,7 @@ def add_noise_to_embeddings(engine: Engine, alpha: float) -> None:
     `tokens` are those of the token's own document, as in the paper: packing a row beside others, padding it, or putting
     virtual tokens in front of it changes nothing. The noise comes from torch's generator, which each step seeds anew.
     """
+    engine.shares = False  # each row has noise of its own, by its own length, from its first token on
     noise = _Noise(alpha)
     engine.before_inputs.append(lambda batch: noise.measure(batch, engine.prompt.slots))
     engine.causal.get_input_embeddings().register_forward_hook(noise.add)

@@ -35,12 +35,15 @@ class MicroBatch:
 
     input_ids: torch.Tensor  # int64 [rows, slots]; packed: [1, slots]
     position_ids: torch.Tensor  # as input_ids; begins at 0 in each document
-    lengths: list[int] | None  # documents of the packed sequence; None: padded
+    lengths: list[int] | None  # documents of the packed sequence, or the segments that they share; None: padded
     attention_mask: torch.Tensor | None  # padded: 1 where there is a token; None: packed, or no padding
     supervised: torch.Tensor  # int64 [n]: flat positions whose next token is learned from
     targets: torch.Tensor  # int64 [n]: those next tokens
     documents: torch.Tensor  # int64 [n]: which example of the group each of them belongs to, from 0
     tokens: int  # real ones
+    before: list[tuple[int, ...]] | None = (
+        None  # which segments stand in front of each; None: each is a document of its own
+    )
 
     @property
     def padding(self) -> int:

@@ -88,10 +88,11 @@ class Training:
         self.tell_model()
         at_once = (self.resolved.micro_batch, self.resolved.token_budget)
         self.engine = Engine(self.model, self.device, *at_once, autocast=self.accelerator.autocast)
-        for line in self.engine.choose(self.settings.packing):
+        for line in self.engine.choose(self.settings.packing, sharing=not self.settings.neftune_alpha):
             self.report.say(line)
         dtype = DTYPES[self.resolved.precision]
-        self.floor = Floor(self.facts, self.engine.causal.get_output_embeddings(), self.device, dtype)
+        head, shortened = self.engine.causal.get_output_embeddings(), self.engine.last_layer is not None
+        self.floor = Floor(self.facts, head, self.device, dtype, shortened)
         if self.settings.neftune_alpha:
             add_noise_to_embeddings(self.engine, self.settings.neftune_alpha)
         self.objective = OBJECTIVES[self.resolved.objective](self.engine, self.plan)
@@ -198,6 +199,7 @@ class Training:
         norm, applied = self.optimizer.step(number, rate, loss, self.hooks.after_step)
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
         trained = sum(row.trained_tokens for row in batch)
+        computed, padding = self.computed(micro_batches)
         progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
         progress.seconds, progress.step_seconds = progress.seconds + seconds, progress.step_seconds + seconds
         self.report.metric(
@@ -209,13 +211,20 @@ class Training:
             learning_rate=rate,
             tokens=tokens,
             trained_tokens=trained,
+            computed_tokens=computed,
             seconds=round(seconds, 4),
             tokens_per_second=round(tokens / max(seconds, 1e-6), 1),
-            mfu=self.floor.share(tokens, trained, seconds, self.processes),
+            mfu=self.floor.share(computed, trained, seconds, self.processes),
             memory_bytes=peak_memory_bytes(),
-            padding=sum(each.padding for each in micro_batches),
+            padding=padding,
         )
         self.tell_step(number, total, loss, tokens / max(seconds, 1e-6), applied)
+
+    def computed(self, micro_batches: list) -> tuple[int, int]:
+        """Tokens that all processes compute, and slots that they fill up: rows share beginnings, and some ends change no loss."""
+        own = [(each.tokens, each.padding) for each in micro_batches]
+        tokens, padding = self.sum_arrays(np.array(own, np.float64).reshape(-1, 2).sum(axis=0))
+        return int(tokens), int(padding)
 
     def add_penalty(self) -> None:
         """The gradient of what the method itself adds to the mean loss: once a step, whatever the processes."""

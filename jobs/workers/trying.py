@@ -8,6 +8,7 @@ import torch
 
 from jobs.workers import attention, fusing
 from jobs.workers.last_layer import last_layer_of
+from jobs.workers.packing import Example
 
 if TYPE_CHECKING:
     from jobs.workers.engine import Engine
@@ -31,6 +32,19 @@ def choose_fused(engine: "Engine") -> str:
                     return f"{engine.fused.layers} LoRA layers are computed by fused functions."
             engine.undo_fusing()
     return "LoRA layers are computed by PEFT: the fused functions are not for them."
+
+
+def choose_sharing(engine: "Engine") -> str:
+    """Compute what rows have in common at their beginning once, where that gives what computing it for each gives."""
+    learned = [parameter for name, parameter in engine.model.named_parameters() if is_lora(name, parameter)]
+    probes = [*engine.probes(), *engine.alike_probes()]
+    with stirred(learned), contextlib.suppress(Exception):  # a context that is shorter than the probes, say
+        expected = outcome(engine, probes)
+        engine.shares = True
+        if same(outcome(engine, probes), expected, engine.exact):
+            return "What rows have in common at their beginning is computed once."
+    engine.shares = False
+    return "What rows have in common at their beginning is computed for each of them."
 
 
 def choose_attention(engine: "Engine") -> str:
@@ -87,11 +101,13 @@ def stirred(parameters: list[torch.nn.Parameter]) -> Iterator[None]:
                 parameter.copy_(values)
 
 
-def outcome(engine: "Engine") -> list[torch.Tensor]:
+def outcome(engine: "Engine", probes: list[Example] | None = None) -> list[torch.Tensor]:
     """Losses of the probes' tokens and the gradients of everything trained, as the engine computes them now."""
+    if probes is None:
+        probes = [*engine.probes(), *(engine.alike_probes() if engine.shares else [])]
     parameters = [parameter for parameter in engine.model.parameters() if parameter.requires_grad]
-    batch = engine.micro_batch(engine.probes())
-    with attention.DOCUMENTS.of(batch.lengths):
+    batch = engine.micro_batch(probes)
+    with attention.DOCUMENTS.of(batch):
         with engine.autocast():
             losses = engine.token_losses(batch)
         if parameters:

@@ -225,7 +225,7 @@ def test_a_changed_row_moves_nothing_of_its_neighbour_through_the_adapter(base, 
         engine = engine_of(model, packing)
         assert (engine.packs, fused_layers(engine)) == (packing, 14)
         batch = engine.micro_batch([example(13, first_seed, from_token=4), example(13, 7, from_token=4)])
-        with attention.DOCUMENTS.of(batch.lengths):
+        with attention.DOCUMENTS.of(batch):
             losses = engine.token_losses(batch)[batch.documents == 1]
             losses.sum().backward()
         return losses.detach(), torch.cat([each.flatten() for each in gradients(model).values()])

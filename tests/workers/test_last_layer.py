@@ -42,7 +42,7 @@ def test_only_learned_positions_reach_the_last_mlp():
     seen = []
     model.model.layers[-1].mlp.register_forward_pre_hook(lambda _module, given: seen.append(given[0].shape[1]))
     batch = packed([example(20, 1, from_token=16), example(9, 2, from_token=8)], CPU)
-    with attention.DOCUMENTS.of(batch.lengths):
+    with attention.DOCUMENTS.of(batch):
         engine.token_losses(batch)
     assert seen == [len(batch.targets)] == [5]
     model(input_ids=torch.arange(3, 15)[None])  # the model's own forward is as it was

@@ -95,7 +95,7 @@ def test_a_changed_row_moves_nothing_of_its_neighbour(name, recompute):
         hook = embedded.register_forward_hook(
             lambda _module, _inputs, output: caught.update(output=output.requires_grad_(), kept=output.retain_grad())
         )
-        with attention.DOCUMENTS.of(batch.lengths):
+        with attention.DOCUMENTS.of(batch):
             loss = engine.loss_sum(batch)
             loss.backward()
         hook.remove()
@@ -123,14 +123,16 @@ def test_a_sliding_window_is_kept_within_each_row():
 
 def as_documented(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale, window_size, enable_gqa=False):
     """torch's varlen_attn in plain words, for a machine without CUDA: [tokens, heads, size] each."""
-    assert max_q == max_k == cu_seq_q.diff().max()
+    assert (max_q, max_k) == (cu_seq_q.diff().max(), cu_seq_k.diff().max())
     behind, ahead = window_size
     groups = query.shape[1] // key.shape[1]
     assert enable_gqa or groups == 1
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    document = torch.repeat_interleave(torch.arange(len(cu_seq_q) - 1), cu_seq_q.diff())
-    distance = torch.arange(len(query))[:, None] - torch.arange(len(query))[None]
-    seen = (document[:, None] == document[None]) & (distance >= -ahead) & ((behind < 0) | (distance <= behind))
+    number = torch.arange(len(cu_seq_q) - 1)
+    of_query, of_key = (torch.repeat_interleave(number, ends.diff()) for ends in (cu_seq_q, cu_seq_k))
+    aligned = (cu_seq_k[1:] - cu_seq_q[1:])[of_query]  # a document's last query sees its last key
+    distance = (torch.arange(len(query)) + aligned)[:, None] - torch.arange(len(key))[None]
+    seen = (of_query[:, None] == of_key[None]) & (distance >= -ahead) & ((behind < 0) | (distance <= behind))
     scores = torch.einsum("qhd,khd->hqk", query, key) * scale
     return torch.einsum("hqk,khd->qhd", scores.masked_fill(~seen, -torch.inf).softmax(-1), value)
 
@@ -139,7 +141,9 @@ def as_documented(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, *, scale,
 def test_one_call_for_all_rows_is_asked_for_what_one_call_each_computes(monkeypatch, window):
     monkeypatch.setattr(attention, "varlen_attn", as_documented)
     monkeypatch.setattr(attention, "can_be_at_once", lambda query: True)
-    examples = [example(30, 1), example(21, 2), example(4, 3)]
+    one = example(30, 1)
+    alike = Example(9, np.append(one.ids[:26], example(5, 9).ids), np.arange(31) >= 24)
+    examples = [one, example(21, 2), example(4, 3), alike]
     expected, expected_gradients = plainly(tiny_model("mistral", sliding_window=window), examples)
     model = tiny_model("mistral", sliding_window=window)
     engine = engine_of(model)
@@ -209,7 +213,7 @@ def test_each_documents_loss_is_the_sum_over_its_own_tokens(name, packing):
     engine = engine_of(model, packing)
     examples = [example(length, seed) for seed, length in enumerate((9, 25, 14))]
     [batch] = engine.micro_batches(examples)
-    with torch.no_grad(), attention.DOCUMENTS.of(batch.lengths):
+    with torch.no_grad(), attention.DOCUMENTS.of(batch):
         sums = torch.zeros(3).index_add(0, batch.documents, engine.token_losses(batch))
     in_order = sorted(examples, key=len, reverse=True)  # as micro_batches sorts them
     for found, each in zip(sums, in_order, strict=True):

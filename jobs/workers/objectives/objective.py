@@ -50,7 +50,7 @@ class Objective(ABC):
 
     @abstractmethod
     def micro_batches(self, rows: Sequence) -> list:
-        """What is computed at once, each with its `padding`."""
+        """What is computed at once, each with its `tokens` and its `padding`."""
 
     @abstractmethod
     def accumulate(self, batches: list, weight: float) -> Sums:

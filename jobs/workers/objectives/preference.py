@@ -36,6 +36,10 @@ class PairBatch:
     lengths: torch.Tensor  # float32 [pairs, 2]: learned tokens of both answers
 
     @property
+    def tokens(self) -> int:
+        return self.sequences.tokens
+
+    @property
     def padding(self) -> int:
         return self.sequences.padding
 
@@ -87,7 +91,7 @@ class Preference(Objective):
     def accumulate(self, batches: list[PairBatch], weight: float) -> Sums:
         total: Sums = dict.fromkeys(MEASURES, 0.0)
         for batch in batches:
-            with attention.DOCUMENTS.of(batch.sequences.lengths):
+            with attention.DOCUMENTS.of(batch.sequences):
                 with self.engine.autocast():
                     sums = self.answer_sums(batch)
                 losses = self.losses(batch, sums)
@@ -110,7 +114,7 @@ class Preference(Objective):
             with torch.no_grad():
                 for start in range(0, len(rows), MEASURED_AT_ONCE):
                     for batch in self.micro_batches(list(rows[start : start + MEASURED_AT_ONCE])):
-                        with attention.DOCUMENTS.of(batch.sequences.lengths), self.engine.autocast():
+                        with attention.DOCUMENTS.of(batch.sequences), self.engine.autocast():
                             sums = self.answer_sums(batch)
                         yield batch, sums
         finally:
