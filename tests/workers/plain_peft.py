@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jobs.workers import attention
-from jobs.workers.packing import Example
+from jobs.workers.packing import Example, packed, padded
 from jobs.workers.training import Training
 from studio.folders import AdapterFolder
 from studio.tokens import ChatTokenizer, Encoded
@@ -37,8 +37,9 @@ class Telling(Training):
     def logits_of(self, encoded: Encoded) -> torch.Tensor:
         """By the engine that has trained it: fused functions, packed attention, the prompt in front where there is one."""
         ids = torch.tensor(encoded.ids, dtype=torch.int32).numpy()
-        batch = self.engine.micro_batch([Example(0, ids, torch.tensor(encoded.trained).numpy())])
-        with torch.no_grad(), attention.DOCUMENTS.of(batch.lengths):
+        whole = self.engine.prompt.in_front_of(Example(0, ids, torch.tensor(encoded.trained).numpy()))
+        batch = (packed if self.engine.packs else padded)([whole], self.engine.device)
+        with torch.no_grad(), attention.DOCUMENTS.of(batch):
             return self.engine.own_logits(batch)[-len(ids) :].clone()
 
 
