@@ -8,6 +8,7 @@ from jobs.gpus import FoundDevice
 from studio.records import SuiteRun
 from studio.studio import Studio
 from studio.suites import run_queue as queue
+from studio.suites.after_training import ask_after_trainings
 
 WORKER = "jobs.workers.suite"
 ATTEMPT = "STUDIO_SUITE_ATTEMPT"  # environment variable: how many workers in a row have ended without an answer, this one included
@@ -18,6 +19,7 @@ def tick(studio: Studio, devices: Mapping[str, FoundDevice], threads: int = 1) -
     """`devices` by their id, as the runner has found them."""
     for run in queue.running(studio):
         look_at(studio, run, devices, threads)
+    ask_after_trainings(studio)
     while claimed := queue.claim(studio, list(devices)):
         start(studio, claimed[0], devices[claimed[1]], threads)
 

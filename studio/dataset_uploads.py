@@ -61,6 +61,15 @@ def add_upload(
         return keep(studio, folder, dataset)
 
 
+@contextmanager
+def rows_of_upload(studio: Studio, file: Path, file_name: str) -> Iterator[tuple[DatasetFolder, Report]]:
+    """The usable rows of a data file for as long as they are looked at; nothing of it is kept. Raises as `add_upload` does."""
+    with _reading_folder(studio) as folder:
+        report = made_apart(studio, folder, READER, _request(studio, file, file_name, None, None, write=True))
+        refuse_unusable(report)
+        yield folder, report
+
+
 def _request(
     studio: Studio, file: Path, file_name: str, format: str | None, mapping: Mapping[str, str] | None, write: bool
 ) -> ReadingRequest:

@@ -11,6 +11,7 @@ from studio.api.here import answer_errors
 from studio.api.idempotency import Idempotency
 from studio.gate import Gate
 from studio.studio import Studio
+from studio.suites.builtin import add_builtin_suites
 
 ABOUT = 'Everything that the pages can do. Errors answer with what happened and what to do: `{"error": {"problem", "fix", "field"}}`.'
 
@@ -43,10 +44,11 @@ def build_app(studio: Studio) -> ASGIApp:
 
 
 def add_what_comes_with_it(studio: Studio) -> None:
-    """Register the built-in base model and data sets; quick when they are there already. What an earlier start left half-way goes."""
+    """Register the built-in base model, data sets and suites; quick when they are there already. What an earlier start left half-way goes."""
     datasets.clear_incoming(studio)
     base_models.add_builtin(studio)
     datasets.add_builtins(studio)
+    add_builtin_suites(studio)
 
 
 def _nothing_here(rest: str) -> None:

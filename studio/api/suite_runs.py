@@ -1,14 +1,16 @@
 """Runs of suites: have a suite answered by several models, watch it, take the answers along."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from studio.api.here import ERRORS, Here, Who
 from studio.listing import LIMIT, MOST
 from studio.suites import results, runs
+from studio.suites.export import csv_lines, json_lines
 from studio.suites.runs import SuiteRunRequest
 
 ROUTER = APIRouter(prefix="/api/v1", tags=["Suites"], responses=ERRORS)
@@ -43,6 +45,15 @@ def get_answers(
     lines = results.table(here, runs.get_suite_run(here, id, who))
     more = start + limit < len(lines)
     return {"items": [asdict(line) for line in lines[start : start + limit]], "next": start + limit if more else None}
+
+
+@ROUTER.get("/suite-runs/{id}/export")
+def export(id: str, here: Here, who: Who, format: Literal["csv", "jsonl"] = "jsonl") -> StreamingResponse:
+    """All prompts and answers as a file. In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe."""
+    run = runs.get_suite_run(here, id, who)
+    write, kind = {"csv": (csv_lines, "text/csv"), "jsonl": (json_lines, "application/x-ndjson")}[format]
+    named = {"Content-Disposition": f'attachment; filename="suite-{run.id}.{format}"'}
+    return StreamingResponse(write(here, run), media_type=f"{kind}; charset=utf-8", headers=named)
 
 
 @ROUTER.post("/suite-runs/{id}/cancel")

@@ -2,12 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import Field
 
 from studio.api.here import ERRORS, Body, Here, Search, Who
+from studio.api.uploads import incoming, known_fields
 from studio.listing import LIMIT, MOST
 from studio.suites import lists
+from studio.suites.heldout_rows import HeldoutRows, suite_of_heldout
+from studio.suites.uploads import suite_from_upload
 
 ROUTER = APIRouter(prefix="/api/v1/suites", tags=["Suites"], responses=ERRORS)
 Limit = Annotated[int, Field(ge=1, le=MOST)]
@@ -34,6 +37,21 @@ class ChangedSuite(Body):
 @ROUTER.post("", status_code=201)
 def make_suite(body: NewSuite, here: Here, who: Who) -> dict:
     return lists.shown_whole(lists.make_suite(here, body.name, body.prompts, who, after_training=body.after_training))
+
+
+@ROUTER.post("/upload", status_code=201, dependencies=[known_fields("file", "name")])
+def upload(
+    here: Here, who: Who, file: Annotated[UploadFile, File()], name: Annotated[str | None, Form()] = None
+) -> dict:
+    """Prompts as JSON Lines, JSON or CSV; or any data file, whose answers are then expected."""
+    with incoming(here, file) as path:
+        return lists.shown_whole(suite_from_upload(here, path, file.filename or "upload", name, who))
+
+
+@ROUTER.post("/heldout", status_code=201)
+def from_heldout(body: HeldoutRows, here: Here, who: Who) -> dict:
+    """Rows of a data set that a training holds out: always the same ones of the same version."""
+    return lists.shown_whole(suite_of_heldout(here, body, who))
 
 
 @ROUTER.get("")

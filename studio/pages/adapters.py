@@ -17,6 +17,7 @@ from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head_html
+from studio.pages.suites.forgotten import forgotten, of_adapter
 from studio.records import Adapter
 from studio.studio import Studio
 
@@ -86,6 +87,7 @@ def one_of_them(studio: Studio, top: gr.HTML) -> None:
             no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
         merging(studio, merge)
         offers, rank = shrinking(studio, shrink)
+        forgotten(studio, of_adapter)
         passport = copyable()
         inside(studio, offers, rank)
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from studio import pages
 
 FOLDER = Path(__file__).parent / "assets"
-STYLESHEETS = ("style.css", "controls.css")
+STYLESHEETS = ("style.css", "controls.css", "suites.css")
 FONT = "fonts/inter-latin-wght-normal.woff2"
 
 

@@ -14,6 +14,7 @@ from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head_html
+from studio.pages.suites.forgotten import forgotten, of_run
 from studio.records import OPEN, TERMINAL, Run, Status, Want, utc_now
 from studio.resolved_plan import ResolvedPlan
 from studio.studio import Studio
@@ -44,6 +45,7 @@ ASK = {
 
 def build(studio: Studio) -> None:
     page = _parts()
+    forgotten(studio, of_run)
     actions, asking = _actions(), _question()
     preferences = _curves(page)
     with gr.Tabs():

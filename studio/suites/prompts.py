@@ -31,6 +31,11 @@ class SuitePrompt(RequestPart):
         title="Checks",
         description="An answer passes when all of them pass.",
     )
+    exact: bool = Field(
+        True,
+        title="Exactly",
+        description="Without checks: must an answer be the expected one? If not, it is only shown.",
+    )
     topic: SHORT = Field("", title="Topic", description="Prompts of one topic are counted together.")
 
     @model_validator(mode="before")
@@ -53,7 +58,7 @@ class SuitePrompt(RequestPart):
     def applied(self) -> list[dict[str, Any]]:
         """The checks that decide, as the worker reads them: where there is only an expected answer, that it is given."""
         told = [check.model_dump(mode="json") for check in self.checks]
-        return told or ([{"kind": "exact"}] if self.expected is not None else [])
+        return told or ([{"kind": "exact"}] if self.expected is not None and self.exact else [])
 
 
 _prompts = TypeAdapter(list[SuitePrompt])

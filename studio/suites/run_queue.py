@@ -94,7 +94,7 @@ def settle(studio: Studio, run: SuiteRun) -> SuiteRun | None:
         values = {"state": JobState.CANCELLED}
     elif refusal:
         values = {"state": JobState.FAILED, "problem": refusal["problem"], "fix": refusal["fix"]}
-    elif result:
+    elif result is not None:
         values = {"state": JobState.DONE, "result": {**result, **results.summary(studio, run)}}
     elif run.attempts >= MOST_ATTEMPTS and results.count_answers(studio, run.id) <= run.answered:
         values = {"state": JobState.FAILED, "problem": BROKE_OFF, "fix": TRY_AGAIN}

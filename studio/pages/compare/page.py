@@ -88,8 +88,8 @@ class Layout:
 
 
 def build(studio: Studio) -> None:
-    votes = parts.button("Votes so far", "/votes", small=True)
-    head("Compare", "One question, one seed, every model at once.", votes)
+    more = parts.button("Suites", "/suites", small=True) + parts.button("Votes so far", "/votes", small=True)
+    head("Compare", "One question, one seed, every model at once.", more)
     with gr.Column(elem_classes=["ls-sec"]):
         model, chosen, blind, sampling = settings()
     loading = '<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>'
