@@ -77,4 +77,12 @@ def in_words(values: dict[str, Any], changes: Changes) -> list[str]:
 def plainly(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "on", False: "off"}[value]
-    return f"{value:g}" if isinstance(value, float) else clip(value)
+    return number(value) if isinstance(value, float) else clip(value)
+
+
+def number(value: float) -> str:
+    """0.00019 → "1.9e-4", and 6.0 → "6"."""
+    mantissa, exponent, power = f"{value:.3g}".partition("e")
+    if not exponent and 0 < value < 0.01:
+        mantissa, exponent, power = f"{value:.2e}".partition("e")
+    return f"{float(mantissa):g}e{int(power)}" if exponent else f"{value:g}"

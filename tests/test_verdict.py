@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from studio import runs
+from studio.adapters import word_in
 from studio.errors import NotFound
 from studio.files import write_json
-from studio.pages import verdict_view
+from studio.pages import runs_view, verdict_view
 from studio.pages.run import draw
 from studio.verdict.intervals import expanded_level, paired_interval, t_quantile
 from studio.verdict.judgement import Rows, Steps, judged
@@ -161,6 +162,14 @@ def test_the_runs_page_shows_its_verdict_with_every_word_of_the_data_escaped(sto
     assert "95 %: −4.100 to −3.500" in drawn["verdict"]
     assert "<del>one</del><ins>two</ins>" in drawn["verdict"]
     assert "lower than the base" not in drawn["news"]  # the verdict says it better
+
+
+def test_what_the_worker_found_is_a_column_of_the_run_and_of_its_adapter(stocked):
+    assert word_in({"verdict": {"word": "overfitted"}}) == "overfitted"
+    assert word_in({}) is None
+    id = leave_run(stocked, "whale", verdict="overfitted")
+    assert runs.shown(stocked, runs.get_run(stocked, id))["verdict"] == "overfitted"
+    assert "Overfitted" in runs_view.table([runs.shown(stocked, runs.get_run(stocked, id))])
 
 
 def test_judging_is_shown_while_it_goes_on():

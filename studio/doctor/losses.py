@@ -12,7 +12,8 @@ GRADIENT_SPIKE = 10.0  # times the median of the steps before it
 FEWEST_SPIKES = 3  # one odd batch is the data's, not the rate's
 LOOK_BACK = 16  # steps that a spike is compared with
 TOO_LOW = 5.0  # the usual rate over the chosen one, beyond which too small is the likely reason
-SLOW_FALL = 0.35  # a usual rate takes more than that share off the loss in these many steps
+STUCK, STUCK_HIGH = 0.05, 0.25  # a loss that fell by less in the second half, and is still so much of its beginning
+SLOW_FALL = 0.6  # share of the loss; what fell by more has learned something, whatever the rate
 
 
 def diverged(chart: Chart) -> Finding | None:
@@ -69,20 +70,48 @@ def never_fell(chart: Chart) -> Finding | None:
 
 
 def too_high(chart: Chart) -> Finding | None:
-    """The loss jumps up again and again, or gradients are suddenly many times as long."""
+    """The loss jumps, rises for a while or stays where it is, or gradients are suddenly many times as long."""
     if len(chart.loss) < FEWEST_STEPS:
         return None
-    jumps, bursts = spikes_of_loss(chart), spikes_of_gradient(chart)
-    if max(len(jumps), len(bursts)) < FEWEST_SPIKES:
+    seen = rise_in_words(chart) or jumps_in_words(chart) or plateau_in_words(chart)
+    if seen is None:
         return None
     lower = rate_below(chart, 3)
-    if len(jumps) >= FEWEST_SPIKES:
-        seen = f"The training loss jumped up at {steps_in_words(jumps)}."
-    else:
-        seen = f"The gradient was over {GRADIENT_SPIKE:g} times as long as before at {steps_in_words(bursts)}."
     cause = f"Steps of {rate(chart.learning_rate)} are at the edge of what this training bears."
     change = {"training.learning_rate": lower}
     return Finding("too high", "The learning rate is too high", seen, cause, f"Learning rate {rate(lower)}.", change)
+
+
+def jumps_in_words(chart: Chart) -> str | None:
+    jumps, bursts = spikes_of_loss(chart), spikes_of_gradient(chart)
+    if len(jumps) >= FEWEST_SPIKES:
+        return f"The training loss jumped up at {steps_in_words(jumps)}."
+    if len(bursts) >= FEWEST_SPIKES:
+        return f"The gradient was over {GRADIENT_SPIKE:g} times as long as before at {steps_in_words(bursts)}."
+    return None
+
+
+def rise_in_words(chart: Chart) -> str | None:
+    """Of a loss that rose for a while and fell again: by tenths of the steps, so that single batches do not count."""
+    if len(chart.loss) < 3 * FEWEST_STEPS:
+        return None
+    lowest, noise = None, chart.noise()
+    for tenth in range(10):
+        level = chart.level(tenth / 10, (tenth + 1) / 10)
+        if lowest is not None and level > RISE * lowest and level - lowest > 3 * noise:
+            return f"The training loss rose from {lowest:.3f} to {level:.3f} by step {chart.step * (tenth + 1) // 10:,}, amid the training."
+        lowest = level if lowest is None else min(lowest, level)
+    return None
+
+
+def plateau_in_words(chart: Chart) -> str | None:
+    """Of steps far above the usual, with which the loss fell at first and has then stayed high."""
+    if len(chart.loss) < 3 * FEWEST_STEPS or not is_high(chart) or (not chart.ended and chart.done < 0.5):
+        return None
+    first, middle, last = chart.level(0, 0.1), chart.level(0.4, 0.5), chart.level(0.9, 1)
+    if last < STUCK_HIGH * first or last < (1 - STUCK) * middle:
+        return None
+    return f"The training loss has stayed at {last:.3f} since about step {chart.step // 2:,}."
 
 
 def too_low(chart: Chart) -> Finding | None:

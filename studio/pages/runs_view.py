@@ -5,7 +5,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from studio.pages import method_words, parts, words
+from studio.pages import method_words, parts, verdict_view, words
 from studio.records import LIVE, Status
 
 # What a person filters by, and the states behind each word.
@@ -18,6 +18,7 @@ FILTERS: dict[str, tuple[Status, ...]] = {
     "Stopped": (Status.CANCELLED,),
 }
 SORTS = {"Newest first": "newest", "Oldest first": "oldest", "Name": "name", "Lowest loss": "loss", "State": "state"}
+WORTH_A_CHIP = ("no change", "worse", "overfitted")
 Shown = Mapping[str, Any]  # a run as runs.shown_all gives it
 HEADINGS = ("Run", "Status", "Model and data", "Method", "Loss", "Last", "Held-out", "Steps", "Started")
 CELLS = ("wrap", "", "wrap", "", "", "ls-right ls-num", "ls-right ls-num", "", "ls-muted")
@@ -30,7 +31,7 @@ def table(found: Iterable[Shown], now: datetime | None = None) -> str:
 def _cells(run: Shown, now: datetime | None) -> tuple[str, ...]:
     return (
         f'<a href="/run?id={escape(run["id"])}">{parts.text(run["name"])}</a><div class="ls-mono ls-muted">{escape(run["id"])}</div>',
-        parts.status_chip(run["state"]),
+        parts.status_chip(run["state"]) + judged(run.get("verdict")),
         f'{parts.text(run["base_model_name"])}<div class="ls-muted">{parts.text(run["dataset_name"])}</div>',
         parts.text(method_words.short(run["method"], run["rank"])),
         parts.sparkline(run["sparkline"], f"Loss of {run['name']}"),
@@ -39,6 +40,11 @@ def _cells(run: Shown, now: datetime | None) -> tuple[str, ...]:
         steps(run),
         started(run, now),
     )
+
+
+def judged(verdict: str | None) -> str:
+    """The verdict below the state, where it is not the one that everybody hopes for."""
+    return f'<div class="ls-judged-chip">{verdict_view.chip(verdict)}</div>' if verdict in WORTH_A_CHIP else ""
 
 
 def heldout(loss: float | None, base: float | None) -> str:

@@ -24,8 +24,13 @@ def title(found: Judgement) -> str:
     return TITLES[found.word].format(units=found.unit + "s", step=found.overfitted_after or 0)
 
 
+def in_full(found: Judgement) -> str:
+    """All of it in one line, for the log."""
+    return " ".join([title(found), *sentences(found), *([improved(found)] if found.improved else [])])
+
+
 def sentences(found: Judgement) -> list[str]:
-    """In the order in which they matter."""
+    """In the order in which they matter. How many rows improved is a figure, not a sentence."""
     said = []
     if found.not_numbers:
         said.append(f"On {plural(found.not_numbers, found.unit)} its loss is not a number.")
@@ -33,8 +38,6 @@ def sentences(found: Judgement) -> list[str]:
         said.append(loss(found))
     if found.margin:
         said.append(margin(found))
-    if found.improved:
-        said.append(improved(found))
     if found.word == "too few rows":
         said.append(f"Below {FEWEST_ROWS} {found.unit}s chance can do that.")
     if found.word in ("too few rows", "not measured"):
@@ -45,7 +48,7 @@ def sentences(found: Judgement) -> list[str]:
 def loss(found: Judgement) -> str:
     values, of = found.loss, found.perplexity
     numbers = f"{values['adapter']:.3f} per token, the base's {values['base']:.3f}"
-    perplexities = f"perplexity {of['adapter']:.4g} against {of['base']:.4g}"
+    perplexities = f"perplexity {figure(of['adapter'])} against {figure(of['base'])}"
     if values["low"] is None:
         return f"Its loss is {numbers} ({perplexities}); one {found.unit} says nothing of others."
     way = "lower" if values["change"] <= 0 else "higher"
@@ -54,6 +57,10 @@ def loss(found: Judgement) -> str:
     if values["low"] < 0 < values["high"]:
         between = f"between {-values['low']:.3f} lower and {values['high']:.3f} higher"
     return f"Its loss is {numbers} ({perplexities}): {between} with 95 % confidence, over {plural(found.rows, found.unit)}."
+
+
+def figure(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}" if value < 1e9 else f"{value:.1e}"
 
 
 def margin(found: Judgement) -> str:

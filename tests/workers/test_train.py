@@ -229,6 +229,9 @@ def test_two_processes_train_as_one_does(place: TrainingPlace):
     assert result["status"] == "succeeded", two.log.read_text()
     assert [line["loss"] for line in steps_of(two)] == pytest.approx([line["loss"] for line in steps_of(one)], rel=2e-6)
     assert result["heldout_loss"] == pytest.approx(read_json(one.result)["heldout_loss"], rel=1e-5)
+    alone, shared = read_json(one.verdict), read_json(two.verdict)
+    assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+    assert [each["row"] for each in shared["examples"]] == [each["row"] for each in alone["examples"]]
 
 
 def free_port() -> int:

@@ -1,6 +1,8 @@
 """The verdict at a training's end: its rows, its answers, and that it never costs the adapter."""
 
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from jobs.workers import training
+from jobs.workers.ending import Request
 from jobs.workers.examples import read_examples
 from jobs.workers.judging import verdict as judging
 from jobs.workers.judging.shown import chosen_rows
@@ -16,7 +19,7 @@ from studio.files import read_json
 from studio.folders import AdapterFolder, AttemptFolder
 from studio.resolved_plan import ResolvedPlan
 from studio.tokens import ChatTokenizer
-from tests.workers.training_place import TrainingPlace, conversation, small_data, train_here
+from tests.workers.training_place import TrainingPlace, asking, conversation, small_data, train_here
 
 pytestmark = pytest.mark.training
 MANY = {"resolved": {"heldout_rows": 12, "evaluate_every": 4}, "training": {"learning_rate": 0.01}}
@@ -109,6 +112,79 @@ def test_the_bases_answers_are_the_bases_own_whatever_the_method(place: Training
     assert all(shown["base"] == expected[shown["row"]] for shown in same)
     known = read_json(plain.verdict)["loss"]["base"]  # (new tokens are a few more to choose from)
     assert found["loss"]["base"] == pytest.approx(known, rel=1e-3)
+
+
+def test_stopped_and_kept_it_is_judged_as_far_as_it_came(place: TrainingPlace):
+    attempt = queue(place)
+    result = train_here(attempt, asking("stop", after_step=5))
+    found = read_json(attempt.verdict)
+    assert (result["status"], found["step"], found["last_step"], found["word"]) == ("stopped", 5, 5, "better")
+    assert found["answered"] == found["asked"] == 9
+
+
+def test_asked_to_end_while_it_judges_it_says_what_is_missing(place: TrainingPlace, monkeypatch):
+    real = judging.answer_prompts
+
+    def asked_meanwhile(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return real(*given)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(judging, "answer_prompts", asked_meanwhile)
+    attempt = queue(place, resolved={**MANY["resolved"], "token_budget": 60})
+    try:
+        assert train_here(attempt, Request)["status"] == "succeeded"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    found = read_json(attempt.verdict)
+    assert found["done"]
+    assert 0 < found["answered"] < found["asked"]
+    assert "asked to end" in found["problem"]
+
+
+def test_a_resumed_training_has_the_verdict_of_the_one_that_went_straight_through(place: TrainingPlace):
+    straight, paused = queue(place), queue(place, "r2")
+    train_here(straight)
+    assert train_here(paused, asking("pause", after_step=9))["status"] == "paused"
+    second = paused.run.attempt(2).create()
+    train_here(second)
+    first, again = ({**read_json(each.verdict), "seconds": 0} for each in (straight, second))
+    assert first == again
+
+
+def test_pairs_are_judged_by_their_margin(place: TrainingPlace):
+    attempt = pairs_attempt(place)
+    train_here(attempt)
+    found = read_json(attempt.verdict)
+    assert found["problem"] is None
+    assert (found["objective"], found["unit"], found["rows"], found["loss"]) == ("preference", "pair", 12, {})
+    assert found["margin"]["mean"] == pytest.approx(read_json(attempt.result)["heldout_margin"], rel=1e-4)
+    assert found["improved"]["share"] == pytest.approx(read_json(attempt.result)["heldout_accuracy"], abs=0.02)
+    assert all(shown["asked"] and shown["expected"] for shown in found["examples"])
+
+
+def pairs_attempt(place: TrainingPlace) -> AttemptFolder:
+    rows = [
+        {"row": row, "line": row, "messages": [{"role": "user", "content": f"Count {row}."}], "heldout": row > 24}
+        | {
+            "chosen": [{"role": "assistant", "content": f"one, two, {row}"}],
+            "rejected": [{"role": "assistant", "content": "No."}],
+        }
+        for row in range(1, 37)
+    ]
+    place.write_rows("small", rows)
+    return place.queue("r1", training=MANY["training"], resolved={**MANY["resolved"], "objective": "preference"})
+
+
+def test_texts_are_judged_by_what_they_go_on_with(place: TrainingPlace):
+    text = "The lighthouse keeper counts the ships: one, two, three. "
+    rows = [{"row": row, "line": row, "text": text * 3 + str(row), "heldout": row > 24} for row in range(1, 37)]
+    place.write_rows("small", rows)
+    attempt = place.queue("r1", training=MANY["training"], resolved={**MANY["resolved"], "objective": "text"})
+    train_here(attempt)
+    found = read_json(attempt.verdict)
+    assert (found["problem"], found["unit"], found["rows"], found["word"]) == (None, "document", 12, "better")
+    assert all((text * 3).startswith(shown["asked"]) for shown in found["examples"])
 
 
 def test_few_heldout_rows_are_not_called_better(place: TrainingPlace):

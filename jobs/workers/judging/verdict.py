@@ -17,7 +17,7 @@ from jobs.workers.report import finite
 from studio.files import read_json, write_json
 from studio.folders import AdapterFolder
 from studio.verdict.judgement import Judgement, Rows, Steps, judged
-from studio.verdict.words import sentences, title
+from studio.verdict.words import in_full, sentences, title
 
 if TYPE_CHECKING:
     from jobs.workers.training import Training
@@ -62,7 +62,7 @@ class Verdict:
         self.rows = rows_of(training, self.as_base)
         steps = Steps(training.kept_step, training.progress.step, training.progress.best_step)
         self.judgement = judged(self.rows, steps)
-        training.report.say(f"Verdict: {title(self.judgement)} {' '.join(sentences(self.judgement))}")
+        training.report.say(f"Verdict: {in_full(self.judgement)}")
 
     def as_base(self) -> AbstractContextManager:
         training = self.training
