@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from jobs import suites as suites_of_runner
 from jobs.gpus import FoundDevice
-from studio import adapters, base_models, run_queue
+from studio import adapters, run_queue
 from studio.errors import Conflict, Invalid, NotFound
 from studio.files import write_json
 from studio.records import Adapter, Device, JobState, Run, Status, SuiteRun, utc_now
@@ -21,60 +21,23 @@ from studio.suites.builtin import add_builtin_suites
 from studio.suites.export import csv_lines, harmless, json_lines
 from studio.suites.runs import SuiteRunRequest
 from studio.web import build_app
+from tests.answered_suites import asked, done, leave_answers, neutral, with_a_pirate
 from tests.finished_runs import NASTY, leave_run, what_comes_with_it
-from tests.lora_adapters import add_lora
 from tests.queueing import holders, queued
 
-TWO = [{"adapter": None}, {"adapter": "pirate"}]
 CPU = {"cpu": FoundDevice("cpu", "a CPU", 1)}
 LINE = "\u2028"
 
 
 @pytest.fixture
 def place(studio):
-    base_models.add_builtin(studio)
-    add_lora(studio, "pirate", rank=4, seed=1)
-    run_queue.see_devices(studio, [("cpu", "a CPU", 1)])
-    return studio
+    return with_a_pirate(studio)
 
 
 @pytest.fixture
 def no_worker(monkeypatch):
     """The runner starts nothing: what a worker would leave is written by the test."""
     monkeypatch.setattr(suites_of_runner.job_process, "start", lambda *_: None)
-
-
-def asked(studio, prompts=5, columns=TWO, **more):
-    told = [{"text": f"Question {n}", "expected": "yes", "topic": ("sums", "words")[n % 2]} for n in range(prompts)]
-    suite = lists.make_suite(studio, "Asked", told)
-    return runs.queue_suite_run(studio, suite.id, SuiteRunRequest(base_model="builtin", columns=columns), **more)
-
-
-def leave_answers(studio, run, passed: list[list[bool | None]], texts: dict | None = None) -> None:
-    """What a worker leaves: passed[prompt][column]."""
-    with open(studio.data.suite_run(run.id).answers, "a", encoding="utf-8") as file:
-        for prompt, line in enumerate(passed):
-            for column, passes in enumerate(line):
-                text = (texts or {}).get((prompt, column), "yes" if passes else "no")
-                checks = [{"passed": passes, "said": "Is the expected answer."}] if passes is not None else []
-                told = {
-                    "prompt": prompt,
-                    "column": column,
-                    "text": text,
-                    "passed": passes,
-                    "tokens": 1,
-                    "checks": checks,
-                }
-                file.write(json.dumps(told, ensure_ascii=False) + "\n")
-
-
-def done(studio, passed, texts=None, **more):
-    """A run of which everything is answered."""
-    run = asked(studio, prompts=len(passed), **more)
-    queue.claim(studio, ["cpu"])
-    leave_answers(studio, run, passed, texts)
-    write_json(studio.data.suite_run(run.id).result, {"seconds": 1.0, "most_at_once": 16})
-    return queue.settle(studio, runs.get_suite_run(studio, run.id))
 
 
 def held_by(studio) -> str | None:
@@ -307,16 +270,6 @@ def test_a_suite_that_cannot_be_asked_after_a_training_says_so_once(trained, mon
     assert (ask_after_trainings(trained), ask_after_trainings(trained)) == ([], [])
     [run] = runs.list_suite_runs(trained, training=id).items
     assert (run.state, run.problem) == (JobState.FAILED, "It has no template.")
-
-
-def neutral(studio, passed):
-    add_builtin_suites(studio)
-    request = SuiteRunRequest(base_model="builtin", columns=TWO)
-    run = runs.queue_suite_run(studio, "neutral", request)
-    queue.claim(studio, ["cpu"])
-    leave_answers(studio, run, passed)
-    write_json(studio.data.suite_run(run.id).result, {})
-    return queue.settle(studio, runs.get_suite_run(studio, run.id))
 
 
 def test_forgetting_is_told_with_numbers_topics_and_an_interval(place):

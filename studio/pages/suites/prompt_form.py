@@ -149,7 +149,7 @@ def read(
         "messages": messages,
         "checks": checks,
         "topic": topic or "",
-        "exact": bool(exact),
+        "exact": bool(exact) or bool(checks) or not told,
         "id": before.id if before else "",
     }
     [prompt] = read_prompts([{**values, **({"expected": expected} if told else {})}])
