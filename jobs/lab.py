@@ -4,6 +4,7 @@ import logging
 
 from jobs import job_process
 from studio import adapter_job_queue as queue
+from studio import hub
 from studio.records import AdapterJob
 from studio.studio import Studio
 
@@ -33,5 +34,9 @@ def look_at(studio: Studio, job: AdapterJob, threads: int) -> None:
 
 
 def start(studio: Studio, job: AdapterJob, threads: int) -> None:
-    job_process.start(studio.data.adapter_job(job.id), WORKER, threads)
+    folder = studio.data.adapter_job(job.id)
+    more = hub.may_reach() if job.kind in ("fetch", "push") else {}
+    if folder.token.exists():
+        more.pop("HF_TOKEN", None)  # the person's own comes through the pipe
+    job_process.start(folder, WORKER, threads, more)
     log.info("%s (%s) is being made.", job.name, job.kind)

@@ -65,9 +65,12 @@ def import_folder(
 
 def take(
     studio: Studio, folder: AdapterFolder, names: list[str], stem: str, base_model: str | None, name: str | None, owner: str,
-    origin: dict[str, Any] | None = None,
+    origin: dict[str, Any] | None = None, id: str | None = None,
 ) -> Adapter:  # fmt: skip
-    """What lies in `folder`, brought as files of these `names`, matched and kept. `origin`: where it was fetched from."""
+    """What lies in `folder`, brought as files of these `names`, matched and kept. `origin`: where it was fetched from.
+
+    Taking it in twice under one `id`, after a crash in between, makes one adapter.
+    """
     said = clean_name(name or "")[:100] or stem
     refuse_other_things(folder, names)
     found = read_brought(folder, said)
@@ -76,7 +79,7 @@ def take(
     base = chosen_base(studio, found, said, base_model, passport)
     named = name or passport.get("name")
     named = clean_name(named)[:100] if isinstance(named, str) else ""
-    return keep(studio, folder, base, found, passport, named or said, owner, origin or {})
+    return keep(studio, folder, base, found, passport, named or said, owner, origin or {}, id or new_id())
 
 
 def read_passport(folder: AdapterFolder) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def read_passport(folder: AdapterFolder) -> dict[str, Any]:
 
 def keep(
     studio: Studio, folder: AdapterFolder, base: BaseModel, found: FoundAdapter, passport: dict[str, Any], name: str, owner: str,
-    origin: dict[str, Any],
+    origin: dict[str, Any], id: str,
 ) -> Adapter:  # fmt: skip
     """Write the adapter's folder in the studio's form, move it to its place, then its row."""
     named = clip(read_json(folder.config).get("base_model_name_or_path") or "", 200) or None
@@ -125,12 +128,12 @@ def keep(
     results = passport.get("results") if isinstance(passport.get("results"), dict) else {}
     losses = {key: value for key in ("heldout_loss", "base_heldout_loss") if type(value := results.get(key)) is float}
     adapter = Adapter(
-        id=new_id(), owner=owner, name=name, base_model=base.id, source="import", method=found.method, rank=found.rank,
+        id=id, owner=owner, name=name, base_model=base.id, source="import", method=found.method, rank=found.rank,
         sha256=ours["adapter_sha256"], size_bytes=size_of(folder.path), **losses,
     )  # fmt: skip
     put_in_place(folder.path, studio.data.adapter(adapter.id).path)
     with studio.database.write() as session:
-        session.add(adapter)
+        session.merge(adapter)
     return adapter
 
 

@@ -24,7 +24,7 @@ MERGE_ROOM = 1.1  # of the base's size: the merged weights, and what stands besi
 class Checked:
     """What goes into a job, found and looked at."""
 
-    base: BaseModel
+    base: BaseModel | None  # None where only the job will find it
     parents: list[Adapter]
     weights: list[float]
     name: str
@@ -42,7 +42,7 @@ class Checked:
         return {
             "name": self.name,
             "settings": described,
-            "base_model": base_models.described(self.base),
+            "base_model": base_models.described(self.base) if self.base else None,
             "parents": parents,
             **self.more,
         }

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import exists, select, update
 
-from studio import adapter_jobs, base_models
+from studio import adapter_import, adapter_jobs, base_models
 from studio.adapter_files import check_adapter, put_in_place, size_of
 from studio.errors import StudioError
 from studio.files import read_json, sha256_of, write_json
@@ -71,9 +71,9 @@ def settle(studio: Studio, job: AdapterJob) -> AdapterJob:
         values = {"state": JobState.FAILED, "problem": BROKE_OFF, "fix": TRY_AGAIN}
     else:
         try:
-            merged = job.kind == "merge"
-            made = [take_in_model(studio, job) if merged else take_in(studio, job, result)]
-            result = {**result, "model" if merged else "adapter": job.id}
+            taken, key = TAKEN_IN.get(job.kind, (take_in, "adapter"))
+            made = [record for record in [taken(studio, job, result)] if record is not None]
+            result = {**result, key: job.id} if made else result
             values = {"state": JobState.DONE, "progress": 1.0, "result": result}
         except StudioError as error:
             values = {"state": JobState.FAILED, "problem": error.problem, "fix": error.fix}
@@ -112,9 +112,25 @@ def take_in(studio: Studio, job: AdapterJob, result: dict[str, Any]) -> Adapter:
     )  # fmt: skip
 
 
-def take_in_model(studio: Studio, job: AdapterJob) -> BaseModel:
+def take_in_fetched(studio: Studio, job: AdapterJob, result: dict[str, Any]) -> Adapter:
+    """What came from the Hub, imported as any that is brought. Raises as an import does."""
+    folder, settings = studio.data.adapter_job(job.id), job.settings
+    origin = {key: result[key] for key in ("repo", "revision")}
+    return adapter_import.take(
+        studio, AdapterFolder(folder.files), result["files"], job.name, settings["base_model"], settings["name"], job.owner, origin, job.id
+    )  # fmt: skip
+
+
+def nothing_made(studio: Studio, job: AdapterJob, result: dict[str, Any]) -> None:
+    """What was pushed is elsewhere."""
+
+
+def take_in_model(studio: Studio, job: AdapterJob, _result: dict[str, Any]) -> BaseModel:
     """The merged model, which its worker has had looked at as any that is brought. Raises BadInput."""
     request = read_json(studio.data.adapter_job(job.id).request)
     [parent] = request["parents"]
     about = f"{request['base_model']['name']} with {parent['name']}"
     return base_models.merged_model(studio, job.id, owner=job.owner, name=job.name, location=about)
+
+
+TAKEN_IN = {"merge": (take_in_model, "model"), "fetch": (take_in_fetched, "adapter"), "push": (nothing_made, "adapter")}

@@ -11,14 +11,24 @@ from studio.errors import Conflict, NotFound, TooMany
 from studio.extract_checks import check_extract
 from studio.files import write_json
 from studio.folders import new_id
+from studio.hub_checks import check_fetch, check_push
+from studio.hub_token import hand_over, leave_place
 from studio.lab_settings import AnyLabSettings
 from studio.listing import LIMIT, Listing, listing
+from studio.passports.written import passport
 from studio.records import LOCAL_PERSON, AdapterJob, JobState, utc_now
 from studio.studio import Studio
 
 MOST_OPEN = 20
 OPEN = (JobState.QUEUED, JobState.RUNNING)
-CHECKS = {"stack": check_stack, "shrink": check_shrink, "merge": check_merge, "extract": check_extract}
+CHECKS = {
+    "stack": check_stack,
+    "shrink": check_shrink,
+    "merge": check_merge,
+    "extract": check_extract,
+    "fetch": check_fetch,
+    "push": check_push,
+}
 
 
 def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSON) -> AdapterJob:
@@ -31,6 +41,11 @@ def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSO
     try:
         for parent in checked.parents:
             copy_into(studio.data.adapter(parent.id).path, folder.parent(parent.id).path)
+            if settings.kind == "push":  # with the votes of today
+                write_json(folder.parent(parent.id).passport, passport(studio, parent.id))
+        token = getattr(settings, "token", None)
+        if token:
+            leave_place(folder.token)
         limits = {"memory_mb": studio.settings.parse_memory_mb, "cpu_seconds": studio.settings.parse_seconds}
         write_json(folder.request, {**checked.request(settings), "limits": limits})
         with studio.database.write() as session:
@@ -42,6 +57,8 @@ def queue_job(studio: Studio, settings: AnyLabSettings, owner: str = LOCAL_PERSO
     except BaseException:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
+    if token:
+        hand_over(folder.token, token.get_secret_value())
     return job
 
 
@@ -92,7 +109,8 @@ def delete_job(studio: Studio, id: str) -> None:
 def clear(studio: Studio, id: str) -> None:
     """Take away what an ended job no longer needs: what went in, and what was half-made."""
     folder = studio.data.adapter_job(id)
-    for path in (folder.path / "parents", folder.adapter):
+    folder.token.unlink(missing_ok=True)
+    for path in (folder.path / "parents", folder.adapter, folder.files):
         shutil.rmtree(path, ignore_errors=True)
 
 

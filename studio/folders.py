@@ -320,6 +320,16 @@ class AdapterJobFolder(JobFolder):
         return AdapterFolder(self.path / "parents" / id)
 
     @property
+    def files(self) -> Path:
+        """What was fetched from the Hub, as it came."""
+        return self.path / "files"
+
+    @property
+    def token(self) -> Path:
+        """A named pipe through which a token comes from the web process to the worker; nothing of it is ever on the disk."""
+        return self.path / "token"
+
+    @property
     def adapter(self) -> Path:
         return self.path / "adapter"
 

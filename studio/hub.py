@@ -52,12 +52,15 @@ def check_revision(revision: str) -> str:
     return name
 
 
+def may_reach() -> dict[str, str]:
+    """What is added to the environment of a process that may contact the Hub."""
+    known = {name: os.environ[name] for name in ITS_OWN if name in os.environ}
+    return {**known, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+
+
 def start_download(folder: BaseModelFolder) -> subprocess.Popen:
     """Start the process that fetches what folder.request names. It goes on when we end, and ends at once beside another of its kind."""
-    known = {name: os.environ[name] for name in ITS_OWN if name in os.environ}
-    environment = child_environment(
-        1, {**known, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    )
+    environment = child_environment(1, may_reach())
     with open(folder.download_log, "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "jobs.workers.download", str(folder.path)],

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
 
 from studio.methods.targeting import ModuleName
 from studio.plan import clean_name, first_finding
@@ -106,10 +106,42 @@ class ExtractSettings(LabSettings):
     )
 
 
+class FetchSettings(LabSettings):
+    """An adapter of the Hugging Face Hub, imported as if its files were brought."""
+
+    kind: Literal["fetch"] = "fetch"
+    repo: str = Field(min_length=1, max_length=300, title="Name on the Hub", description="Such as owner/name.")
+    revision: str = Field("main", max_length=100, title="Revision", description="A branch, a tag or a commit.")
+    base_model: ModelId | None = Field(
+        None, title="Base model", description="Id of its base model. Left out: the one that it fits."
+    )
+
+
+class PushSettings(LabSettings):
+    """An adapter into a repository of the Hugging Face Hub, with model card and passport."""
+
+    kind: Literal["push"] = "push"
+    adapter: AdapterId = Field(title="Adapter", description="Id of the adapter.")
+    repo: str = Field(
+        min_length=1,
+        max_length=300,
+        title="Name on the Hub",
+        description="Such as owner/name; made if it is not there.",
+    )
+    private: bool = Field(True, title="Private", description="Only you and your organisation see it.")
+    token: SecretStr | None = Field(
+        None,
+        exclude=True,  # from every dump: it is handed to the worker and written nowhere
+        title="Token",
+        description="With the right to write. Left out: the HF_TOKEN that the studio was started with. It is not stored.",
+    )
+
+
 AnyLabSettings = Annotated[
-    StackSettings | ShrinkSettings | MergeSettings | ExtractSettings, Field(discriminator="kind")
+    StackSettings | ShrinkSettings | MergeSettings | ExtractSettings | FetchSettings | PushSettings,
+    Field(discriminator="kind"),
 ]
-KINDS = ("stack", "shrink", "merge", "extract")  # pydantic puts the chosen one into a field's place
+KINDS = ("stack", "shrink", "merge", "extract", "fetch", "push")  # pydantic puts the chosen one into a field's place
 
 
 def read_lab_settings(values: dict[str, Any]) -> AnyLabSettings:

@@ -1,5 +1,6 @@
-"""A stand-in for the Hugging Face Hub: the three routes that a download asks, on this machine, with faults on demand."""
+"""A stand-in for the Hugging Face Hub: the routes that a download and a push ask, on this machine, with faults on demand."""
 
+import base64
 import hashlib
 import json
 import threading
@@ -22,6 +23,10 @@ class HubStandIn:
         self.hold.set()
         self.asked: list[tuple[str, str, str | None]] = []  # method, path, Range
         self.address = ""
+        self.visible: dict[str, bool] = {}  # repositories that were made here, and whether everybody sees them
+        self.uploaded: dict[str, bytes] = {}  # by sha256, before a commit names them
+        self.commits: dict[str, dict[str, bytes]] = {}
+        self.refuses: dict[str, int] = {}  # a word in the address of a write, and the status that it is answered with
 
 
 @contextmanager
@@ -60,7 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             repo, _, rest = path.lstrip("/").partition("/resolve/")
             revision, _, name = rest.partition("/")
-        if repo not in self.hub.repos:
+        if repo in self.hub.visible:
+            self.send_json(self.info(repo))
+        elif repo not in self.hub.repos:
             self.refuse(401, "RepoNotFound")
         elif repo in self.hub.gated and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
             self.refuse(401, "GatedRepo")
@@ -73,7 +80,85 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_file(self.hub.repos[repo] / name, body)
 
+    def do_PUT(self) -> None:
+        self.write()
+
+    def do_POST(self) -> None:
+        self.write()
+
+    def write(self) -> None:
+        """What a push asks: make a repository, say which files are large, take those, then one commit with all."""
+        path, body = urlsplit(self.path).path, self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.hub.asked.append((self.command, path, None))
+        fault = next((status for word, status in self.hub.refuses.items() if word in path), None)
+        if fault:
+            return self.refuse(fault, "")
+        if path.startswith("/upload/"):  # storage behind the Hub: it sees no token
+            self.hub.uploaded[hashlib.sha256(body).hexdigest()] = body
+            return self.send_json({})
+        if self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            return self.refuse(401, "")
+        if path == "/api/validate-yaml":
+            return self.send_json({"errors": [], "warnings": []})
+        if path == "/api/repos/create":
+            return self.make(json.loads(body))
+        if "/preupload/" in path:
+            return self.send_json({"files": [self.mode(file) for file in json.loads(body)["files"]]})
+        if path.endswith("/info/lfs/objects/batch"):
+            return self.send_json(
+                {"transfer": "basic", "objects": [self.place(each) for each in json.loads(body)["objects"]]}
+            )
+        return self.commit(path.removeprefix("/api/models/").partition("/commit/")[0], body)
+
+    def make(self, wanted: dict) -> None:
+        repo = f"{wanted['organization'] or 'me'}/{wanted['name']}"
+        if repo in self.hub.visible:
+            return self.refuse(409, "")
+        self.hub.visible[repo] = wanted.get("visibility") != "private" and not wanted.get("private")
+        return self.send_json({"url": f"{self.hub.address}/{repo}", "name": repo})
+
+    def mode(self, file: dict) -> dict:
+        return {
+            "path": file["path"],
+            "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+            "shouldIgnore": False,
+            "oid": None,
+        }
+
+    def place(self, wanted: dict) -> dict:
+        upload = {"href": f"{self.hub.address}/upload/{wanted['oid']}", "header": {}}
+        return {**wanted, "actions": {"upload": upload}}
+
+    def commit(self, repo: str, body: bytes) -> None:
+        found = {}
+        for line in body.splitlines():
+            entry = json.loads(line)
+            if entry["key"] == "file":
+                found[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+            elif entry["key"] == "lfsFile":
+                found[entry["value"]["path"]] = self.hub.uploaded[entry["value"]["oid"]]
+        self.hub.commits[repo] = found
+        self.send_json(
+            {
+                "commitUrl": f"{self.hub.address}/{repo}/commit/{COMMIT}",
+                "commitOid": COMMIT,
+                "success": True,
+                "hookOutput": "",
+            }
+        )
+
     def info(self, repo: str) -> dict:
+        if repo in self.hub.visible:
+            return {
+                "_id": "1",
+                "id": repo,
+                "modelId": repo,
+                "sha": COMMIT,
+                "private": not self.hub.visible[repo],
+                "tags": [],
+                "downloads": 0,
+                "siblings": [],
+            }
         siblings = []
         for path in sorted(self.hub.repos[repo].iterdir()):
             entry = {"rfilename": path.name, "size": path.stat().st_size, "blobId": "0" * 40}

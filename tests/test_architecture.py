@@ -37,6 +37,7 @@ FOR_WORKERS = {
     "passports",
     "code_version",
     "linear_layers",
+    "hub_token",
     "heldout",
     "suite_checks",
     "verdict",

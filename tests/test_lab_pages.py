@@ -159,7 +159,7 @@ def brought(studio, name, content) -> str:
 def test_an_adapter_is_imported_on_the_page(two):
     folder = two.data.adapter("orders")
     paths = [brought(two, path.name, path.read_bytes()) for path in (folder.config, folder.weights)]
-    said, *_ = adapters_import.taken(two, paths, "", "", "From elsewhere")
+    said, *_ = adapters_import.taken(two, paths, "", "", "", "", "From elsewhere")
     assert "From elsewhere is here now." in said
     assert adapters.list_adapters(two, "elsewhere").items[0].source == "import"
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_imported_is_said_beside_the_form(two, tmp_path):
         ([str(tmp_path / "secret.zip")], "not here any more"),
         ([brought(two, "a.zip", b"x")], "adapter_config.json"),
     ):
-        assert words in adapters_import.taken(two, paths, "", "", "")[0]
+        assert words in adapters_import.taken(two, paths, "", "", "", "", "")[0]
     assert (tmp_path / "secret.zip").exists()
 
 
@@ -193,3 +193,13 @@ def test_an_extraction_is_asked_for_on_the_page_and_what_it_measured_is_told(two
     table = lab_view.by_module({"modules": [{"name": NASTY, "rank": 4, "energy_lost": 0.5}, 7, {"name": "x"}]})
     assert "1 module, one by one" in table
     assert "<img" not in table
+
+
+def test_an_adapter_of_the_hub_is_asked_for_on_the_page_and_what_was_pushed_is_told(two):
+    assert "is being made" in adapters_import.taken(two, None, "", "me/pirate", "main", "", "")[0]
+    assert "is not the name of a model" in adapters_import.taken(two, None, "", "../x", "", "", "")[0]
+    result = {"repo": "me/pirate", "url": "https://hub/me/pirate", "commit": "0123456789abcdef", "private": True}
+    job = job_of(two, kind="push", state=JobState.DONE, result=result)
+    assert 'href="https://hub/me/pirate"' in lab_view.job_row(job)
+    assert "me/pirate, private, commit 0123456789a…." in lab_view.in_words(result)
+    assert lab_view.place_of(job_of(two, result={"url": "javascript:alert(1)"})).startswith("/adapters")

@@ -190,10 +190,9 @@ def progress(folder: BaseModelFolder, total: int, revision: str | None) -> Itera
 
 
 @contextmanager
-def words(request: dict) -> Iterator[None]:
+def words(request: dict, again: str = "Check the network, then retry; what has arrived is kept.") -> Iterator[None]:
     """Errors of the Hub and of the network in words."""
     repo, revision = request["repo"], request["revision"]
-    again = "Check the network, then retry; what has arrived is kept."
     try:
         yield
     except GatedRepoError:

@@ -25,9 +25,13 @@ def main(folder: AdapterJobFolder) -> int:
 def work(folder: AdapterJobFolder) -> dict:
     """Make the adapter or the model; what was measured on the way."""
     request, tell = read_json(folder.request), progress_of(folder)
+    kind = request["settings"]["kind"]
+    if kind in ("fetch", "push"):
+        from jobs.workers import hub_adapters  # here: it loads the Hub's client
+
+        return (hub_adapters.fetch if kind == "fetch" else hub_adapters.push)(folder, request, tell)
     if not folder.data.base_model(request["base_model"]["id"]).facts.is_file():
         raise Conflict("The base model was removed before this job began.", "Add it again.")
-    kind = request["settings"]["kind"]
     if kind == "merge":
         from jobs.workers.merge_job import merge  # here: it loads torch
 

@@ -11,7 +11,8 @@ from studio.pages import adapters_view, method_words, parts, votes_view
 from studio.pages.adapters_combine import combining
 from studio.pages.adapters_extract import extracting
 from studio.pages.adapters_import import importing
-from studio.pages.adapters_work import draw_jobs, inside, merging, shrinking, work
+from studio.pages.adapters_leave import taking_away
+from studio.pages.adapters_work import draw_jobs, inside, shrinking, work
 from studio.pages.copying import copyable
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, on_load, plain
@@ -74,7 +75,6 @@ def one_of_them(studio: Studio, top: gr.HTML) -> None:
     """The adapter that the address names: its passport, its name, its end."""
     with gr.Column(visible=False) as one:
         with gr.Row(elem_classes=["ls-act", "ls-run-act"]):
-            merge = gr.Button("Merge into the base", scale=0, min_width=190)
             shrink = gr.Button("Make it smaller", scale=0, min_width=160)
             rename = gr.Button("Rename", scale=0, min_width=110)
             delete = gr.Button("Delete…", scale=0, min_width=110)
@@ -85,8 +85,8 @@ def one_of_them(studio: Studio, top: gr.HTML) -> None:
             plain(parts.banner("warn", "Delete this adapter?", "Its files are gone then. The run that made it stays."))
             yes = gr.Button("Delete the adapter", variant="stop", size="sm", scale=0, min_width=150)
             no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
-        merging(studio, merge)
         offers, rank = shrinking(studio, shrink)
+        taking_away(studio)
         forgotten(studio, of_adapter)
         passport = copyable()
         inside(studio, offers, rank)

@@ -9,6 +9,7 @@ from studio import adapter_import, base_models
 from studio.errors import Invalid, StudioError
 from studio.listing import MOST
 from studio.pages import parts, words
+from studio.pages.adapters_combine import queued
 from studio.pages.data_upload import accept
 from studio.pages.errors import plainly
 from studio.pages.events import SLOW, on_load, plain
@@ -34,6 +35,24 @@ def importing(studio: Studio) -> None:
             with gr.Tab("A folder on this machine"):
                 below = f"Below {studio.settings.models_root}."
                 folder = gr.Dropdown([], label="Folder", info=below, allow_custom_value=True, interactive=True)
+            with gr.Tab("From the Hugging Face Hub"):
+                with gr.Row():
+                    repo = gr.Textbox(
+                        label="Name",
+                        info="As its page is called.",
+                        placeholder="owner/name",
+                        max_length=300,
+                        max_lines=1,
+                        interactive=True,
+                    )
+                    revision = gr.Textbox(
+                        "main",
+                        label="Revision",
+                        info="A branch, a tag or a commit.",
+                        max_length=100,
+                        max_lines=1,
+                        interactive=True,
+                    )
         with gr.Row(elem_classes=["ls-end"]):
             base = gr.Dropdown(
                 [("The one that it fits", BY_SHAPE)], value=BY_SHAPE, label="Base model", interactive=True
@@ -42,7 +61,8 @@ def importing(studio: Studio) -> None:
         take = gr.Button("Import", variant="primary", elem_classes=["ls-fit"])
         said = plain()
     on_load(partial(bases, studio), [base, folder])
-    take.click(plainly(partial(taken, studio)), [files, folder, base, name], [said, files, folder], **SLOW)
+    given = [files, folder, repo, revision, base, name]
+    take.click(plainly(partial(taken, studio)), given, [said, files, folder, repo], **SLOW)
 
 
 def bases(studio: Studio):
@@ -52,20 +72,33 @@ def bases(studio: Studio):
     return gr.update(choices=models), gr.update(choices=base_models.local_candidates(studio, "adapter_config.json"))
 
 
-def taken(studio: Studio, paths: list[str] | None, folder: str | None, base: str | None, name: str | None) -> tuple:
-    """(what came of it, the files, the folder). Files come before a folder where both are chosen."""
+def taken(
+    studio: Studio, paths: list[str] | None, folder: str | None, repo: str | None, revision: str | None, base: str | None, name: str | None
+) -> tuple:  # fmt: skip
+    """(what came of it, the files, the folder, the name on the Hub). Files come before a folder, and that before the Hub."""
     try:
-        if not paths and not (folder or "").strip():
-            raise Invalid("Nothing is chosen.", "Drop a zip or the adapter's files, or choose a folder.")
         if paths:
             adapter = of_files(studio, paths, base or None, name)
-        else:
+        elif (folder or "").strip():
             adapter = adapter_import.import_folder(studio, folder.strip(), base or None, name)
+        elif (repo or "").strip():
+            wanted = {
+                "kind": "fetch",
+                "repo": repo,
+                "revision": revision or "main",
+                "base_model": base or None,
+                "name": name or "",
+            }
+            return queued(studio, wanted), None, None, ""
+        else:
+            raise Invalid(
+                "Nothing is chosen.", "Drop a zip or the adapter's files, choose a folder, or name one on the Hub."
+            )
     except StudioError as error:
-        return parts.error_banner(error), None, gr.skip()
+        return parts.error_banner(error), None, gr.skip(), gr.skip()
     link = parts.button("Look at it", f"/adapters?id={adapter.id}", small=True)
     note = f"It belongs to {base_models.get_model(studio, adapter.base_model).name}."
-    return parts.banner("ok", f"{adapter.name} is here now.", note, link), None, None
+    return parts.banner("ok", f"{adapter.name} is here now.", note, link), None, None, ""
 
 
 def of_files(studio: Studio, paths: list[str], base: str | None, name: str | None) -> Adapter:

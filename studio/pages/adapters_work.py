@@ -1,13 +1,12 @@
 """The parts of the Adapters page around the lab: the list of its work, what can be done with one adapter, and its x-ray."""
 
-import shutil
 from functools import partial
 
 import gradio as gr
 
-from studio import adapter_jobs, adapters, base_models, xrays
+from studio import adapter_jobs, xrays
 from studio.errors import Invalid, StudioError
-from studio.pages import lab_view, parts, words
+from studio.pages import lab_view, parts
 from studio.pages.adapters_combine import queued
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, SLOW, clickable, clicked, every, on_load, plain
@@ -63,38 +62,6 @@ def shrinking(studio: Studio, opens: gr.Button) -> tuple[gr.HTML, gr.Number]:
     opens.click(lambda: gr.update(visible=True), None, asking, **QUICK)
     make.click(plainly(asked), [rank, name], said, **QUICK)
     return offers, rank
-
-
-def merging(studio: Studio, opens: gr.Button) -> None:
-    """What `opens` shows: the base model with this adapter in its weights, as a new base model."""
-    with gr.Column(visible=False, elem_classes=["ls-sec"]) as asking:
-        plain(
-            '<h2 class="ls-h2">Merge into the base</h2><p class="ls-sub">A new base model with this adapter in its weights: any program loads it '
-            "without PEFT, and it can be trained again. The adapter can no longer be switched off in it.</p>"
-        )
-        room = plain()
-        name = gr.Textbox(
-            label="Name",
-            placeholder="Empty: named after base and adapter",
-            max_length=100,
-            max_lines=1,
-            interactive=True,
-        )
-        make = gr.Button("Merge", variant="primary", elem_classes=["ls-fit"])
-        said = plain()
-
-    def opened(request: gr.Request):
-        adapter = adapters.get_adapter(studio, request.query_params.get("id", ""))
-        needed = base_models.facts_of(adapter.model).size_bytes
-        free = shutil.disk_usage(studio.data.path).free
-        words_of_room = f"Writes about {words.size(needed)}; {words.size(free)} are free on the disk."
-        return gr.update(visible=True), f'<p class="ls-sub">{words_of_room}</p>'
-
-    def asked(name: str, request: gr.Request) -> str:
-        return queued(studio, {"kind": "merge", "adapter": request.query_params.get("id", ""), "name": name or ""})
-
-    opens.click(plainly(opened), None, [asking, room], **QUICK)
-    make.click(plainly(asked), name, said, **QUICK)
 
 
 def inside(studio: Studio, offers: gr.HTML, rank: gr.Number) -> None:

@@ -10,7 +10,14 @@ from studio.pages.events import action
 from studio.records import AdapterJob, JobState
 from studio.xrays import Xray, XrayedModule, offers
 
-KINDS = {"stack": "Combined", "shrink": "Made smaller", "merge": "Merged into the base", "extract": "Extracted"}
+KINDS = {
+    "stack": "Combined",
+    "shrink": "Made smaller",
+    "merge": "Merged into the base",
+    "extract": "Extracted",
+    "fetch": "Fetched from the Hub",
+    "push": "Pushed to the Hub",
+}
 STATES = {
     JobState.QUEUED: ("Waiting", "idle"),
     JobState.RUNNING: ("Working", "running"),
@@ -45,6 +52,8 @@ def job_row(job: AdapterJob) -> str:
 
 def place_of(job: AdapterJob) -> str:
     """Where what it made is shown."""
+    if (url := str(job.result.get("url", ""))).startswith(("https://", "http://")):
+        return url
     return "/models" if "model" in job.result else f"/adapters?id={job.result.get('adapter', '')}"
 
 
@@ -65,6 +74,9 @@ def measured(job: AdapterJob) -> str:
 def in_words(result: Mapping[str, Any]) -> str:
     """What a job measured on its result: its rank, and what it lost."""
     said = [f"Rank {result['rank']}."] if result.get("rank") else []
+    if repo := result.get("repo"):
+        seen = {True: ", private", False: ", for everybody"}.get(result.get("private"), "")
+        said.append(f"{clip(repo, 120)}{seen}, commit {clip(result.get('commit') or result.get('revision'), 12)}.")
     if (error := result.get("relative_error")) is not None:
         exact = f"Exactly the sum of the updates (relative error {error:.0e})."
         said.append(exact if error < EXACT else f"{percent(error)} away from the exact sum of the updates.")
