@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from studio import adapters, base_models, chat, compare, datasets, runs
+from studio.compare_request import Column, CompareRequest
 from studio.errors import StudioError
 from studio.plan import read_plan
 from studio.records import TERMINAL, Dataset, Run, Status
@@ -129,8 +130,8 @@ def wait_for(studio: Studio, run_id: str) -> Run:
 
 async def ask(studio: Studio, adapter_id: str, prompt: str) -> tuple[str, str, str]:
     """(prompt, the base's answer, the adapter's answer), both without sampling."""
-    columns = [compare.Column(adapter=None), compare.Column(adapter=adapter_id)]
-    request = compare.CompareRequest(
+    columns = [Column(adapter=None), Column(adapter=adapter_id)]
+    request = CompareRequest(
         base_model=base_models.BUILTIN,
         messages=[{"role": "user", "content": prompt}],
         columns=columns,

@@ -10,14 +10,24 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from studio import compare
-from studio.compare import MOST_CHARACTERS, MOST_COLUMNS, Column, CompareRequest, Id, RequestPart, Sampling
+from studio.columns import answerers
+from studio.compare_request import (
+    MOST_COLUMNS,
+    Column,
+    CompareRequest,
+    Id,
+    RequestPart,
+    Sampling,
+    Text,
+    read_request,
+)
 from studio.errors import Conflict, Invalid, NotFound
 from studio.folders import new_id
 from studio.listing import LIMIT, Listing, listing
@@ -41,9 +51,7 @@ class BlindRequest(Sampling):
 
     base_model: Id = Field(description="Id of the base model that all columns share.")
     columns: list[BlindColumn] = Field(min_length=2, max_length=MOST_COLUMNS)
-    system: Annotated[str, AfterValidator(compare.real_characters)] | None = Field(
-        None, max_length=MOST_CHARACTERS, description="Instructions for all columns."
-    )
+    system: Text | None = Field(None, description="Instructions for all columns.")
     team: bool = Field(False, title="For the team", description="Others of this studio may read and vote too.")
 
     @field_validator("columns")
@@ -62,12 +70,12 @@ def create(
     Raises NotFound, Conflict or Invalid when one of the models cannot answer.
     """
     columns = [Column(adapter=column.adapter) for column in request.columns]
-    base, chosen = compare.models_of(studio, request.base_model, columns, person)
+    base, chosen = answerers(studio, request.base_model, columns, person)
     sides = [
-        {"adapter": adapter.id, "name": adapter.name, "sha256": adapter.sha256}
-        if adapter
+        {"adapter": each.adapter.id, "name": each.adapter.name, "sha256": each.adapter.sha256}
+        if each.adapter
         else {"adapter": None, "name": base.name, "sha256": base.fingerprint}
-        for adapter in chosen
+        for each in chosen
     ]
     made = BlindComparison(
         id=new_id(),
@@ -213,7 +221,7 @@ def _request(comparison: BlindComparison, turns: list[dict], question: str) -> C
         for place, side in enumerate(comparison.columns)
     ]
     values = {"base_model": comparison.base_model, "messages": columns[0]["messages"], "columns": columns}
-    return compare.read_request(values | comparison.settings)
+    return read_request(values | comparison.settings)
 
 
 def conversation(turns: list[dict], place: int) -> list[dict]:

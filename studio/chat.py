@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, closing
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from studio.child_environment import PROJECT, child_environment
 from studio.errors import BadInput, Conflict, Invalid, StudioError, TooLarge, TooMany, Unavailable, clip
 from studio.files import read_json, write_json
-from studio.folders import QUANTIZATIONS, ChatFolder
+from studio.folders import QUANTIZATIONS, AdapterFolder, ChatFolder
 from studio.records import BaseModel
 from studio.studio import Studio
 
@@ -34,12 +34,14 @@ KINDS = {kind.status: kind for kind in (BadInput, Conflict, Invalid, TooLarge, T
 _children: dict[int, subprocess.Popen] = {}  # started by this process, to be collected when they end
 
 
-async def answer(studio: Studio, base: BaseModel, question: dict) -> AsyncIterator[dict]:
+async def answer(
+    studio: Studio, base: BaseModel, question: dict, quantization: str | None = None
+) -> AsyncIterator[dict]:
     """Events of one question (as in jobs/workers/chat.py), without its end. Raises StudioError; closing cancels at once.
 
-    A worker that ended just before it was asked says nothing at all: then a new one is started and asked once more.
+    `quantization` is how the base is to be loaded (see `trained_with`). A worker that ended just before it was asked says
+    nothing at all: then a new one is started and asked once more.
     """
-    quantization = trained_with(studio, question)
     for last_try in (False, True):
         pid = await asyncio.to_thread(ready_worker, studio, base, quantization)
         heard = False
@@ -73,13 +75,12 @@ async def _ask(studio: Studio, question: dict) -> AsyncIterator[dict]:
         writer.close()
 
 
-def trained_with(studio: Studio, question: dict) -> str | None:
-    """How the base was loaded when the adapters that are asked were trained: "none", "nf4" or "int8".
+def trained_with(folders: Iterable[AdapterFolder]) -> str | None:
+    """How the base was loaded when these adapters were trained: "none", "nf4" or "int8".
 
-    Where they differ, the base in full; None where no adapter is asked.
+    Where they differ, the base in full; None where there are none.
     """
-    asked = {column["adapter"]["id"] for column in question.get("columns", ()) if column.get("adapter")}
-    found = {studio.data.adapter(id).quantization for id in asked}
+    found = {folder.quantization for folder in folders}
     return found.pop() if len(found) == 1 else "none" if found else None
 
 
@@ -123,7 +124,7 @@ def stop_worker(studio: Studio, patience: float = 0) -> None:
 def worker_state(studio: Studio) -> dict:
     """{"state": "absent" | "loading" | "ready" | "answering", "base_model", "pid", "memory_bytes"}."""
     pid = _running(studio)
-    said = _say(studio, "state") if pid else None
+    said = _say(studio, {"do": "state"}) if pid else None
     if not said:
         return {"state": "absent", "base_model": None, "pid": None, "memory_bytes": 0}
     state = "loading" if not said["loaded"] else "answering" if said["busy"] else "ready"
@@ -132,6 +133,16 @@ def worker_state(studio: Studio) -> dict:
     except psutil.Error:
         memory = 0
     return {"state": state, "base_model": said["base_model"], "pid": pid, "memory_bytes": memory}
+
+
+def tell(studio: Studio, request: dict) -> dict:
+    """The worker's answer about a question that it is answering. Raises what the worker says, Conflict when there is none."""
+    said = _say(studio, request) if _running(studio) else None
+    if said is None:
+        raise Conflict("This answer is not being written now.", "Ask again.")
+    if "error" in said:
+        raise _error(said["error"])
+    return said
 
 
 def socket_path(studio: Studio) -> Path:
@@ -218,7 +229,7 @@ def _end(studio: Studio, pid: int, patience: float) -> None:
     """Ask it to end after the open answers, then tell it, then make it."""
     try:
         process = psutil.Process(pid)
-        if patience and _say(studio, "stop"):
+        if patience and _say(studio, {"do": "stop"}):
             _gone(process, patience)
         process.terminate()
         if not _gone(process, KILL_SECONDS):
@@ -241,13 +252,13 @@ def _listens(path: Path) -> bool:
         return connection.connect_ex(str(path)) == 0
 
 
-def _say(studio: Studio, do: str) -> dict | None:
+def _say(studio: Studio, request: dict) -> dict | None:
     """The worker's one-line answer to a request without events; None when it does not answer."""
     with closing(socket.socket(socket.AF_UNIX)) as connection:
         connection.settimeout(10)
         try:
             connection.connect(str(socket_path(studio)))
-            connection.sendall(json.dumps({"do": do}).encode() + b"\n")
+            connection.sendall(json.dumps(request).encode() + b"\n")
             return json.loads(connection.makefile("rb").readline() or "null")
         except (OSError, ValueError):
             return None

@@ -12,9 +12,11 @@
   adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
   suite_runs/<id>/             the prompts of a suite and the answers of several models (SuiteRunFolder)
   xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
-  chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one)
+  chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one);
+                               checkpoints/ (adapters of runs' checkpoints that were asked)
 """
 
+import re
 import secrets
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from studio.errors import NotFound
 from studio.files import read_json
 
 QUANTIZATIONS = ("none", "nf4", "int8")  # ways to load a base model: in full, in 4 or in 8 bits
+KEPT_CHECKPOINT = re.compile(
+    r"[A-Za-z0-9]{1,64}-[0-9]{1,10}-[0-9a-f]{16}"
+)  # run, step, beginning of the weights' sha256
 ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no letters that are mistaken for each other
 
 
@@ -193,6 +198,19 @@ class AttemptFolder(Folder):
         return self.path / "want"
 
 
+class CheckpointFolder(Folder):
+    """What a training needs to go on (jobs/workers/checkpoint.py), and what it had learned by then. It may be dropped at any time."""
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def adapter(self) -> "AdapterFolder":
+        """As any other adapter, so that it can be asked; checkpoints of earlier versions have none."""
+        return AdapterFolder(self.path / "adapter")
+
+
 class RunFolder(Folder):
     @property
     def id(self) -> str:
@@ -234,6 +252,14 @@ class RunFolder(Folder):
         """All attempts, oldest first."""
         found = (path for path in self.path.glob("attempt-*") if path.name[8:].isdigit())
         return [AttemptFolder(path) for path in sorted(found, key=lambda path: int(path.name[8:]))]
+
+    def checkpoints(self) -> dict[int, CheckpointFolder]:
+        """Those that the run keeps, by their steps; where two attempts saved the same step, the later one's."""
+        found = [
+            path for each in self.attempts() for path in each.checkpoints.glob("step-*") if path.name[5:].isdigit()
+        ]
+        found.sort(key=lambda path: int(path.name[5:]))  # a stable sort: a later attempt's comes after an earlier one's
+        return {int(path.name[5:]): CheckpointFolder(path) for path in found}
 
 
 class AdapterFolder(Folder):
@@ -348,6 +374,17 @@ class SuiteRunFolder(JobFolder):
 
 
 class ChatFolder(Folder):
+    @property
+    def checkpoints(self) -> Path:
+        """Adapters of checkpoints that were asked, which their runs may drop at any time."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, name: str) -> AdapterFolder:
+        """One of them. Raises NotFound for what is no name of one."""
+        if not KEPT_CHECKPOINT.fullmatch(name):
+            raise NotFound("checkpoint", name)
+        return AdapterFolder(self.checkpoints / name)
+
     @property
     def worker(self) -> Path:
         """Which process answers now, for which base model."""

@@ -55,7 +55,7 @@ class Repeating:
         question.end()
 
     def end(self, question: Question, column: int, tokens: int) -> None:
-        adapter = (question.columns[column]["adapter"] or {}).get("id")
+        adapter = (question.columns[column].get("adapter") or {}).get("id")
         numbers = {"tokens": tokens, "seconds": 0.5, "first_token_seconds": 0.1, "tokens_per_second": 4.0}
         proof = {"adapter": adapter, "sha256": f"hash of {adapter}", "self_check": "equal"}
         question.tell({"column": column, "done": True, **numbers, "stopped_by": "end", "proof": proof})
@@ -63,8 +63,8 @@ class Repeating:
     def write_in_turn(self, question: Question) -> None:
         """As models that cannot share a batch, each with a length of its own and a notice about the adapters."""
         for place, column in enumerate(question.columns):
-            words = ["word "] * (5 + len((column["adapter"] or {}).get("id", "")))
-            if column["adapter"]:
+            words = ["word "] * (5 + len((column.get("adapter") or {}).get("id", "")))
+            if column.get("adapter"):
                 question.tell({"column": place, "notice": "A conversation was cut."})
             for word in words:
                 question.tell({"column": place, "text": word})
@@ -72,15 +72,21 @@ class Repeating:
         question.end()
 
     def words(self, question: Question, column: dict) -> list[str]:
-        who = column["adapter"]["name"] if column["adapter"] else "base"
+        who = named(column)
         spoken = " / ".join(f"{message['role']}: {message['content']}" for message in column["messages"])
-        return [who, f" heard at {question.temperature}", f" <{spoken}>"]
+        return [who, f" heard at {column['temperature']}", f" <{spoken}>"]
 
     def write_until_cancelled(self, question: Question) -> None:
         while not question.cancelled.is_set():
             question.tell({"column": 0, "text": "tick "})
             time.sleep(0.01)
         (self.folder.path / "cancelled").touch()
+
+
+def named(column: dict) -> str:
+    if mix := column.get("mix"):
+        return " + ".join(f"{part['weight']:g} {part['name']}" for part in mix)
+    return column["adapter"]["name"] if column["adapter"] else "base"
 
 
 class StubWorker(ChatWorker):

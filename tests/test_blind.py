@@ -10,8 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from studio import blind, compare, votes
+from studio import blind, votes
 from studio.blind import BlindRequest
+from studio.compare_request import read_request
 from studio.errors import Conflict, Invalid, NotFound
 from studio.records import Adapter, BlindComparison, Vote
 from studio.web import build_app
@@ -40,7 +41,7 @@ def client(studio):
 
 def request(*adapters, **more) -> BlindRequest:
     columns = [{"adapter": adapter} for adapter in adapters or (None, "pirate", "judge")]
-    return compare.read_request({"base_model": "small", "columns": columns, **more}, BlindRequest)
+    return read_request({"base_model": "small", "columns": columns, **more}, BlindRequest)
 
 
 def begun(studio, *adapters, **more) -> str:
@@ -282,7 +283,7 @@ def test_the_list_tells_what_waits_for_a_vote_and_no_more_than_each_view(client,
 )
 def test_a_wrong_blind_request_names_its_field(change, field):
     with pytest.raises(Invalid) as refused:
-        compare.read_request({"base_model": "small", "columns": [{}, {"adapter": "pirate"}], **change}, BlindRequest)
+        read_request({"base_model": "small", "columns": [{}, {"adapter": "pirate"}], **change}, BlindRequest)
     assert refused.value.field == field
 
 

@@ -43,8 +43,9 @@ def base_model(studio, id="tiny") -> BaseModel:
 
 
 def question(text: str) -> dict:
-    column = {"messages": [{"role": "user", "content": text}], "adapter": None}
-    return {"do": "answer", "columns": [column], "max_new_tokens": 10, "temperature": 0.0, "top_p": 1.0, "seed": 0}
+    drawn = {"max_new_tokens": 10, "temperature": 0.0, "top_p": 1.0, "seed": 0}
+    column = {"messages": [{"role": "user", "content": text}], "adapter": None, **drawn}
+    return {"do": "answer", "id": "any", "owner": "local", "columns": [column]}
 
 
 def ask(studio, base, text) -> str:

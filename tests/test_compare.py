@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from studio import compare
-from studio.compare import read_request, word_differences
+from studio.compare import word_differences
+from studio.compare_request import NewWeights, read_request
 from studio.errors import BadInput, Conflict, Invalid, NotFound, Unavailable
 from studio.records import BaseModel, Comparison
 from tests.coroutines import finished
@@ -102,6 +103,24 @@ def test_an_adapter_of_the_same_weights_under_another_id_may_answer(studio):
         ({"columns": [{}] * 5}, "columns"),
         ({"columns": [{"adapter": ""}]}, "columns.0.adapter"),
         ({"columns": [{"mix": []}]}, "columns.0.mix"),
+        ({"columns": [{"mix": [{"adapter": "pirate"}]}]}, "columns.0.mix"),
+        ({"columns": [{"mix": [{"adapter": f"a{n}"} for n in range(9)]}]}, "columns.0.mix"),
+        ({"columns": [{}, {"mix": [{"adapter": "pirate"}, {"adapter": "pirate"}]}]}, "columns.1.mix"),
+        (
+            {"columns": [{}, {"mix": [{"adapter": "a", "weight": float("inf")}, {"adapter": "b"}]}]},
+            "columns.1.mix.0.weight",
+        ),
+        ({"columns": [{}, {"mix": [{"adapter": "a"}, {"adapter": "b", "weight": True}]}]}, "columns.1.mix.1.weight"),
+        ({"columns": [{}, {"mix": [{"adapter": "a"}, {"adapter": "b", "weight": -10.5}]}]}, "columns.1.mix.1.weight"),
+        ({"columns": [{"adapter": "pirate", "checkpoint": {"run": "r", "step": 1}}]}, "columns.0"),
+        ({"columns": [{"checkpoint": {"run": "r", "step": 0}}]}, "columns.0.checkpoint.step"),
+        ({"columns": [{"checkpoint": {"run": "r"}}]}, "columns.0.checkpoint.step"),
+        ({"columns": [{"temperature": 3}]}, "columns.0.temperature"),
+        ({"columns": [{"temperature": True}]}, "columns.0.temperature"),
+        ({"columns": [{"seed": -1}]}, "columns.0.seed"),
+        ({"columns": [{"max_new_tokens": 0}]}, "columns.0.max_new_tokens"),
+        ({"columns": [{"system": "\ud800"}]}, "columns.0.system"),
+        ({"columns": [{"system": "x", "messages": [{"role": "system", "content": "x"}, *HELLO]}]}, "columns"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "assistant", "content": "hi"}]}, "messages"),
         ({"messages": [{"role": "user", "content": "  "}]}, "messages"),
@@ -129,6 +148,72 @@ def test_a_wrong_request_names_its_field(change, field):
     with pytest.raises(Invalid) as refused:
         read_request({"base_model": "small", "messages": HELLO, **change})
     assert refused.value.field == field
+
+
+def test_a_column_may_have_instructions_and_sampling_of_its_own(studio):
+    asked = read_request(
+        {
+            "base_model": "small",
+            "messages": HELLO,
+            "system": "Be short.",
+            "temperature": 0.5,
+            "columns": [{}, {"system": "Be long.", "temperature": 1.5}, {"adapter": "pirate", "system": ""}],
+        }
+    )
+    assert texts(events_of(studio, asked), 3) == [
+        "base heard at 0.5 <system: Be short. / user: hello>",
+        "base heard at 1.5 <system: Be long. / user: hello>",
+        "Pirate heard at 0.5 <user: hello>",
+    ]
+
+
+def mixed(*weights, names=("pirate", "judge")):
+    return {"mix": [{"adapter": name, "weight": weight} for name, weight in zip(names, weights, strict=True)]}
+
+
+def test_a_mix_is_asked_with_its_weights_and_kept_with_them(studio):
+    asked = read_request({"base_model": "small", "messages": HELLO, "columns": [{}, mixed(0.75, -0.5)]})
+    events = events_of(studio, asked)
+    assert texts(events, 2)[1] == "0.75 Pirate + -0.5 Judge heard at 0.0 <user: hello>"
+    assert kept(studio)[-1].id == events[0]["id"]
+    assert kept(studio)[-1].request["columns"][1]["mix"][1] == {"adapter": "judge", "weight": -0.5}
+
+
+@pytest.mark.parametrize(("name", "problem"), [("hers", NotFound), ("foreign", Invalid), ("nowhere", NotFound)])
+def test_every_adapter_of_a_mix_must_be_ones_own_and_of_this_base(studio, name, problem):
+    columns = [{}, mixed(1, 1, names=("pirate", name))]
+    with pytest.raises(problem) as refused:
+        events_of(studio, read_request({"base_model": "small", "messages": HELLO, "columns": columns}))
+    if problem is Invalid:
+        assert refused.value.field == "columns.1.mix.1.adapter"
+
+
+def test_the_weights_of_a_mix_change_while_it_is_written_and_only_for_whom_it_is_written(studio):
+    columns = [{}, mixed(1, 1)]
+    asked = read_request(
+        {"base_model": "small", "messages": [{"role": "user", "content": "slowly"}], "columns": columns}
+    )
+
+    def change(id, weights, column=1, owner="local"):
+        values = read_request({"column": column, "weights": weights}, NewWeights)
+        return compare.change_weights(studio, id, values, owner)
+
+    async def listen():
+        events = compare.stream(studio, asked)
+        id = (await anext(events))["id"]
+        assert await change(id, [0.5, -2]) == {"column": 1, "weights": [0.5, -2.0]}
+        for wrong, problem in (
+            (change(id, [1, 1, 1]), Invalid),
+            (change(id, [1, 1], column=0), Invalid),
+            (change(id, [1, 1], column=3), Invalid),
+            (change("nowhere", [1, 1]), Conflict),
+            (change(id, [1, 1], owner="ann"), Conflict),
+        ):
+            with pytest.raises(problem):
+                await wrong
+        await events.aclose()
+
+    finished(listen())
 
 
 def test_closing_the_stream_keeps_what_was_written_so_far(studio):

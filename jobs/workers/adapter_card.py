@@ -40,23 +40,7 @@ def save_adapter(
     """
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
     origin = origin_of(attempt, plan, facts)
-    for config in model.peft_config.values():
-        for name, value in vars(config).items():
-            if isinstance(value, set):
-                setattr(config, name, sorted(value))  # a set's order differs from process to process
-    model.save_pretrained(
-        writing.path, save_embedding_layers=False
-    )  # "auto" would look for the base's config on the Hub
-    if portable := METHODS[plan.method.name].made_portable:
-        portable(plan.method, model, writing.path)
-    # Only a name on the Hub means something elsewhere: a local folder called gpt2 is another model
-    base = origin["base_model"]
-    named = base["location"] if base["source"] == "hub" else None
-    write_json(writing.config, {**read_json(writing.config), "base_model_name_or_path": named})
-    for name in TOKENIZER_FILES:
-        source = tokenizer / name
-        if source.exists():
-            shutil.copyfile(source, writing.path / name)
+    write_adapter(writing, model, tokenizer, plan, origin)
     rows = model.config.get_text_config().vocab_size
     longer = {"embedding_rows": rows if rows != facts.vocabulary else None}  # what the base's embedding must be made to
     passport = {**passport_of(writing, origin, plan, resolved, results), **longer}
@@ -69,6 +53,39 @@ def save_adapter(
         shutil.rmtree(attempt.adapter)
     os.rename(writing.path, attempt.adapter)
     sync(attempt.path)
+
+
+def write_adapter(folder: AdapterFolder, model, tokenizer: Path, plan: TrainingPlan, origin: dict) -> None:
+    """What PEFT loads, and the tokenizer. The model's own settings stay as they are: it may be trained on."""
+    # "auto" would look for the base's config on the Hub
+    model.save_pretrained(folder.path, save_embedding_layers=False)
+    if portable := METHODS[plan.method.name].made_portable:
+        portable(plan.method, model, folder.path)
+    sets = {name for config in model.peft_config.values() for name, value in vars(config).items() if type(value) is set}
+    values = read_json(folder.config)
+    # A set's order differs from process to process
+    values |= {name: sorted(value) for name, value in values.items() if name in sets and isinstance(value, list)}
+    # Only a name on the Hub means something elsewhere: a local folder called gpt2 is another model
+    base = origin["base_model"]
+    named = base["location"] if base["source"] == "hub" else None
+    write_json(folder.config, {**values, "base_model_name_or_path": named})
+    for name in TOKENIZER_FILES:
+        source = tokenizer / name
+        if source.exists():
+            shutil.copyfile(source, folder.path / name)
+
+
+def write_checkpoint_adapter(
+    folder: AdapterFolder, attempt: AttemptFolder, model, tokenizer: Path, plan: TrainingPlan, facts: ModelFacts
+) -> None:
+    """The adapter as it is in the middle of a training, with as much of a passport as it takes to put it on the right base."""
+    origin = origin_of(attempt, plan, facts)
+    write_adapter(folder, model, tokenizer, plan, origin)
+    training = plan.training.model_dump(mode="json")
+    write_json(
+        folder.passport,
+        {"version": 1, "run": attempt.run.id, "base_model": origin["base_model"], "training": training},
+    )
 
 
 def origin_of(attempt: AttemptFolder, plan: TrainingPlan, facts: ModelFacts) -> dict:

@@ -44,10 +44,12 @@ class LoadedAdapter:
     front: Front | None = None  # a learned prompt or prefix, where the method has one
     self_check: str | None = None  # how the comparison with PEFT went
     alone: bool = False  # its rows would not be right in a shared batch; PEFT puts it on the whole model instead
+    checkpoint: dict | None = None  # {"run", "step"} where it is what a run had learned by then
 
     def proof(self) -> dict:
+        who = {"adapter": None, "checkpoint": self.checkpoint} if self.checkpoint else {"adapter": self.id}
         said = {name: getattr(self, name) for name in ("name", "sha256", "layers_changed", "self_check")}
-        return {"adapter": self.id, **said} | ({"virtual_tokens": self.front.tokens} if self.front else {})
+        return {**who, **said} | ({"virtual_tokens": self.front.tokens} if self.front else {})
 
 
 class RowAdapters:

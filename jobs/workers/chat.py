@@ -2,8 +2,11 @@
 
 One line of JSON asks, lines of JSON answer; closing the connection cancels.
 
-    {"do": "answer", "columns": [{"messages": [...], "adapter": {"id", "name"} | null}], "max_new_tokens", "temperature", "top_p", "seed"}
-        → {"notice"}, {"column", "text"}, {"column", "done", ...} ..., {"end": true}; or {"error": {"problem", "fix", "field", "status"}}
+    {"do": "answer", "id", "owner", "columns": [{"messages": [...], "max_new_tokens", "temperature", "top_p", "seed",
+                                                 "adapter": {"id", "name"} | null, or "mix": [{"id", "name", "weight"}]}]}
+        → {"notice"}, {"position", "waiting"}, {"column", "text"}, {"column", "done", ...} ..., {"end": true}; or {"error": {"problem", "fix", "field", "status"}}
+      an adapter with "checkpoint": {"run", "step"} and "kept" is read from the chat folder's copy of that name
+    {"do": "weights", "id", "owner", "column", "weights"} → {"column", "weights"}, or {"error"}; whoever asked gets {"column", "weights", "at_token"}
     {"do": "state"} → {"loaded", "busy", "base_model", "pid"}
     {"do": "stop"} → {"stopping": true}; it ends when the open answers are written
 """
@@ -103,6 +106,8 @@ class ChatWorker:
             match request and request.get("do"):
                 case "answer":
                     await self._answer(request, reader, writer)
+                case "weights":
+                    await send(writer, self._change_weights(request))
                 case "stop":
                     self.stopping = True
                     await send(writer, {"stopping": True})
@@ -112,6 +117,14 @@ class ChatWorker:
             log.warning("A connection ended: %s", error)
         finally:
             writer.close()
+
+    def _change_weights(self, request: dict) -> dict:
+        change = {name: request[name] for name in ("column", "weights")}
+        try:
+            self.inbox.change_weights(request["id"], request["owner"], **change)
+        except StudioError as error:
+            return {"error": error.as_dict() | {"status": error.status}}
+        return change
 
     def _state(self) -> dict:
         return {
@@ -127,11 +140,15 @@ class ChatWorker:
             return  # closed without a word: the client starts a new worker and asks again
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[dict | None] = asyncio.Queue()
-        settings = {name: request[name] for name in ("columns", "max_new_tokens", "temperature", "top_p", "seed")}
-        question = Question(**settings, tell=lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+        asked = {name: request[name] for name in ("columns", "id", "owner")}
+        question = Question(**asked, tell=lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+        try:
+            self.inbox.ask(question)
+        except StudioError as error:
+            await send(writer, {"error": error.as_dict() | {"status": error.status}})
+            return
         if not self.loaded.is_set():
             await send(writer, {"notice": "The base model is being loaded; this first answer takes a moment longer."})
-        self.inbox.ask(question)
         gone = asyncio.create_task(reader.read())  # ends when the other side closes
         gone.add_done_callback(lambda _: events.put_nowait(None))
         try:

@@ -5,6 +5,7 @@
                             best.safetensors       the parameters at the lowest held-out loss, where those are wanted
                             method.safetensors     what the method keeps besides, such as AdaLoRA's scores
                             state.json             step, tokens, losses so far, loss scale
+                            adapter/               the parameters as PEFT saves them, so that they can be asked like any adapter
                             manifest.json          size and sha256 of each file, hash of the plan; written last
 
 Random numbers need no saving: each step seeds them from the run's seed and its own number (train.py).
@@ -15,6 +16,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.files import read_json, sha256_of, write_json
-from studio.folders import AttemptFolder
+from studio.folders import AdapterFolder, AttemptFolder, CheckpointFolder
 
 MANIFEST = "manifest.json"
 Tensors = dict[str, torch.Tensor]
@@ -39,7 +41,14 @@ class Saved:
     method: Tensors = field(default_factory=dict)
 
 
-def save_checkpoint(attempt: AttemptFolder, step: int, plan_hash: str, saved: Saved, keep: int) -> Path:
+def save_checkpoint(
+    attempt: AttemptFolder,
+    step: int,
+    plan_hash: str,
+    saved: Saved,
+    keep: int,
+    write_adapter: Callable[[AdapterFolder], None] | None = None,
+) -> Path:
     """Write a checkpoint beside the others, rename it into place, then drop the oldest beyond `keep`.
 
     The disk may fill up or the power fail at any line: what is called step-<n> is complete. Raises OSError.
@@ -63,7 +72,12 @@ def save_checkpoint(attempt: AttemptFolder, step: int, plan_hash: str, saved: Sa
             )
             sync(writing / f"{name}.safetensors")
     write_json(writing / "state.json", saved.state)
-    files = {path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(writing.iterdir())}
+    if write_adapter is not None:
+        write_adapter(CheckpointFolder(writing).adapter.create())
+    written = sorted(path for path in writing.rglob("*") if path.is_file())
+    files = {
+        str(path.relative_to(writing)): {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in written
+    }
     write_json(writing / MANIFEST, {"step": step, "plan": plan_hash, "files": files})
     sync(writing)
     final = attempt.checkpoints / f"step-{step}"

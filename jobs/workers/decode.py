@@ -14,6 +14,9 @@ from jobs.workers.fronts import Front
 from jobs.workers.growing_cache import put_together
 from jobs.workers.with_peft import with_peft
 
+READ_AT_ONCE = (
+    512  # tokens of a prompt between two tokens of the answers beside it; a multiple of it whoever else is there
+)
 COLDEST = 1e-3  # temperatures below are 0: logits divided by them are no numbers any more
 
 
@@ -77,12 +80,27 @@ def choose(logits: torch.Tensor, sampling: Sampling, dice: torch.Generator) -> i
     return int(torch.multinomial(chances, 1, generator=dice))
 
 
+@dataclass(eq=False)
+class Reading:
+    """Prompts of one length, with one front, on their way into the batch."""
+
+    rows: list[Answer]
+    given: dict[str, torch.Tensor]  # ids or embeddings [rows, tokens, ...]
+    mask: torch.Tensor  # [rows, tokens that the cache holds in the end]
+    cache: DynamicCache
+    read: int = 0  # of the tokens given
+
+    @property
+    def left(self) -> int:
+        return next(iter(self.given.values())).shape[1] - self.read
+
+
 class Batch:
     """The answers that grow together. New ones join and finished ones leave between two steps.
 
-    A prompt is computed together with those of its own length and front only, so no prompt is ever padded. For the steps after
-    that the caches lie side by side, padded on the left where one conversation is shorter; a mask hides the padding
-    and each row counts its own positions.
+    A prompt is computed together with those of its own length and front only, so no prompt is ever padded, and a long one
+    in pieces, so that the answers beside it go on. For the steps after that the caches lie side by side, padded on the left
+    where one conversation is shorter; a mask hides the padding and each row counts its own positions.
     """
 
     def __init__(self, model, adapters: RowAdapters):
@@ -90,42 +108,74 @@ class Batch:
         self.model = model
         self.answers: list[Answer] = []
         self._adapters = adapters
+        self._reading: list[Reading] = []
         self._cache = None
         self._mask = torch.zeros(
             (0, 0), dtype=torch.long, device=model.device
         )  # [rows, cached tokens]: 0 where padding is
         self._takes = frozenset(inspect.signature(model.forward).parameters)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a further step has something to do."""
+        return bool(self.answers or self._reading)
+
     @torch.inference_mode()
-    def join(self, answers: Iterable[Answer]) -> list[tuple[Answer, int]]:
-        """Read the prompts of new answers; each gets its first token. Returns (answer, token) pairs."""
-        written = []
-        groups = [(self.answers, self._cache, self._mask)] if self.answers else []
+    def join(self, answers: Iterable[Answer]) -> None:
+        """New answers. The next steps read their prompts."""
         for _, same in groupby(sorted(answers, key=_alike), key=_alike):
             rows = _by_adapter(same)
             front, ids = rows[0].front, torch.tensor([row.prompt for row in rows], device=self.model.device)
             # A cache without the config: every layer keeps all tokens, windows are the mask's business
             given, cache = front.before(self.model, ids) if front else ({"input_ids": ids}, DynamicCache())
             mask = torch.nn.functional.pad(torch.ones_like(ids), (front.tokens if front else 0, 0), value=1)
-            logits = self._forward(rows, given, mask, cache)
-            written += [(row, row.take(row_logits)) for row, row_logits in zip(rows, logits, strict=True)]
-            groups.append((rows, cache, mask))
-        self._regroup(groups)
-        return written
+            self._reading.append(Reading(rows, given, mask, cache))
 
     @torch.inference_mode()
     def step(self) -> list[tuple[Answer, int]]:
-        """One more token for every answer. Returns (answer, token) pairs; none when nobody waits for one."""
+        """One more token for every answer, and some more of the prompts. Returns (answer, token) pairs."""
         self.leave()
-        if not self.answers:
-            return []
+        written = self._write() if self.answers else []
+        if self._reading:
+            written += self._read()
+        return written
+
+    def _write(self) -> list[tuple[Answer, int]]:
         ids = torch.tensor([[answer.ids[-1]] for answer in self.answers], device=self.model.device)
         self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
         logits = self._forward(self.answers, {"input_ids": ids}, self._mask, self._cache)
         return [(answer, answer.take(row)) for answer, row in zip(self.answers, logits, strict=True)]
 
+    def _read(self) -> list[tuple[Answer, int]]:
+        """The next piece of the prompts that wait; an answer whose prompt is read gets its first token and joins."""
+        written: list[tuple[Answer, int]] = []
+        groups = [(self.answers, self._cache, self._mask)] if self.answers else []
+        room = READ_AT_ONCE
+        while self._reading and room > 0:
+            reading = self._reading[0]
+            room -= min(reading.left, READ_AT_ONCE) * len(reading.rows)
+            logits = self._read_piece(reading)
+            if reading.left:
+                continue
+            self._reading.pop(0)
+            pairs = zip(reading.rows, logits, strict=True)
+            written += [(row, row.take(row_logits)) for row, row_logits in pairs if not row.stopped_by]
+            groups.append((reading.rows, reading.cache, reading.mask))
+        if written:
+            self._regroup(groups)
+        return written
+
+    def _read_piece(self, reading: Reading) -> torch.Tensor:
+        """Logits after it."""
+        end = reading.read + min(reading.left, READ_AT_ONCE)
+        given = {name: values[:, reading.read : end] for name, values in reading.given.items()}
+        in_cache = reading.mask.shape[1] - reading.left + (end - reading.read)
+        reading.read = end
+        return self._forward(reading.rows, given, reading.mask[:, :in_cache], reading.cache)
+
     def leave(self) -> None:
         """Let answers that have stopped go, and give back what they held."""
+        self._reading = [each for each in self._reading if not all(row.stopped_by for row in each.rows)]
         if any(answer.stopped_by for answer in self.answers):
             self._regroup([(self.answers, self._cache, self._mask)])
 
@@ -173,28 +223,30 @@ class OneByOne:
     def answers(self) -> list[Answer]:
         return [answer for batch in self._batches for answer in batch.answers]
 
-    def join(self, answers: Iterable[Answer]) -> list[tuple[Answer, int]]:
-        written = []
+    @property
+    def busy(self) -> bool:
+        return any(batch.busy for batch in self._batches)
+
+    def join(self, answers: Iterable[Answer]) -> None:
         for answer in answers:
             batch = Batch(self.model, self._adapters)
-            written += batch.join([answer])
+            batch.join([answer])
             self._batches.append(batch)
-        return written
 
     def step(self) -> list[tuple[Answer, int]]:
         written = [pair for batch in self._batches for pair in batch.step()]
-        self._batches = [batch for batch in self._batches if batch.answers]
+        self._batches = [batch for batch in self._batches if batch.busy]
         return written
 
 
-def written_alone(model, adapters: RowAdapters, answer: Answer) -> Iterator[tuple[Answer, int]]:
-    """One answer on a model that PEFT has put the adapter on, token by token. Until it ends nothing else may use the model."""
+def written_alone(model, adapters: RowAdapters, answer: Answer) -> Iterator[list[tuple[Answer, int]]]:
+    """One answer on a model that PEFT has put the adapter on, step by step. Until it ends nothing else may use the model."""
     adapters.put_on([])
     with with_peft(model, answer.adapter.folder):
         batch = Batch(model, adapters)
-        yield from batch.join([answer])
-        while written := batch.step():
-            yield from written
+        batch.join([answer])
+        while batch.busy:
+            yield batch.step()
 
 
 def finish(model, adapters: RowAdapters, answers: list[Answer]) -> list[Answer]:
@@ -202,8 +254,8 @@ def finish(model, adapters: RowAdapters, answers: list[Answer]) -> list[Answer]:
     batch = Batch(model, adapters)
     try:
         batch.join(answers)
-        while batch.step():
-            pass
+        while batch.busy:
+            batch.step()
     finally:
         adapters.put_on([])
     return answers

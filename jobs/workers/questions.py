@@ -6,22 +6,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from studio.errors import StudioError
+from studio.errors import Conflict, Invalid, StudioError, TooMany
+
+MOST_OPEN = 64  # questions, of all people
+MOST_OPEN_OF_ONE = 16  # of one person
+NOT_WRITTEN = ("This answer is not being written now.", "Ask again with the new weights.")
 
 
 @dataclass(eq=False)
 class Question:
     """What one connection asked."""
 
-    columns: list[dict]  # {"messages": [...], "adapter": {"id", "name"} | None}
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    seed: int
+    columns: list[dict]
+    """Each {"messages", "max_new_tokens", "temperature", "top_p", "seed"} with "adapter" or "mix" (see chat.py)."""
     tell: Callable[[dict], None]
     """Sends an event to whoever asked; may be called from any thread."""
+    id: str = ""
+    owner: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
+    ended_columns: set[int] = field(default_factory=set)
 
     def end(self) -> None:
         self.tell({"end": True})
@@ -31,16 +35,38 @@ class Question:
         self.tell({"error": error.as_dict() | {"status": error.status}})
         self.ended.set()
 
+    def check_weights(self, column: int, weights: list[float]) -> None:
+        """Raises Invalid or Conflict when this column's answer cannot be given these weights now."""
+        mix = self.columns[column].get("mix") if column < len(self.columns) else None
+        if not mix:
+            raise Invalid(f"Column {column} is no mix, so it has no weights.", "Name the column of a mix.", "column")
+        if len(weights) != len(mix):
+            raise Invalid(
+                f"The mix has {len(mix)} adapters, and {len(weights)} weights came.", "Send one for each.", "weights"
+            )
+        if column in self.ended_columns:
+            raise Conflict(*NOT_WRITTEN)
+
 
 class Inbox:
-    """Questions that were asked and not yet begun."""
+    """Questions that were asked and not yet begun, and new weights for those that are being answered."""
 
     def __init__(self):
+        self.new_weights: queue.SimpleQueue[tuple[Question, int, list[float]]] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
         self._open: list[Question] = []
         self._last_used = time.monotonic()
 
     def ask(self, question: Question) -> None:
+        """Raises TooMany when too many are open, of all people or of this one. Only the event loop calls this."""
+        self._forget_ended()
+        of_one = sum(other.owner == question.owner for other in self._open)
+        if of_one >= MOST_OPEN_OF_ONE:
+            raise TooMany(
+                f"{of_one} of your questions are being answered already.", "Wait until one of them has ended."
+            )
+        if len(self._open) >= MOST_OPEN:
+            raise TooMany(f"{len(self._open)} questions are being answered already.", "Ask again in a minute.")
         self._open.append(question)
         self._questions.put(question)
 
@@ -51,12 +77,26 @@ class Inbox:
         except queue.Empty:
             return None
 
+    def change_weights(self, id: str, owner: str, column: int, weights: list[float]) -> None:
+        """Have a mix go on with these. Raises Conflict when this person has no such question open, else as `check_weights`."""
+        self._forget_ended()
+        question = next((each for each in self._open if id and (each.id, each.owner) == (id, owner)), None)
+        if question is None:
+            raise Conflict(*NOT_WRITTEN)
+        question.check_weights(column, weights)
+        self.new_weights.put((question, column, weights))
+
     def idle_seconds(self) -> float:
-        """How long no question has been open; only the event loop calls this and `ask`."""
-        self._open = [question for question in self._open if not question.ended.is_set()]
+        """How long no question has been open; only the event loop calls this."""
+        self._forget_ended()
         if self._open:
             self._last_used = time.monotonic()
         return time.monotonic() - self._last_used if not self._open else 0.0
+
+    def _forget_ended(self) -> None:
+        if any(question.ended.is_set() for question in self._open):
+            self._last_used = time.monotonic()
+        self._open = [question for question in self._open if not question.ended.is_set()]
 
     @property
     def busy(self) -> bool:

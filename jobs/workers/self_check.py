@@ -1,9 +1,13 @@
 """Self-check: the answers of a shared batch against those of the plain model and of PEFT, token for token."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters
 from jobs.workers.decode import Answer, finish
+from jobs.workers.row_updates import RowUpdate
 from jobs.workers.with_peft import with_peft
 from studio.tokens import ChatTokenizer
 
@@ -32,6 +36,45 @@ def check_adapter(model, rows: RowAdapters, tokenizer: ChatTokenizer, adapter: L
         return base
     with with_peft(model, adapter.folder) as adapted:
         return compared(adapted, [answer for answer in batched if answer.adapter], "PEFT with this adapter alone")
+
+
+def check_mix(model, rows: RowAdapters, tokenizer: ChatTokenizer, mix) -> str:
+    """One of GOOD when the mix's rows, in one batch with rows of the base, are what the base writes when each of its modules
+    adds the weighted sum of what every adapter alone would change there."""
+    batched = finish(model, rows, [_answer(prompt, each) for prompt in _prompts(tokenizer) for each in (None, mix)])
+    base = compared(model, [answer for answer in batched if not answer.adapter], "the plain base model")
+    if base not in GOOD:
+        return base
+    with summed(model, [part.updates for part in mix.stack.parts], mix.weights):
+        return compared(model, [answer for answer in batched if answer.adapter], "the sum of its updates")
+
+
+@contextmanager
+def summed(model, updates: list[dict[str, RowUpdate]], weights: list[float]) -> Iterator[None]:
+    """The model as base(x) + Σ weight · (with one adapter's update alone - base(x)), module by module."""
+
+    def adding(parts: list[tuple[float, RowUpdate]]):
+        def add(module, inputs, output):
+            total = output.clone()
+            for weight, update in parts:
+                given = update.before(inputs[0].flatten(0, -2)).view_as(inputs[0])
+                alone = module.forward(given).clone() if update.turns_inputs else output.clone()
+                update.add_to(alone.view(-1, alone.shape[-1]), given.flatten(0, -2))
+                total += weight * (alone - output)
+            return total
+
+        return add
+
+    parts: dict[str, list] = {}
+    for weight, changed in zip(weights, updates, strict=True):
+        for name, update in changed.items():
+            parts.setdefault(name, []).append((weight, update))
+    hooks = [model.get_submodule(name).register_forward_hook(adding(each)) for name, each in parts.items()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _prompts(tokenizer: ChatTokenizer) -> list[list[int]]:

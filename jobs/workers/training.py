@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 
-from jobs.workers.adapter_card import save_adapter
+from jobs.workers.adapter_card import save_adapter, write_checkpoint_adapter
 from jobs.workers.build import load_model, set_start, words_of
 from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
 from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request
@@ -35,7 +35,7 @@ from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.files import read_json
-from studio.folders import AttemptFolder
+from studio.folders import AdapterFolder, AttemptFolder
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
@@ -155,8 +155,12 @@ class Training:
         if self.accelerator.is_main_process:
             state = finite({"progress": asdict(self.progress), "optimizer": self.optimizer.numbers()})
             saved = Saved(self.parameters, self.optimizer.tensors(), state, self.best, self.hooks.tensors())
-            save_checkpoint(self.attempt, self.progress.step, self.hash, saved, self.settings.keep_checkpoints)
+            keep = self.settings.keep_checkpoints
+            save_checkpoint(self.attempt, self.progress.step, self.hash, saved, keep, self.write_checkpoint_adapter)
         self.accelerator.wait_for_everyone()
+
+    def write_checkpoint_adapter(self, folder: AdapterFolder) -> None:
+        write_checkpoint_adapter(folder, self.attempt, self.model, self.words.folder, self.plan, self.facts)
 
     def run(self) -> int:
         """Every step up to the last, or until something ends it. Returns the exit code."""

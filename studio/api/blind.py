@@ -10,7 +10,7 @@ from studio import blind, votes
 from studio.api.compare import sent
 from studio.api.here import ERRORS, Body, Here, Who
 from studio.blind import BlindRequest
-from studio.compare import MOST_CHARACTERS
+from studio.compare_request import MOST_CHARACTERS
 from studio.listing import LIMIT, MOST
 
 ROUTER = APIRouter(prefix="/api/v1/blind", tags=["Blind comparison"], responses=ERRORS)

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from studio import compare
 from studio.api.here import ERRORS, Here, Who
-from studio.compare import CompareRequest
+from studio.compare_request import CompareRequest, NewWeights
 from studio.errors import StudioError
 
 ROUTER = APIRouter(prefix="/api/v1/compare", tags=["Compare"], responses=ERRORS)
@@ -16,10 +16,18 @@ ROUTER = APIRouter(prefix="/api/v1/compare", tags=["Compare"], responses=ERRORS)
 
 @ROUTER.post("", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def compare_columns(request: CompareRequest, here: Here, who: Who) -> StreamingResponse:
-    """Events: `{"column": 0, "text": "..."}`, then per column one with `"done": true` and its proof."""
+    """Events: `{"id": "..."}` of the comparison, `{"column": 0, "text": "..."}`, then per column one with `"done": true` and its proof.
+
+    While others' answers are being written: `{"position": 2, "waiting": 5}`, the place in the line."""
     events = compare.stream(here, request, who)
     first = await anext(events, None)  # what cannot start at all is answered as an error, not as a stream
     return StreamingResponse(sent(first, events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@ROUTER.post("/{id}/weights")
+async def change_weights(id: str, change: NewWeights, here: Here, who: Who) -> dict:
+    """Other weights for a mix while its answer is being written, from the next token on."""
+    return await compare.change_weights(here, id, change, who)
 
 
 async def sent(first: dict | None, events: AsyncIterator[dict]) -> AsyncIterator[str]:

@@ -50,22 +50,17 @@ def adapter(studio, base):
 
 
 def question(*columns, most=40, temperature=0.0, top_p=1.0, seed=0):
+    drawn = {"max_new_tokens": most, "temperature": temperature, "top_p": top_p, "seed": seed}
     asked = [
-        {"messages": messages, "adapter": adapter and {"id": adapter.id, "name": adapter.name}}
+        {"messages": messages, "adapter": adapter and {"id": adapter.id, "name": adapter.name}, **drawn}
         for messages, adapter in columns
     ]
-    return {
-        "do": "answer",
-        "columns": asked,
-        "max_new_tokens": most,
-        "temperature": temperature,
-        "top_p": top_p,
-        "seed": seed,
-    }
+    return {"do": "answer", "id": "any", "owner": "local", "columns": asked}
 
 
 async def collect(studio, base, asked):
-    return [event async for event in chat.answer(studio, base, asked)]
+    folders = [studio.data.adapter(column["adapter"]["id"]) for column in asked["columns"] if column["adapter"]]
+    return [event async for event in chat.answer(studio, base, asked, chat.trained_with(folders))]
 
 
 def ask(studio, base, asked) -> tuple[list[str], list[dict], list[dict]]:
@@ -161,9 +156,9 @@ def test_a_question_that_does_not_fit_into_the_batch_says_so_and_waits(studio, b
     inbox = Inbox()
     answering = Answering(studio.data.base_model(base.id), "cpu", inbox)
     answering.load()
-    columns = question(*[(HELLO, None)] * (MOST_ROWS // 2))["columns"]
+    columns = question(*[(HELLO, None)] * (MOST_ROWS // 2), most=3)["columns"]
     heard: list[list[dict]] = [[] for _ in range(3)]
-    asked = [Question(columns, 3, 0.0, 1.0, 0, tell=events.append) for events in heard]
+    asked = [Question(columns, events.append) for events in heard]
     for each in asked:
         inbox.ask(each)
     while not all(each.ended.is_set() for each in asked):

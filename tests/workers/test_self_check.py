@@ -99,11 +99,12 @@ def test_tokens_that_are_as_likely_are_told_from_a_mistake(model, tokenizer):
 
 
 def question(events, *columns, most=20):
+    drawn = {"max_new_tokens": most, "temperature": 0.0, "top_p": 1.0, "seed": 0}
     asked = [
-        {"messages": messages, "adapter": adapter and {"id": adapter.id, "name": adapter.name}}
+        {"messages": messages, "adapter": adapter and {"id": adapter.id, "name": adapter.name}, **drawn}
         for messages, adapter in columns
     ]
-    return Question(asked, most, 0.0, 1.0, 0, tell=events.append)
+    return Question(asked, tell=events.append)
 
 
 def answers(answering, *columns):
@@ -147,7 +148,7 @@ def test_what_cannot_share_a_batch_is_answered_in_turn_with_the_same_words(answe
     answering.batch = answering._empty_batch()
     assert isinstance(answering.batch, OneByOne)
     assert answers(answering, (HELLO, None), (LONGER, adapter), (HELLO, adapter))[0] == together
-    loaded = answering._adapter(question([], (HELLO, adapter)), {"id": adapter.id, "name": adapter.name})
+    loaded = answering.columns.adapters.get(adapter.id, studio.data.adapter(adapter.id).path)
     loaded.alone = True
     assert answers(answering, (HELLO, adapter), (HELLO, None), (LONGER, adapter))[0] == [
         together[2],

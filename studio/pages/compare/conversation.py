@@ -86,7 +86,7 @@ class Talk(BaseModel):
             column.done = {key: value for key, value in event.items() if key not in ("column", "done")}
             column.answered()
         else:
-            column.answered(event["text"])
+            column.answered(event.get("text", ""))
 
     def end(self) -> None:
         """Whoever has not finished is stopped where it is."""

@@ -5,8 +5,9 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from studio import blind, compare, votes
+from studio import blind, votes
 from studio.adapters import get_adapter
+from studio.compare_request import read_request
 from studio.errors import Conflict, Invalid, StudioError
 from studio.pages import parts
 from studio.pages.compare.conversation import Column, Message, Talk
@@ -68,7 +69,7 @@ def request_of(base: str, ids: list[str], *sampled: Any) -> blind.BlindRequest:
     if not base or not ids:
         raise Invalid("There is nothing to compare blind yet.", "Choose a base model and at least one adapter above.")
     columns = [{"adapter": None}, *({"adapter": id} for id in ids[:MOST_ADAPTERS])]
-    return compare.read_request({"base_model": base, "columns": columns, **sampling_of(*sampled)}, blind.BlindRequest)
+    return read_request({"base_model": base, "columns": columns, **sampling_of(*sampled)}, blind.BlindRequest)
 
 
 async def answering(

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from studio import adapters, base_models, compare
+from studio import adapters, base_models, compare, compare_request
 from studio.errors import Conflict, Invalid, StudioError
 from studio.listing import MOST
 from studio.pages import parts
@@ -74,12 +74,12 @@ async def answering(studio: Studio, question: str, held: Talk, *sampled: Any) ->
     held.end()
 
 
-def request_of(held: Talk, *sampled: Any) -> compare.CompareRequest:
+def request_of(held: Talk, *sampled: Any) -> compare_request.CompareRequest:
     columns = [_asked(column) for column in held.columns]
     if not columns:
         raise Invalid("No base model is chosen.", "Choose one above.")
     values = {"base_model": held.base_model, "messages": columns[0]["messages"], "columns": columns}
-    return compare.read_request(values | sampling_of(*sampled))
+    return compare_request.read_request(values | sampling_of(*sampled))
 
 
 def _asked(column: Column) -> dict:
@@ -110,7 +110,9 @@ async def answering_again(studio: Studio, place: str, held: Talk, *sampled: Any)
     message = "" if settings["temperature"] else alike
     yield message
     drawn_at = 0.0
-    async with contextlib.aclosing(compare.stream(studio, compare.read_request(values), LOCAL_PERSON)) as events:
+    async with contextlib.aclosing(
+        compare.stream(studio, compare_request.read_request(values), LOCAL_PERSON)
+    ) as events:
         async for event in events:
             held.hear(event | {"column": held.columns.index(column)} if "column" in event else event)
             if time.monotonic() - drawn_at >= DRAW_SECONDS:
