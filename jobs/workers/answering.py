@@ -74,7 +74,7 @@ class Answering:
 
     def turn(self) -> None:
         """Begin what can begin, and write one more token of everything; waits while there is nothing to do."""
-        self._hear()
+        self._hear(wait=not (self._columns or self._line))
         self._begin()
         self._tell(self.batch.step())
         if self._in_turn and not self.batch.busy:
@@ -96,9 +96,8 @@ class Answering:
                 ),
             )
 
-    def _hear(self) -> None:
-        """Take in new questions, new weights and who has gone; wait for a question when there is nothing to do."""
-        wait = not (self._columns or self._line)
+    def _hear(self, wait: bool) -> None:
+        """Take in new questions, new weights and who has gone. `wait` for the first question, as there is nothing to do."""
         while question := self.inbox.take(wait):
             self._line.add(question)
             wait = False
@@ -166,7 +165,7 @@ class Answering:
             return
         for written in written_alone(self.model, self.rows, answer):
             self._tell(written)
-            self._hear()
+            self._hear(wait=False)
             self._line.tell_positions(self._writing())
 
     def _tell(self, written: list[tuple[Answer, int]]) -> None:
