@@ -9,7 +9,7 @@ from typing import Literal
 
 from studio import chat
 from studio.columns import answerers
-from studio.compare_request import CompareRequest, NewWeights
+from studio.compare_request import CompareRequest, NewWeights, sampling_of
 from studio.folders import new_id
 from studio.records import LOCAL_PERSON, Comparison
 from studio.studio import Studio
@@ -47,7 +47,7 @@ async def answers(studio: Studio, request: CompareRequest, owner: str, id: str |
         "id": id or new_id(),
         "owner": owner,
         "columns": [
-            {"messages": request.conversation(column), **answerer.asked(), **request.sampling(column)}
+            {"messages": request.conversation(column), **answerer.asked(), **sampling_of(request, column)}
             for column, answerer in zip(request.columns, chosen, strict=True)
         ],
     }

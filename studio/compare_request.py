@@ -191,10 +191,11 @@ class CompareRequest(Sampling):
         system = self.system if column.system is None else column.system
         return [{"role": "system", "content": system}, *messages] if system else messages
 
-    def sampling(self, column: Column) -> dict:
-        """How this column's tokens are drawn."""
-        own = {name: getattr(column, name) for name in Sampling.model_fields}
-        return {name: getattr(self, name) if value is None else value for name, value in own.items()}
+
+def sampling_of(all_columns: Sampling, column: Column) -> dict:
+    """How this column's tokens are drawn: as it says itself, else as all."""
+    own = {name: getattr(column, name) for name in Sampling.model_fields}
+    return {name: getattr(all_columns, name) if value is None else value for name, value in own.items()}
 
 
 class NewWeights(RequestPart):

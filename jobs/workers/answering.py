@@ -44,7 +44,7 @@ class Answering:
                 f"The base model does not fit into the free memory of the {device}.",
                 "Wait until a training on it has ended, or choose a smaller base model.",
             ) from None
-        tokenizer = ChatTokenizer.load(self.folder.model)
+        self.tokenizer = tokenizer = ChatTokenizer.load(self.folder.model)
         self.rows = RowAdapters(self.model)
         self.base_check = check_base(self.model, self.rows, tokenizer)
         adapters, data = AdaptersInMemory(self.model, facts.fingerprint), DataFolder(self.folder.path.parent.parent)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from studio.compare import MOST_CHARACTERS, Conversation, RequestPart, real_characters
+from studio.compare_request import MOST_CHARACTERS, Conversation, RequestPart, real_characters
 from studio.errors import Invalid, TooLarge
 from studio.plan import clean_name, first_finding
 from studio.suite_checks.kinds import Check

@@ -8,7 +8,8 @@ from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
 from studio import chat
-from studio.compare import MOST_COLUMNS, Column, Id, Sampling, models_of
+from studio.columns import Answerer, answerers
+from studio.compare_request import MOST_COLUMNS, Column, Id, Sampling, sampling_of
 from studio.errors import Conflict, Invalid, NotFound, TooMany
 from studio.files import write_json
 from studio.folders import new_id
@@ -41,20 +42,29 @@ def queue_suite_run(
     suite = get_suite(studio, suite_id, owner)
     if any(column.messages for column in request.columns):
         raise Invalid("The suite says what is asked.", "Leave out the columns' messages.", "columns")
-    base, answerers = models_of(studio, request.base_model, request.columns, owner)
-    columns = [{"adapter": each and {"id": each.id, "name": each.name}} for each in answerers]
-    question = {"columns": columns, **request.model_dump(include=set(Sampling.model_fields))}
-    quantization = chat.trained_with(studio, question) or "none"
+    base, chosen = answerers(studio, request.base_model, request.columns, owner)
+    columns = [_asked(request, column, each) for column, each in zip(request.columns, chosen, strict=True)]
+    quantization = chat.trained_with(folder for each in chosen for folder in each.folders) or "none"
     described = [
-        {"adapter": each and each.id, "name": each.name if each else base.name, "sha256": each and each.sha256}
-        for each in answerers
+        {
+            "adapter": each.adapter and each.adapter.id,
+            "name": each.name or base.name,
+            "sha256": each.adapter and each.adapter.sha256,
+        }
+        for each in chosen
     ]
     run = SuiteRun(
         id=new_id(), owner=owner, suite=suite.id, name=suite.name, sha256=suite.sha256, prompts=suite.prompt_count,
         base_model=base.id, neutral=suite.source == "builtin", columns=described, settings=request.model_dump(mode="json"), **more,
     )  # fmt: skip
-    _queue(studio, run, suite, {"base_model": base.id, "quantization": quantization, **question})
+    _queue(studio, run, suite, {"base_model": base.id, "quantization": quantization, "columns": columns})
     return run
+
+
+def _asked(request: SuiteRunRequest, column: Column, answerer: Answerer) -> dict[str, Any]:
+    """What the worker is told of a column: who answers, how tokens are drawn, and instructions in place of each prompt's own."""
+    own = {} if column.system is None else {"system": column.system}
+    return {**answerer.asked(), **sampling_of(request, column), **own}
 
 
 def _queue(studio: Studio, run: SuiteRun, suite: Suite, request: dict[str, Any]) -> None:

@@ -73,7 +73,8 @@ def test_the_answers_are_those_that_compare_gives(place):
     for number in (0, 4):
         one = queued(place, [PROMPTS[number]], temperature=0.9, seed=7)
         assert texts(place, answered(place, one)) == [texts(place, run)[number]]
-    assert alone["columns"] == [{"adapter": None}, {"adapter": {"id": "pirate", "name": "adapter pirate"}}]
+    told = [column["adapter"] for column in alone["columns"]]
+    assert told == [None, {"id": "pirate", "name": "adapter pirate"}]
 
 
 def test_a_worker_killed_in_the_middle_goes_on_after_its_last_answer_and_writes_what_it_would_have(place):

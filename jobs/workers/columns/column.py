@@ -86,7 +86,7 @@ class Columns:
             try:
                 columns.append(self._made(question, index, asked, in_use))
             except StudioError as error:
-                if error.field:
+                if error.field and error.field != "messages":
                     error.field = f"columns.{index}.{error.field}"
                 raise
         return sorted(columns, key=lambda column: column.alone)

@@ -13,7 +13,6 @@ from studio.folders import SuiteRunFolder
 from studio.suite_checks.judge import Answered, judge, read_checks
 
 MOST_AT_ONCE = 32  # answers that grow together; halved whenever memory runs out, down to one
-SAMPLING = ("max_new_tokens", "temperature", "top_p", "seed")
 log = logging.getLogger("suite")
 
 
@@ -91,10 +90,9 @@ class Asking:
             yield self.left.pop()
 
     def _ask(self, unit: Unit) -> None:
-        sampling = {name: self.request[name] for name in SAMPLING}
         messages = [{"role": m["role"], "content": m["content"]} for m in self.prompts[unit.prompt]["messages"]]
-        columns = [{"messages": messages, **self.columns[column]} for column in unit.columns]
-        unit.question = Question(columns, **sampling, tell=partial(self._heard, unit))
+        columns = [asked(self.columns[column], messages) for column in unit.columns]
+        unit.question = Question(columns, tell=partial(self._heard, unit))
         self.inbox.ask(unit.question)
 
     def _heard(self, unit: Unit, event: dict[str, Any]) -> None:
@@ -142,3 +140,12 @@ class Asking:
             )
         self.most_at_once //= 2
         log.warning("Memory ran out: at most %d answers at once from here on.", self.most_at_once)
+
+
+def asked(column: dict[str, Any], messages: list[dict[str, str]]) -> dict[str, Any]:
+    """What one column is asked: the prompt, with the column's own instructions in place of the prompt's where it has some."""
+    system = column.get("system")
+    if system is not None:
+        turns = [message for message in messages if message["role"] != "system"]
+        messages = [{"role": "system", "content": system}, *turns] if system else turns
+    return {"messages": messages, **{name: value for name, value in column.items() if name != "system"}}
