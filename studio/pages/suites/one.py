@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from studio import adapters
-from studio.compare import read_request
+from studio.compare_request import read_request
 from studio.errors import Invalid, NotFound
 from studio.listing import MOST
 from studio.pages import parts, words
