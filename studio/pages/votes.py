@@ -4,7 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from studio import base_models, vote_pairs, vote_results, votes
+from studio import base_models, datasets, vote_pairs, vote_results, votes
+from studio.listing import MOST
 from studio.pages import votes_view
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, SLOW, on_load, plain
@@ -13,6 +14,8 @@ from studio.pages.shell import head
 from studio.studio import Studio
 
 EVERYBODY = ""
+NEW = "A new data set"
+MAKE, ADD = "Make a data set from these votes", "Add these votes to the data set"
 REMEMBER = """(model, by) => {
   const kept = new URLSearchParams(model ? { model } : {});
   if (by) kept.set('by', by);
@@ -29,8 +32,9 @@ def build(studio: Studio) -> None:
             [("Everybody", EVERYBODY)], value=EVERYBODY, label="Whose votes", min_width=200, interactive=True
         )
     found = plain('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
-    with gr.Row(elem_classes=["ls-act"], visible=False) as learning:
-        make = gr.Button("Make a data set from these votes", variant="primary", scale=0, min_width=270)
+    with gr.Row(elem_classes=["ls-act", "ls-end"], visible=False) as learning:
+        into = gr.Dropdown([], label="Into", scale=0, min_width=300, visible=False, interactive=True)
+        make = gr.Button(MAKE, variant="primary", scale=0, min_width=270)
     to = gr.Textbox(visible=False)
 
     def opened(request: gr.Request):
@@ -39,16 +43,27 @@ def build(studio: Studio) -> None:
         base = asked if asked in voted else next(iter(voted), "")
         names = [(name, id) for id, name in known_names(studio, voted)]
         choice = gr.update(choices=names, value=base or None)
-        return gr.update(visible=bool(voted)), choice, *shown(studio, base, request.query_params.get("by", EVERYBODY))
+        filled = shown(studio, base, request.query_params.get("by", EVERYBODY))
+        return gr.update(visible=bool(voted)), choice, pair_sets(studio), *filled
 
-    def made(base: str):
+    def made(base: str, dataset: str | None):
+        if dataset:
+            return f"/data?id={vote_pairs.add_to_dataset(studio, base or '', dataset).dataset}"
         return f"/data?id={vote_pairs.make_dataset(studio, base or '').id}"
 
     screen = [by, found, learning]
-    on_load(plainly(opened), [filters, model, *screen])
+    on_load(plainly(opened), [filters, model, into, *screen])
     changed = {"inputs": [model, by], "outputs": screen, "js": REMEMBER, **QUICK}
     gr.on([model.input, by.input], plainly(lambda base, who: shown(studio, base, who)), **changed)
-    make.click(plainly(made), model, to, **SLOW).success(None, to, js=GO, **QUICK)
+    into.input(lambda dataset: ADD if dataset else MAKE, into, make, **QUICK)
+    make.click(plainly(made), [model, into], to, **SLOW).success(None, to, js=GO, **QUICK)
+
+
+def pair_sets(studio: Studio) -> Any:
+    """Where the pairs of the votes may go: a new data set, or a version of one that holds pairs."""
+    found = [one for one in datasets.list_datasets(studio, limit=MOST).items if one.kind == "preference"]
+    choices = [(NEW, ""), *((f"{one.name}, as version {one.version + 1}", one.id) for one in found)]
+    return gr.update(choices=choices, value="", visible=bool(found))
 
 
 def known_names(studio: Studio, ids: list[str]) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from studio.folders import DatasetFolder, new_id
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Dataset, DatasetVersion
 from studio.studio import Studio
-from studio.versions.difference import difference
+from studio.versions.difference import difference, numbered_lines
 from studio.versions.edits import Changes, Edit, gathered
 from studio.versions.lineage import (
     check_newest,
@@ -24,7 +24,7 @@ from studio.versions.lineage import (
     link_or_copy,
     report_on,
 )
-from studio.versions.rewriting import Rewriting, numbered, rewrite
+from studio.versions.rewriting import Rewriting, rewrite
 
 SMALL = 4 << 20  # bytes of rows that are written here; more is written by a process with limits
 WHY_LENGTH = 300
@@ -49,7 +49,7 @@ def save_version(
     if len(changes.rows) == old.rows and not changes.new and all(change.drop for change in changes.rows.values()):
         raise Invalid("No row would be left.", "Keep at least one, or delete the data set.", "edits")
     last = old.last_number and highest_number(studio, id)
-    last = last or max(number for number, _, _ in numbered(folder_of(studio, old)))
+    last = last or max(number for number, _, _ in numbered_lines(folder_of(studio, old)))
     with room_for_rows(studio, old.number + 1) as folder:
         report = _written(studio, dataset, old, changes, last, folder)
         if report.sha256 == old.sha256:

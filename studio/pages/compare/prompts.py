@@ -17,24 +17,28 @@ def example_prompts(studio: Studio, base: str, ids: list[str], most: int) -> lis
     found: list[str] = []
     for id in ids or []:
         with contextlib.suppress(StudioError):  # the data set may be gone, or was never here: the adapter stays
-            found += of_dataset(studio, _dataset_of(adapters.passport(studio, id)), most)
+            found += of_dataset(studio, *_dataset_of(adapters.passport(studio, id)), most)
     return list(dict.fromkeys([*found, *ALWAYS]))[:most] if base else []
 
 
-def _dataset_of(passport: dict) -> str:
+def _dataset_of(passport: dict) -> tuple[str, int | None]:
+    """(id, version) of the data that an adapter learned from."""
     dataset = passport.get("dataset")
-    return str(dataset.get("id", "")) if isinstance(dataset, dict) else ""
+    if not isinstance(dataset, dict):
+        return "", None
+    version = dataset.get("version")
+    return str(dataset.get("id", "")), version if isinstance(version, int) and version > 0 else None
 
 
-def of_dataset(studio: Studio, id: str, most: int) -> list[str]:
+def of_dataset(studio: Studio, id: str, version: int | None, most: int) -> list[str]:
     dataset = datasets.get_dataset(studio, id)
     offered = datasets.builtin_example_prompts(dataset)
-    return offered[:most] or first_questions(studio, id, most)
+    return offered[:most] or first_questions(studio, id, version, most)
 
 
-def first_questions(studio: Studio, id: str, most: int) -> list[str]:
+def first_questions(studio: Studio, id: str, version: int | None, most: int) -> list[str]:
     """First questions of rows, held-out ones before those that were trained on."""
-    rows = sorted(read_rows(studio.data.dataset(id), 0, ROWS), key=lambda row: not row.get("heldout"))
+    rows = sorted(read_rows(studio.data.dataset(id, version), 0, ROWS), key=lambda row: not row.get("heldout"))
     asked = (
         message["content"].strip()
         for row in rows

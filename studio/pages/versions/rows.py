@@ -74,7 +74,9 @@ def section(studio: Studio) -> None:
     on_load(open_it, [on.column, on.version, on.rows])
     gr.on([on.q.submit, on.which.input], plainly(search), on.looked_for, on.drawn, trigger_mode="always_last", **QUICK)
     on.start.submit(plainly(look), on.looked_for, on.rows, **QUICK)
-    pressed_one = on.rows.click(plainly(press), on.looked_for, [*on.drawn, on.goes_to], **SLOW)
+    # Several buttons may be pressed one right after the other: none of them is passed over
+    each = {"trigger_mode": "multiple", **SLOW}
+    pressed_one = on.rows.click(plainly(press), on.looked_for, [*on.drawn, on.goes_to], **each)
     pressed_one.success(None, on.goes_to, None, js=GO, api_visibility="private")
     on.rows.submit(plainly(put), on.looked_for, on.drawn, **QUICK)
 
