@@ -8,10 +8,11 @@ import gradio as gr
 from studio.errors import NotFound
 from studio.pages import parts, words
 from studio.pages.errors import plainly
-from studio.pages.events import QUICK, on_load, plain
+from studio.pages.events import QUICK, clickable, clicked, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head_html
 from studio.pages.suites import run_view
+from studio.pages.versions import mending
 from studio.records import SuiteRun
 from studio.studio import Studio
 from studio.suites import results, run_queue, runs
@@ -30,7 +31,8 @@ def build(studio: Studio) -> None:
         plain(parts.banner("warn", "Delete this run?", "Its answers are gone then. The suite stays."))
         yes = gr.Button("Delete the run", variant="stop", size="sm", scale=0, min_width=150)
         no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
-    body = plain('<div class="ls-skeleton" style="height:320px" aria-busy="true"></div>')
+    body = clickable('<div class="ls-skeleton" style="height:320px" aria-busy="true"></div>')
+    mend = mending.dialog(studio, "Mended from a suite")
     seen = gr.Textbox("", visible=False)  # what is drawn, so that a tick without news changes nothing
     timer = gr.Timer(REFRESH_SECONDS, active=False)
     outputs = [head, news, cancel, delete, body, seen, timer]
@@ -63,6 +65,10 @@ def build(studio: Studio) -> None:
     def opened(request: gr.Request):
         return look(request)
 
+    def mended(event: gr.EventData, request: gr.Request):
+        return to_mend(studio, dict(request.query_params), clicked(event)[1])
+
+    body.click(plainly(mended), None, mend.outputs, **QUICK).success(None, js=mending.FOCUS, **QUICK)
     on_load(plainly(opened), outputs)
     timer.tick(plainly(tick), seen, outputs, **QUICK)
     cancel.click(plainly(cancelled), None, outputs, **QUICK)
@@ -96,6 +102,16 @@ def body_of(studio: Studio, run: SuiteRun, query: Mapping[str, str]) -> str:
     return (
         run_view.shares(run, told) + run_view.filters(run, show, counts) + run_view.table(run, chosen[show], show, page)
     )
+
+
+def to_mend(studio: Studio, query: Mapping[str, str], column: str) -> list:
+    """The dialog in which the answer of a column to the prompt of the address is mended."""
+    run = runs.get_suite_run(studio, query.get("id", ""))
+    lines, prompt, place = results.table(studio, run), _number(query.get("prompt")), _number(column)
+    cell = lines[prompt - 1].cells[place] if 0 < prompt <= len(lines) and place < len(run.columns) else None
+    if cell is None:
+        raise NotFound("answer", column)
+    return mending.opened(studio, lines[prompt - 1].prompt["messages"], cell.text, run.columns[place].get("adapter"))
 
 
 def _number(said: str | None) -> int:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from studio.compare import word_differences
 from studio.pages import parts, words
 from studio.pages.compare.view import differences
+from studio.pages.events import action
 from studio.paired import probability
 from studio.records import JobState, SuiteRun
 from studio.suites.results import Cell, Line, base_place, is_base
@@ -197,6 +198,8 @@ def _answer(column: dict[str, Any], cell: Cell | None, place: int) -> str:
         )
         notices = "".join(f"<li>{escape(notice)}</li>" for notice in cell.notices)
         foot = f'<ul class="ls-checks">{checks}{notices}</ul>' if checks or notices else ""
+        if not cell.problem:
+            foot += action("Mend", "mend", str(place), label=f"Mend the data from the answer of {column['name']}")
     return (
         f'<section class="ls-card ls-answer" aria-label="{escape(column["name"])}"><header class="ls-col-h">'
         f'<span class="sw" style="background:var(--ls-s{colour})"></span><b>{parts.text(column["name"])}</b>'

@@ -79,7 +79,7 @@ def _difference(item: dict[str, Any]) -> str:
     else:
         body = data_view.example(item["before"] or item["after"])
     return (
-        f'<article class="ls-one" aria-label="{name} {where}"><header class="ls-row">{parts.chip(name, colour)}'
+        f'<article class="ls-entry" aria-label="{name} {where}"><header class="ls-row">{parts.chip(name, colour)}'
         f'<span class="ls-name ls-num">{where.capitalize()}</span></header>{body}</article>'
     )
 

@@ -116,7 +116,7 @@ def _row(place: int, row: Row, drafted: Drafted, editing: str, editable: bool) -
     actions = _actions(id, title, heldout, drafted) if editable else ""
     gone = " gone" if drafted.dropped else ""
     return (
-        f'<article class="ls-one{gone}" aria-label="{title}"><header class="ls-row"><span class="ls-name ls-num">{title}</span>{number}{chips}'
+        f'<article class="ls-entry{gone}" aria-label="{title}"><header class="ls-row"><span class="ls-name ls-num">{title}</span>{number}{chips}'
         f'<span class="ls-row ls-end">{actions}</span></header>{data_view.example(now)}</article>'
     )
 
@@ -144,7 +144,7 @@ def _added(kept: DatasetEdit, drafted: Drafted, editing: str) -> str:
     chips += f'<span class="ls-muted">{escape(kept.why)}</span>' if kept.why else ""
     undo = action("Undo", "undo", str(kept.id), label="Undo this new row")
     return (
-        f'<article class="ls-one" aria-label="A new row"><header class="ls-row"><span class="ls-name">New row</span>{chips}'
+        f'<article class="ls-entry" aria-label="A new row"><header class="ls-row"><span class="ls-name">New row</span>{chips}'
         f'<span class="ls-row ls-end">{undo}</span></header>{data_view.example(drafted.row or {})}</article>'
     )
 
