@@ -203,3 +203,11 @@ def test_an_adapter_of_the_hub_is_asked_for_on_the_page_and_what_was_pushed_is_t
     assert 'href="https://hub/me/pirate"' in lab_view.job_row(job)
     assert "me/pirate, private, commit 0123456789a…." in lab_view.in_words(result)
     assert lab_view.place_of(job_of(two, result={"url": "javascript:alert(1)"})).startswith("/adapters")
+
+
+def test_a_mix_can_be_tried_in_compare_before_it_is_made(two):
+    said = adapters_combine.tried(two, ["pirate", "orders"], "exact", 1, -0.35, 1)
+    assert 'href="/compare?model=builtin&amp;columns=base,pirate*1+orders*-0.35"' in said
+    assert adapters_combine.tried(two, ["pirate", "orders"], "ties", 1, 1) == ""
+    assert adapters_combine.tried(two, ["pirate"], "exact", 1) == ""
+    assert adapters_combine.tried(two, None, "exact") == ""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -41,6 +42,7 @@ class Combining:
     seed: gr.Number
     name: gr.Textbox
     make: gr.Button
+    tried: gr.HTML
     said: gr.HTML
 
 
@@ -57,6 +59,11 @@ def combining(studio: Studio, refreshed: gr.HTML, draw_jobs: Callable[[], str]) 
     on_load(plainly(opened), [at.whole, *shown])
     at.picked.input(plainly(partial(chosen, studio)), at.picked, shown, trigger_mode="always_last", **QUICK)
     at.choice.input(fitting, at.choice, [at.rank, at.density, at.seed], **QUICK)
+    mixed = [at.picked, at.choice, *at.weights]
+    gr.on(
+        [at.picked.change, at.choice.input, *(weight.release for weight in at.weights)],
+        plainly(partial(tried, studio)), mixed, at.tried, trigger_mode="always_last", **QUICK,
+    )  # fmt: skip
     given = [at.picked, at.choice, at.rank, at.density, at.seed, at.name, *at.weights]
     at.make.click(partial(asked, studio), given, at.said, **QUICK).then(draw_jobs, None, refreshed, **QUICK)
 
@@ -89,9 +96,11 @@ def inputs() -> Combining:
         name = gr.Textbox(
             label="Name", placeholder="Empty: named after what goes in", max_length=100, max_lines=1, interactive=True
         )
-        make = gr.Button(SAY_HOW_MANY, variant="primary", interactive=False, elem_classes=["ls-fit"])
+        with gr.Row(elem_classes=["ls-act"]):
+            make = gr.Button(SAY_HOW_MANY, variant="primary", interactive=False, elem_classes=["ls-fit"])
+            tried = plain(elem_classes=["ls-fit"])
         said = plain()
-    return Combining(whole, picked, weights, choice, rank, density, seed, name, make, said)
+    return Combining(whole, picked, weights, choice, rank, density, seed, name, make, tried, said)
 
 
 def inputs_of_choices() -> tuple[gr.Number, gr.Slider, gr.Number]:
@@ -160,6 +169,18 @@ def asked(studio: Studio, ids: list[str], choice: str, rank, density, seed, name
     if choice == "dare":
         wanted["seed"] = seed
     return queued(studio, wanted)
+
+
+def tried(studio: Studio, ids: list[str] | None, choice: str, *weights: float) -> str:
+    """A link to the Compare page with this mix beside its base, before anything is made; only the exact sum can be mixed live."""
+    parts_of_it = [(id, weight) for id, weight in zip(ids or [], weights, strict=False) if weight]
+    if choice != "exact" or len(parts_of_it) < 2:
+        return ""
+    base = adapters.get_adapter(studio, parts_of_it[0][0]).base_model
+    mix = " ".join(f"{id}*{weight:g}" for id, weight in parts_of_it)
+    return parts.button(
+        "Try it in Compare", "/compare?" + urlencode({"model": base, "columns": f"base,{mix}"}, safe=",*")
+    )
 
 
 def queued(studio: Studio, wanted: dict[str, Any]) -> str:
