@@ -17,7 +17,7 @@ from studio.model_facts import ModelFacts
 from studio.model_files import inside
 from studio.model_intake import check_template_name, prepare, write_template
 from studio.plan import clean_name
-from studio.records import LOCAL_PERSON, Adapter, BaseModel, Comparison, ModelState, Run
+from studio.records import LOCAL_PERSON, Adapter, BaseModel, Comparison, ModelState, Run, SuiteRun
 from studio.studio import Studio
 from studio.zip_stream import folder_name, zipped
 
@@ -320,7 +320,7 @@ def delete_model(studio: Studio, id: str) -> None:
     if model.source == "builtin":
         raise Conflict("The built-in model stays: examples and tests need it.", "Delete others.")
     with studio.database.write() as session:
-        for record, word in ((Run, "runs"), (Adapter, "adapters")):
+        for record, word in ((Run, "runs"), (Adapter, "adapters"), (SuiteRun, "runs of suites")):
             names = list(session.scalars(select(record.name).where(record.base_model == id).limit(4)))
             if names:
                 more = "" if len(names) < 4 else " and others"

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from jobs import suites as suites_of_runner
 from jobs.gpus import FoundDevice
-from studio import adapters, run_queue
+from studio import adapters, base_models, run_queue
 from studio.errors import Conflict, Invalid, NotFound
 from studio.files import write_json
 from studio.records import Adapter, Device, JobState, Run, Status, SuiteRun, utc_now
@@ -256,6 +256,29 @@ def test_after_a_training_its_adapter_is_asked_once_where_the_training_stood_in_
     assert ask_after_trainings(trained) == []
     leave_run(trained, "failed", Status.FAILED, problem="x")
     assert ask_after_trainings(trained) == []
+
+
+def test_a_deleted_answer_to_a_training_is_not_asked_for_again(trained):
+    lists.change_suite(trained, "neutral", after_training=True)
+    leave_run(trained, "after")
+    [run] = ask_after_trainings(trained)
+    runs.cancel_suite_run(trained, run.id)
+    runs.delete_suite_run(trained, run.id)
+    assert ask_after_trainings(trained) == []
+
+
+def test_a_base_model_stays_while_answers_of_it_are_kept(place):
+    builtin = base_models.get_model(place, "builtin")
+    with place.database.write() as session:
+        facts = {"location": "other", "fingerprint": "f", "facts": builtin.facts}
+        session.add(type(builtin)(id="other", name="Other", source="local", **facts))
+    run = done(place, [[True]], columns=[{}])
+    with place.database.write() as session:
+        session.get(SuiteRun, run.id).base_model = "other"
+    with pytest.raises(Conflict, match="runs of suites: Asked"):
+        base_models.delete_model(place, "other")
+    runs.delete_suite_run(place, run.id)
+    base_models.delete_model(place, "other")
 
 
 def test_a_suite_that_cannot_be_asked_after_a_training_says_so_once(trained, monkeypatch):

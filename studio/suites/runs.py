@@ -131,6 +131,9 @@ def delete_suite_run(studio: Studio, id: str, owner: str = LOCAL_PERSON) -> None
         run = found(session, id, owner)
         if run.state in OPEN:
             raise Conflict(f"{run.name} is still open.", "Cancel it first.")
+        suite = session.get(Suite, run.suite) if run.suite and run.training else None
+        if suite:
+            suite.changed_at = utc_now()  # or its training would be asked again (after_training.py)
         session.delete(run)
     shutil.rmtree(studio.data.suite_run(id).path, ignore_errors=True)
 
