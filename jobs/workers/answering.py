@@ -24,8 +24,16 @@ MOST_ROWS = 16  # answers that grow at once; further ones wait for their turn
 class Answering:
     """Everything here belongs to the thread that calls `load` and then `run`."""
 
-    def __init__(self, folder: BaseModelFolder, device: str, inbox: Inbox, quantization: str = "none"):
+    def __init__(
+        self,
+        folder: BaseModelFolder,
+        device: str,
+        inbox: Inbox,
+        quantization: str = "none",
+        most_rows: int = MOST_ROWS,
+    ):
         self.folder, self.device, self.inbox, self.quantization = folder, device, inbox, quantization
+        self.most_rows = most_rows
         self._line = Line()
         self._ready: dict[Question, deque[Column]] = {}  # columns of questions in the line that are only short of room
         self._columns: dict[Answer, Column] = {}  # being written, or about to be by PEFT
@@ -127,7 +135,7 @@ class Answering:
     def _begin(self) -> None:
         """Let answers begin while there is room, fairly. One that PEFT must write first gets the model for itself."""
         begun: list[Column] = []
-        while len(self._columns) < MOST_ROWS and not self._in_turn and self._line:
+        while len(self._columns) < self.most_rows and not self._in_turn and self._line:
             question = self._line.next(self._writing())
             if question not in self._ready and not self._make_ready(question):
                 continue

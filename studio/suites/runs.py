@@ -14,7 +14,7 @@ from studio.errors import Conflict, Invalid, NotFound, TooMany
 from studio.files import write_json
 from studio.folders import new_id
 from studio.listing import LIMIT, Listing, listing
-from studio.records import LOCAL_PERSON, JobState, Suite, SuiteRun, utc_now
+from studio.records import LOCAL_PERSON, BaseModel, JobState, Suite, SuiteRun, utc_now
 from studio.studio import Studio
 from studio.suites.lists import get_suite, prompts_of
 from studio.wake import wake_runner
@@ -45,14 +45,7 @@ def queue_suite_run(
     base, chosen = answerers(studio, request.base_model, request.columns, owner)
     columns = [_asked(request, column, each) for column, each in zip(request.columns, chosen, strict=True)]
     quantization = chat.trained_with(folder for each in chosen for folder in each.folders) or "none"
-    described = [
-        {
-            "adapter": each.adapter and each.adapter.id,
-            "name": each.name or base.name,
-            "sha256": each.adapter and each.adapter.sha256,
-        }
-        for each in chosen
-    ]
+    described = [_described(base, column, each) for column, each in zip(request.columns, chosen, strict=True)]
     run = SuiteRun(
         id=new_id(), owner=owner, suite=suite.id, name=suite.name, sha256=suite.sha256, prompts=suite.prompt_count,
         base_model=base.id, neutral=suite.source == "builtin", columns=described, settings=request.model_dump(mode="json"), **more,
@@ -65,6 +58,14 @@ def _asked(request: SuiteRunRequest, column: Column, answerer: Answerer) -> dict
     """What the worker is told of a column: who answers, how tokens are drawn, and instructions in place of each prompt's own."""
     own = {} if column.system is None else {"system": column.system}
     return {**answerer.asked(), **sampling_of(request, column), **own}
+
+
+def _described(base: BaseModel, column: Column, answerer: Answerer) -> dict[str, Any]:
+    """A column as pages and files name it; the base has none of adapter, mix and checkpoint."""
+    adapter = answerer.adapter
+    said = {"adapter": adapter and adapter.id, "name": answerer.name or base.name, "sha256": adapter and adapter.sha256}
+    who = column.model_dump(mode="json", include={"mix", "checkpoint"}, exclude_none=True)
+    return {**said, **who}
 
 
 def _queue(studio: Studio, run: SuiteRun, suite: Suite, request: dict[str, Any]) -> None:

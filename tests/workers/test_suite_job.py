@@ -14,6 +14,7 @@ from jobs import suites as suites_of_runner  # noqa: E402
 from jobs.gpus import FoundDevice  # noqa: E402
 from jobs.workers.answering import Answering  # noqa: E402
 from jobs.workers.suite import __main__ as worker  # noqa: E402
+from studio import base_models  # noqa: E402
 from studio import run_queue as training_queue  # noqa: E402
 from studio.folders import read_json  # noqa: E402
 from studio.records import JobState  # noqa: E402
@@ -59,7 +60,7 @@ def texts(studio, run) -> list[list[str]]:
 def test_every_prompt_is_answered_by_every_column_and_judged(place):
     run = answered(place, queued(place))
     assert (run.state, run.problem, run.answered) == (JobState.DONE, None, 26)
-    assert run.result["columns"] == [{"judged": 13, "passed": 12}, {"judged": 13, "passed": 12}]
+    assert [(told["judged"], told["passed"]) for told in run.result["columns"]] == [(13, 12), (13, 12)]
     lines = results.table(place, run)
     assert [line.cells[1].proof["adapter"] for line in lines] == ["pirate"] * 13
     assert lines[0].cells[0].text != lines[0].cells[1].text
@@ -126,6 +127,19 @@ def test_when_memory_runs_out_fewer_are_answered_at_once_and_nothing_is_lost(pla
     run = answered(place, queued(place))
     assert (run.state, run.answered, run.result["most_at_once"]) == (JobState.DONE, 26, 2)
     assert texts(place, run) == straight
+
+
+def test_a_mix_answers_as_its_own_column_against_the_base(place):
+    add_tiny_adapter(place, base_models.get_model(place, "tinybase"), "orders", seed=2)
+    mix = [{"adapter": "pirate", "weight": 1.0}, {"adapter": "orders", "weight": -0.5}]
+    run = answered(
+        place, queued(place, PROMPTS[:2], columns=[{}, {"mix": mix}, {"adapter": "pirate", "temperature": 0.8}])
+    )
+    assert (run.state, run.problem, run.answered) == (JobState.DONE, None, 6)
+    assert run.columns[1]["mix"] == mix
+    assert "paired" in run.result["columns"][1]
+    assert "paired" not in run.result["columns"][0]
+    assert runs.list_suite_runs(place, adapter="orders").items[0].id == run.id
 
 
 def test_a_machine_that_has_no_room_for_one_answer_says_so(place, monkeypatch):

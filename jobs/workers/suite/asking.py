@@ -50,13 +50,12 @@ class Asking:
 
     def load(self) -> None:
         """Raises StudioError when the base model cannot be loaded."""
-        from jobs.workers.answering import MOST_ROWS, Answering  # here: it loads torch
+        from jobs.workers.answering import Answering  # here: it loads torch
 
         self.inbox = OwnInbox()
         base = self.folder.data.base_model(self.request["base_model"])
-        self.answering = Answering(base, "auto", self.inbox, self.request["quantization"])
+        self.answering = Answering(base, "auto", self.inbox, self.request["quantization"], self.most_at_once)
         self.answering.load()
-        self.most_at_once = min(self.most_at_once, MOST_ROWS)
         # Prompts of one length are read together, and answers of one length end together
         self.left.sort(key=lambda unit: (self._tokens(unit.prompt), unit.prompt), reverse=True)
 
