@@ -177,6 +177,13 @@ def test_judging_is_shown_while_it_goes_on():
     assert "Judging: answers to row 3 of 9." in drawn
 
 
+def test_a_judging_that_was_cut_off_says_so_once_the_run_has_ended(stocked):
+    id = leave_run(stocked, "whale")
+    write_json(stocked.data.run(id).attempt(1).verdict, {**VERDICT, "done": False, "answered": 0, "examples": []})
+    assert "cut off" in verdict_of(stocked, id)["problem"]
+    assert "Judging:" not in verdict_view.card(verdict_of(stocked, id))
+
+
 def test_a_strange_verdict_is_none(stocked):
     id = leave_run(stocked, "whale")
     assert verdict_of(stocked, id) is None

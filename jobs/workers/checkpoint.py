@@ -48,8 +48,9 @@ def save_checkpoint(
     saved: Saved,
     keep: int,
     write_adapter: Callable[[AdapterFolder], None] | None = None,
+    spared: int | None = None,
 ) -> Path:
-    """Write a checkpoint beside the others, rename it into place, then drop the oldest beyond `keep`.
+    """Write a checkpoint beside the others, rename it into place, then drop the oldest beyond `keep`, but for that of step `spared`.
 
     The disk may fill up or the power fail at any line: what is called step-<n> is complete. Raises OSError.
     """
@@ -86,6 +87,8 @@ def save_checkpoint(
     os.rename(writing, final)
     sync(attempt.checkpoints)
     for old in checkpoints_until(attempt)[keep:]:
+        if old.name == f"step-{spared}":
+            continue
         shutil.rmtree(old, ignore_errors=True)
     return final
 

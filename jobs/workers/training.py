@@ -156,7 +156,9 @@ class Training:
             state = finite({"progress": asdict(self.progress), "optimizer": self.optimizer.numbers()})
             saved = Saved(self.parameters, self.optimizer.tensors(), state, self.best, self.hooks.tensors())
             keep = self.settings.keep_checkpoints
-            save_checkpoint(self.attempt, self.progress.step, self.hash, saved, keep, self.write_checkpoint_adapter)
+            spared = self.progress.best_step if self.settings.verdict else None  # the verdict may say to keep that one
+            write = self.write_checkpoint_adapter
+            save_checkpoint(self.attempt, self.progress.step, self.hash, saved, keep, write, spared)
         self.accelerator.wait_for_everyone()
 
     def write_checkpoint_adapter(self, folder: AdapterFolder) -> None:
@@ -349,7 +351,7 @@ class Training:
         if self.settings.verdict:
             self.note_results()
             self.report.result(status, SUCCEEDED)  # from here on the adapter is there, whatever becomes of the verdict
-            judge(self)
+            judge(self, lambda: self.report.result(status, SUCCEEDED))
         return self.ended(status, SUCCEEDED, text)
 
     def ended(self, status: str, code: int, text: str) -> int:

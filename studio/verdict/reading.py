@@ -5,7 +5,10 @@ from typing import Any
 from studio import runs
 from studio.errors import NotFound, StudioError, clip
 from studio.files import read_json
+from studio.records import TERMINAL
 from studio.studio import Studio
+
+CUT_OFF = "The judging was cut off: the numbers are whole, and answers are missing."
 
 
 class NoVerdict(NotFound):
@@ -23,7 +26,11 @@ def verdict_of(studio: Studio, run_id: str) -> dict[str, Any] | None:
         found = read_json(studio.data.run(run_id).attempt(run.attempt_epoch).verdict)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and found.get("version") == 1 else None
+    if not isinstance(found, dict) or found.get("version") != 1:
+        return None
+    if run.state in TERMINAL and not found.get("done"):
+        return {**found, "done": True, "problem": CUT_OFF}
+    return found
 
 
 def given_verdict(studio: Studio, run_id: str) -> dict[str, Any]:

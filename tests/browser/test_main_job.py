@@ -83,6 +83,13 @@ def test_a_run_is_started_watched_and_finished_in_two_tabs(studio_app, open_page
     page.locator(".ls-sample dt.base").first.wait_for()
 
 
+def test_the_finished_run_says_how_its_adapter_stands_and_opens_a_change_to_try(studio_app, open_page, trained):
+    page = open_page(f"{studio_app.address}/run?id={trained['run']}")
+    page.locator(".ls-verdict").wait_for()
+    page.get_by_role("link", name="Clone with this change").first.click()  # of these 42 rows too few are held out
+    page.get_by_text("Changed from the run").wait_for()
+
+
 def test_base_and_adapter_answer_differently_and_say_who_they_are(studio_app, open_page, trained):
     page = open_page(f"{studio_app.address}/compare?a={trained['run']}")
     page.locator(".ls-answer").nth(1).wait_for()

@@ -59,6 +59,12 @@ def test_only_the_newest_are_kept_over_all_attempts(attempt):
     assert (names(attempt), names(second)) == (["step-4"], ["step-6"])
 
 
+def test_the_one_of_the_lowest_heldout_loss_is_spared(attempt):
+    for step in (2, 4, 6, 8):
+        save_checkpoint(attempt, step, PLAN, saved(step), keep=2, spared=2 if step < 8 else 6)
+    assert names(attempt) == ["step-6", "step-8"]  # spared as long as it is the best
+
+
 def test_a_later_attempts_checkpoints_are_not_ours(attempt):
     later = attempt.run.attempt(2).create()
     save_checkpoint(later, 9, PLAN, saved(9), keep=1)

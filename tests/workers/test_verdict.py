@@ -10,7 +10,6 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from jobs.workers import training
 from jobs.workers.ending import Request
 from jobs.workers.examples import read_examples
 from jobs.workers.judging import verdict as judging
@@ -231,15 +230,17 @@ def test_a_training_killed_while_it_judges_has_succeeded_already(place: Training
     class Killed(BaseException):
         pass
 
-    def kill(_):
+    def kill(*_):
         raise Killed
 
-    monkeypatch.setattr(training, "judge", kill)
+    monkeypatch.setattr(judging, "answer_prompts", kill)
     attempt = queue(place)
     with pytest.raises(Killed):
         train_here(attempt)
-    assert read_json(attempt.result)["status"] == "succeeded"
-    assert AdapterFolder(attempt.adapter).weights.exists()
+    result = read_json(attempt.result)
+    assert (result["status"], result["verdict"]["word"]) == ("succeeded", "better")
+    assert not read_json(attempt.verdict)["done"]
+    assert read_json(AdapterFolder(attempt.adapter).passport)["verdict"]["word"] == "better"
 
 
 def test_learning_by_heart_is_told_with_the_step_to_keep(place: TrainingPlace):

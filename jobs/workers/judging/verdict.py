@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from jobs.workers.training import Training
 
 
-def judge(training: "Training") -> None:
-    """Never raises: the adapter is saved, and a verdict that cannot be had is said to be missing, with the reason."""
+def judge(training: "Training", tell: Callable[[], None]) -> None:
+    """Never raises: the adapter is saved, and a verdict that cannot be had is said to be missing, with the reason.
+
+    `tell` writes result.json once more: when the numbers are there, before the answers are.
+    """
     began, found = time.monotonic(), Verdict(training)
     try:
         found.measure()
         if training.accelerator.is_main_process:
             found.write()
+            found.hand_on()
+            tell()
             found.answer()
     except Exception as error:  # whatever went wrong here, it must not cost the adapter
         why = "memory ran out" if is_out_of_memory(error) else f"{type(error).__name__}: {error}"
@@ -127,18 +132,22 @@ class Verdict:
         write_json(self.training.attempt.verdict, finite(values))
 
     def finish(self, seconds: float) -> None:
-        """verdict.json is whole; its numbers go into the result, the passport and the card, none of the data's words."""
+        """verdict.json is whole."""
         self.seconds = seconds
         try:
             self.write(done=True)
-            told = finite({**summary(self.judgement), "problem": self.problem})
-            self.training.report.facts["verdict"] = told
-            folder = AdapterFolder(self.training.attempt.adapter)
-            passport = {**read_json(folder.passport), "verdict": told}
-            write_json(folder.passport, passport)
-            folder.card.write_text(card_of(passport), encoding="utf-8")
+            self.hand_on()
         except OSError as error:
             self.training.report.say(f"The verdict could not be written: {error}.")
+
+    def hand_on(self) -> None:
+        """The numbers go into the result, the passport and the card, none of the data's words. Raises OSError."""
+        told = finite({**summary(self.judgement), "problem": self.problem})
+        self.training.report.facts["verdict"] = told
+        folder = AdapterFolder(self.training.attempt.adapter)
+        passport = {**read_json(folder.passport), "verdict": told}
+        write_json(folder.passport, passport)
+        folder.card.write_text(card_of(passport), encoding="utf-8")
 
 
 def summary(judgement: Judgement) -> dict:
