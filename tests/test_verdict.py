@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from studio import runs
+from studio import adapters, runs
 from studio.adapters import word_in
-from studio.errors import NotFound
+from studio.errors import Conflict, NotFound
 from studio.files import write_json
 from studio.pages import runs_view, verdict_view
 from studio.pages.run import draw
 from studio.verdict.intervals import expanded_level, paired_interval, t_quantile
 from studio.verdict.judgement import Rows, Steps, judged
-from studio.verdict.reading import given_verdict, verdict_of
+from studio.verdict.reading import given_verdict, step_to_take, verdict_of
+from studio.verdict.step_adapters import adapter_of_step
 from studio.verdict.words import sentences, title
 from tests.finished_runs import NASTY, leave_run, what_comes_with_it
 
@@ -172,6 +174,39 @@ def test_what_the_worker_found_is_a_column_of_the_run_and_of_its_adapter(stocked
     assert "Overfitted" in runs_view.table([runs.shown(stocked, runs.get_run(stocked, id))])
 
 
+def leave_checkpoint(studio, run: str, step: int) -> None:
+    folder = studio.data.run(run).attempt(1).checkpoints / f"step-{step}" / "adapter"
+    folder.mkdir(parents=True)
+    write_json(folder / "adapter_config.json", {"peft_type": "LORA"})
+    save_file({"lora_A": np.full((2, 2), float(step), np.float32)}, folder / "adapter_model.safetensors")
+
+
+OVERFITTED = {**VERDICT, "word": "overfitted", "overfitted_after": 16, "keep_step": 16}
+
+
+def test_the_step_to_keep_becomes_an_adapter_of_its_own_once(stocked):
+    id = leave_run(stocked, "whale")
+    write_json(stocked.data.run(id).attempt(1).verdict, OVERFITTED)
+    assert step_to_take(stocked, id) is None  # its checkpoint is gone
+    leave_checkpoint(stocked, id, 16)
+    assert step_to_take(stocked, id) == 16
+    made = adapter_of_step(stocked, id, 16)
+    assert (made.name, made.source, made.base_heldout_loss) == ("whale (step 16)", "checkpoint", 4.6)
+    assert made.heldout_loss == pytest.approx(2.6)
+    assert adapter_of_step(stocked, id, 16).id == made.id != id
+    told = adapters.passport(stocked, made.id)
+    assert (told["results"]["step"], told["results"]["heldout_loss"], told["layers"]) == (16, made.heldout_loss, 42)
+    assert "verdict" not in told
+    assert runs.shown(stocked, runs.get_run(stocked, id))["adapter"] == id  # the run's own stays its own
+
+
+def test_a_step_without_a_checkpoint_is_refused_with_those_that_there_are(stocked):
+    id = leave_run(stocked, "whale")
+    leave_checkpoint(stocked, id, 16)
+    with pytest.raises(Conflict, match="no checkpoint of step 8. It has those of step 16"):
+        adapter_of_step(stocked, id, 8)
+
+
 def test_judging_is_shown_while_it_goes_on():
     drawn = verdict_view.card({**VERDICT, "done": False, "answered": 3, "asked": 9})
     assert "Judging: answers to row 3 of 9." in drawn
@@ -182,6 +217,24 @@ def test_a_judging_that_was_cut_off_says_so_once_the_run_has_ended(stocked):
     write_json(stocked.data.run(id).attempt(1).verdict, {**VERDICT, "done": False, "answered": 0, "examples": []})
     assert "cut off" in verdict_of(stocked, id)["problem"]
     assert "Judging:" not in verdict_view.card(verdict_of(stocked, id))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"word": NASTY},
+        {"loss": {"base": "x", "adapter": [], "change": {}}},
+        {"loss": {"change": float("nan"), "base": 1, "adapter": 1}},
+        {"improved": {"count": "1e999", "share": 0.5, "low": 0, "high": 1}},
+        {"examples": [{"row": "x"}]},
+        {"sentences": NASTY},
+        {"rows": -1},
+    ],
+    ids=str,
+)
+def test_a_verdict_that_somebody_else_wrote_breaks_no_page(strange):
+    assert verdict_view.card({**VERDICT, **strange}) == ""
+    assert "<img" not in verdict_view.card({**VERDICT, "title": NASTY, "unit": NASTY})
 
 
 def test_a_strange_verdict_is_none(stocked):

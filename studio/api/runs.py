@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from pydantic import Field
 
-from studio import metrics, runs
+from studio import adapters, metrics, runs
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.doctor import reading as doctor
 from studio.listing import LIMIT, MOST
@@ -13,6 +13,7 @@ from studio.plan import TrainingPlan, read_plan
 from studio.records import Status
 from studio.studio import Studio
 from studio.verdict.reading import given_verdict
+from studio.verdict.step_adapters import adapter_of_step
 
 ROUTER = APIRouter(prefix="/api/v1/runs", tags=["Runs"], responses=ERRORS)
 Limit = Annotated[int, Field(ge=1, le=MOST)]
@@ -23,6 +24,10 @@ class Changes(Body):
     """What a clone does differently: parts of a plan."""
 
     changes: dict = Field(default_factory=dict)
+
+
+class OfStep(Body):
+    step: int = Field(ge=1, le=MOST_NUMBER)
 
 
 class Rename(Body):
@@ -143,6 +148,12 @@ def get_samples(id: str, here: Here) -> dict:
 def get_verdict(id: str, here: Here) -> dict:
     """The adapter against its base on the held-out rows: a word, numbers with intervals, and rows that both answered."""
     return given_verdict(here, id)
+
+
+@ROUTER.post("/{id}/adapters", status_code=201)
+def make_adapter_of_step(id: str, of: OfStep, here: Here, who: Who) -> dict:
+    """Make an adapter of a checkpoint that the run keeps, such as the verdict's keep_step. Asked again, it answers the same one."""
+    return adapters.shown(adapters.get_adapter(here, adapter_of_step(here, id, of.step, who).id))
 
 
 @ROUTER.get("/{id}/diagnosis")

@@ -19,6 +19,7 @@ SOURCES = {
     "stack": "combined",
     "shrink": "made smaller",
     "import": "imported",
+    "checkpoint": "a step of a run",
     "extract": "extracted",
 }  # where it comes from, when not from a run
 CELLS = ("wrap", "wrap", "wrap", "wrap", "ls-right ls-num", "", "", "ls-act-cell")
@@ -107,13 +108,8 @@ def details(adapter: Adapter, passport: Passport, code: str) -> str:
         '<div class="ls-row"><h2>Load it with PEFT</h2><span class="end">' + copy_button(code) + "</span></div>"
         f'<p class="ls-sub">Unpack the zip beside your program. The tokenizer and the chat template are in it.</p><pre class="ls-log ls-code" tabindex="0">{escape(code)}</pre>'
     )
-    verdict = verdict_view.card(done_verdict(passport))
+    verdict = verdict_view.card(part(passport, "verdict"))  # its rows stayed with the run
     return f'{verdict}{parts.grid(cards, 2)}<section class="ls-card ls-load">{loading}</section>'
-
-
-def done_verdict(passport: Passport) -> Mapping[str, Any]:
-    """The verdict that the adapter brings along; its rows stayed with the run."""
-    return {**found, "done": True} if (found := part(passport, "verdict")) else {}
 
 
 def learned_from(passport: Passport) -> tuple[str, ...]:

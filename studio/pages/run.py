@@ -11,14 +11,15 @@ from studio.files import read_json
 from studio.pages import doctor_view, method_words, parts, run_view, settings_view, verdict_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly
-from studio.pages.events import QUICK, on_load, plain
+from studio.pages.events import GO, QUICK, on_load, plain
 from studio.pages.page import Page
 from studio.pages.shell import head_html
 from studio.pages.suites.forgotten import forgotten, of_run
 from studio.records import OPEN, TERMINAL, Run, Status, Want, utc_now
 from studio.resolved_plan import ResolvedPlan
 from studio.studio import Studio
-from studio.verdict.reading import verdict_of
+from studio.verdict.reading import step_to_take, verdict_of
+from studio.verdict.step_adapters import adapter_of_step
 
 REFRESH_SECONDS = 2
 LOG_BYTES = 40_000  # of the end of the log; the whole of it is in the API
@@ -57,6 +58,7 @@ def build(studio: Studio) -> None:
             page["settings"] = plain()
         with gr.Tab("History"):
             page["history"] = plain()
+    goes_to = gr.Textbox("", visible=False)
     seen = gr.Textbox("", visible=False)  # what is drawn, so that a tick without news changes nothing
     timer = gr.Timer(REFRESH_SECONDS, active=False)
     outputs = [*page.values(), *actions.values(), preferences, seen, timer]
@@ -72,6 +74,8 @@ def build(studio: Studio) -> None:
             return gr.skip()
         drawn = {page[name]: gr.update(value=html, visible=bool(html)) for name, html in draw(studio, run).items()}
         offered = {actions[name]: gr.update(visible=visible) for name, visible in offers(run).items()}
+        step = step_to_take(studio, run.id)
+        offered[actions["take"]] = gr.update(visible=step is not None, value=f"Make an adapter of step {step}")
         shown = {preferences: gr.update(visible=learns_preferences(studio, run))}
         return {**drawn, **offered, **shown, seen: mark, timer: gr.Timer(active=run.state in OPEN)}
 
@@ -89,10 +93,15 @@ def build(studio: Studio) -> None:
 
         return plainly(changed)
 
+    def take(request: gr.Request):
+        id = request.query_params.get("id", "")
+        return f"/adapters?id={adapter_of_step(studio, id, step_to_take(studio, id) or 0).id}"
+
     on_load(plainly(opened), outputs)
     timer.tick(plainly(tick), seen, outputs, **QUICK)
     actions["stop"].click(act(runs.stop_run), None, outputs, **QUICK)
     actions["pause"].click(act(runs.pause_run), None, outputs, **QUICK)
+    actions["take"].click(plainly(take), None, goes_to, **QUICK).success(None, goes_to, None, js=GO, **QUICK)
     actions["resume"].click(act(runs.resume_run), None, outputs, **QUICK)
     actions["again"].click(
         None,
@@ -127,6 +136,7 @@ def _actions() -> dict[str, gr.Button]:
             "pause": gr.Button("Pause", visible=False, scale=0, min_width=100),
             "resume": gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=110),
             "cancel": gr.Button("Cancel…", visible=False, scale=0, min_width=110),
+            "take": gr.Button("Make an adapter", variant="primary", visible=False, scale=0, min_width=220),
             "again": gr.Button("Clone", visible=False, scale=0, min_width=100),
             "delete": gr.Button("Delete…", visible=False, scale=0, min_width=110),
             "link": gr.Button("Copy link", visible=False, scale=0, min_width=120),

@@ -6,6 +6,7 @@ from typing import Any
 
 from studio.compare import word_differences
 from studio.pages import parts, words
+from studio.verdict.told import told
 
 CHIPS = {  # the verdict's word → what stands on the chip, and its colour
     "better": ("Better", "ok"),
@@ -27,8 +28,9 @@ def chip(word: str | None) -> str:
 
 
 def card(verdict: Verdict | None, actions_html: str = "") -> str:
-    """ "" where there is none."""
-    if not verdict or verdict.get("word") not in CHIPS:
+    """ "" where there is none. `verdict` may be what anybody wrote into a passport."""
+    verdict = told(verdict)
+    if not verdict:
         return ""
     said = "".join(f"<p>{escape(str(sentence))}</p>" for sentence in verdict.get("sentences") or ())
     notes = busy(verdict) or (

@@ -7,6 +7,7 @@ from studio.errors import NotFound, StudioError, clip
 from studio.files import read_json
 from studio.records import TERMINAL
 from studio.studio import Studio
+from studio.verdict.step_adapters import steps_kept
 
 CUT_OFF = "The judging was cut off: the numbers are whole, and answers are missing."
 
@@ -31,6 +32,15 @@ def verdict_of(studio: Studio, run_id: str) -> dict[str, Any] | None:
     if run.state in TERMINAL and not found.get("done"):
         return {**found, "done": True, "problem": CUT_OFF}
     return found
+
+
+def step_to_take(studio: Studio, run_id: str) -> int | None:
+    """The step whose adapter the verdict says to keep, where that is not the one kept and its checkpoint is there."""
+    found = verdict_of(studio, run_id) or {}
+    step = found.get("keep_step")
+    if not found.get("overfitted_after") or step == found.get("step"):
+        return None
+    return step if step in steps_kept(studio.data.run(run_id)) else None
 
 
 def given_verdict(studio: Studio, run_id: str) -> dict[str, Any]:

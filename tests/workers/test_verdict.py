@@ -18,6 +18,7 @@ from studio.files import read_json
 from studio.folders import AdapterFolder, AttemptFolder
 from studio.resolved_plan import ResolvedPlan
 from studio.tokens import ChatTokenizer
+from studio.verdict.step_adapters import steps_kept
 from tests.workers.training_place import TrainingPlace, asking, conversation, small_data, train_here
 
 pytestmark = pytest.mark.training
@@ -248,13 +249,14 @@ def test_learning_by_heart_is_told_with_the_step_to_keep(place: TrainingPlace):
     rows += [conversation(row, f"Tell me {row}.", f"ships count café {row}", heldout=True) for row in range(9, 25)]
     place.write_rows("small", rows)
     how = {"learning_rate": 0.02, "schedule": "constant", "max_steps": 60}
-    attempt = place.queue("r1", training=how, resolved={"epochs": 100.0, "evaluate_every": 2, "heldout_rows": 16})
+    attempt = place.queue("r1", training=how, resolved={"epochs": 100.0, "evaluate_every": 4, "heldout_rows": 16})
     result = train_here(attempt)
     found = read_json(attempt.verdict)
     assert found["word"] == "overfitted"
     assert found["overfitted_after"] == found["keep_step"] == result["best_step"]
+    assert found["keep_step"] in steps_kept(attempt.run)  # not dropped, though older than the newest two
     kept = place.queue(
-        "r2", training={**how, "keep": "best"}, resolved={"epochs": 100.0, "evaluate_every": 2, "heldout_rows": 16}
+        "r2", training={**how, "keep": "best"}, resolved={"epochs": 100.0, "evaluate_every": 4, "heldout_rows": 16}
     )
     train_here(kept)
     judged = read_json(kept.verdict)
