@@ -56,7 +56,7 @@ POLICY = ";".join(
 )
 STREAMS = re.compile(r"/gradio_api/(queue/data|heartbeat/.+)|/api/v1/(compare|blind/[A-Za-z0-9_-]+/ask)")
 MOST_STREAMS = 200  # open at the same time; each holds a connection for as long as it likes
-UPLOADS = re.compile(r"/api/v1/(datasets(/inspect)?|adapters)|/gradio_api/upload/?")
+UPLOADS = re.compile(r"/api/v1/(datasets(/inspect)?|adapters|suites/upload)|/gradio_api/upload/?")
 
 
 class Gate:

@@ -19,7 +19,7 @@ from studio.suites.lists import make_suite
 from studio.versions.lineage import folder_of, get_version
 
 LABEL_LETTERS = 40  # an answer that is longer is no label
-LABELS_RECUR = 3  # rows for each different answer, on average, from which on short answers are taken for labels
+LABELS_RECUR = 2  # rows for each different answer, on average, from which on short answers are taken for labels
 
 
 class HeldoutRows(BaseModel):

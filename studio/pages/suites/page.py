@@ -59,7 +59,7 @@ def making(studio: Studio) -> None:
                 said = "Expected answers and checks come afterwards, prompt by prompt."
                 asked = gr.Textbox(label="Questions, one per line", lines=4, max_lines=20, info=said, interactive=True)
                 make = gr.Button("Make the suite", variant="primary", elem_classes=["ls-fit"])
-            with gr.Tab("From a file"):
+            with gr.Tab("File"):
                 file = gr.File(
                     label="JSON Lines, JSON, CSV, or any data file",
                     file_types=FILES,
@@ -71,7 +71,7 @@ def making(studio: Studio) -> None:
                     "<code>system</code>, <code>topic</code> and <code>checks</code>. Of a data file, the questions are asked and the answers expected.</p>"
                 )
                 take = gr.Button("Make it from the file", variant="primary", elem_classes=["ls-fit"])
-            with gr.Tab("From held-out rows"):
+            with gr.Tab("Held-out rows"):
                 data = gr.Dropdown(
                     [],
                     label="Data set",
