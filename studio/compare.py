@@ -9,7 +9,7 @@ from typing import Literal
 
 from studio import chat
 from studio.columns import answerers
-from studio.compare_request import CompareRequest, NewWeights, sampling_of
+from studio.compare_request import CompareRequest, NewWeights, OneColumn, sampling_of
 from studio.folders import new_id
 from studio.records import LOCAL_PERSON, Comparison
 from studio.studio import Studio
@@ -64,6 +64,12 @@ async def change_weights(studio: Studio, id: str, change: NewWeights, owner: str
     of that many adapters.
     """
     asked = {"do": "weights", "id": id, "owner": owner, **change.model_dump()}
+    return await asyncio.to_thread(chat.tell, studio, asked)
+
+
+async def stop_column(studio: Studio, id: str, stop: OneColumn, owner: str = LOCAL_PERSON) -> dict:
+    """End one column's answer where it is, while the others go on. Raises Conflict when no such answer is being written."""
+    asked = {"do": "stop_column", "id": id, "owner": owner, **stop.model_dump()}
     return await asyncio.to_thread(chat.tell, studio, asked)
 
 

@@ -198,10 +198,15 @@ def sampling_of(all_columns: Sampling, column: Column) -> dict:
     return {name: getattr(all_columns, name) if value is None else value for name, value in own.items()}
 
 
-class NewWeights(RequestPart):
-    """Other weights for a mix whose answer is being written."""
+class OneColumn(RequestPart):
+    """A column whose answer is being written."""
 
     column: int = Field(ge=0, lt=MOST_COLUMNS, description="Which column: 0 is the first.")
+
+
+class NewWeights(OneColumn):
+    """Other weights for a mix whose answer is being written."""
+
     weights: list[Annotated[float, *Mixed.model_fields["weight"].metadata]] = Field(
         min_length=2, max_length=MOST_MIXED, description="One for each adapter of the mix, in its order."
     )

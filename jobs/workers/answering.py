@@ -105,18 +105,27 @@ class Answering:
             )
 
     def _hear(self, wait: bool) -> None:
-        """Take in new questions, new weights and who has gone. `wait` for the first question, as there is nothing to do."""
+        """Take in new questions, new weights, what is to stop and who has gone. `wait` for the first question, as there is nothing to do."""
         while question := self.inbox.take(wait):
             self._line.add(question)
             wait = False
         while not self.inbox.new_weights.empty():
             self._change_weights(*self.inbox.new_weights.get())
+        while not self.inbox.stops.empty():
+            self._stop(*self.inbox.stops.get())
         for question in self._line.cancelled():
             self._line.remove(question)
             begun = self._ready.pop(question, None) is not None
             if not begun or question not in self._writing():
                 question.end()
         for column in [column for column in self._columns.values() if column.question.cancelled.is_set()]:
+            column.answer.cancel()
+            self._end(column)
+
+    def _stop(self, question: Question, index: int) -> None:
+        """End one answer where it is; one that has not begun yet ends as it begins."""
+        question.stopped_columns.add(index)
+        for column in [each for each in self._columns.values() if (each.question, each.index) == (question, index)]:
             column.answer.cancel()
             self._end(column)
 
@@ -144,6 +153,9 @@ class Answering:
                 del self._ready[question]
                 self._line.remove(question)
             self._columns[column.answer] = column
+            if column.index in question.stopped_columns:
+                self._stop(question, column.index)
+                continue
             if column.alone:
                 self._in_turn.append(column.answer)
             begun.append(column)

@@ -7,6 +7,7 @@ One line of JSON asks, lines of JSON answer; closing the connection cancels.
         → {"notice"}, {"position", "waiting"}, {"column", "text"}, {"column", "done", ...} ..., {"end": true}; or {"error": {"problem", "fix", "field", "status"}}
       an adapter with "checkpoint": {"run", "step"} and "kept" is read from the chat folder's copy of that name
     {"do": "weights", "id", "owner", "column", "weights"} → {"column", "weights"}, or {"error"}; whoever asked gets {"column", "weights", "at_token"}
+    {"do": "stop_column", "id", "owner", "column"} → {"column"}, or {"error"}; whoever asked gets the column's end
     {"do": "state"} → {"loaded", "busy", "base_model", "pid"}
     {"do": "stop"} → {"stopping": true}; it ends when the open answers are written
 """
@@ -20,6 +21,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from jobs.workers.questions import Inbox, Question
@@ -107,7 +109,9 @@ class ChatWorker:
                 case "answer":
                     await self._answer(request, reader, writer)
                 case "weights":
-                    await send(writer, self._change_weights(request))
+                    await send(writer, self._steered(self.inbox.change_weights, request, ("column", "weights")))
+                case "stop_column":
+                    await send(writer, self._steered(self.inbox.stop_column, request, ("column",)))
                 case "stop":
                     self.stopping = True
                     await send(writer, {"stopping": True})
@@ -118,13 +122,14 @@ class ChatWorker:
         finally:
             writer.close()
 
-    def _change_weights(self, request: dict) -> dict:
-        change = {name: request[name] for name in ("column", "weights")}
+    def _steered(self, steer: Callable[..., None], request: dict, names: tuple[str, ...]) -> dict:
+        """What was wanted of a question that is being answered, or why it cannot be."""
+        wanted = {name: request[name] for name in names}
         try:
-            self.inbox.change_weights(request["id"], request["owner"], **change)
+            steer(request["id"], request["owner"], **wanted)
         except StudioError as error:
             return {"error": error.as_dict() | {"status": error.status}}
-        return change
+        return wanted
 
     def _state(self) -> dict:
         return {

@@ -10,7 +10,7 @@ from studio.errors import Conflict, Invalid, StudioError, TooMany
 
 MOST_OPEN = 64  # questions, of all people
 MOST_OPEN_OF_ONE = 16  # of one person
-NOT_WRITTEN = ("This answer is not being written now.", "Ask again with the new weights.")
+NOT_WRITTEN = ("This answer is not being written now.", "Ask again.")
 
 
 @dataclass(eq=False)
@@ -26,6 +26,7 @@ class Question:
     cancelled: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     ended_columns: set[int] = field(default_factory=set)
+    stopped_columns: set[int] = field(default_factory=set)
 
     def end(self) -> None:
         self.tell({"end": True})
@@ -49,10 +50,11 @@ class Question:
 
 
 class Inbox:
-    """Questions that were asked and not yet begun, and new weights for those that are being answered."""
+    """Questions that were asked and not yet begun, and what is wanted of those that are being answered."""
 
     def __init__(self):
         self.new_weights: queue.SimpleQueue[tuple[Question, int, list[float]]] = queue.SimpleQueue()
+        self.stops: queue.SimpleQueue[tuple[Question, int]] = queue.SimpleQueue()
         self._questions: queue.SimpleQueue[Question] = queue.SimpleQueue()
         self._open: list[Question] = []
         self._last_used = time.monotonic()
@@ -79,12 +81,23 @@ class Inbox:
 
     def change_weights(self, id: str, owner: str, column: int, weights: list[float]) -> None:
         """Have a mix go on with these. Raises Conflict when this person has no such question open, else as `check_weights`."""
+        question = self._open_question(id, owner)
+        question.check_weights(column, weights)
+        self.new_weights.put((question, column, weights))
+
+    def stop_column(self, id: str, owner: str, column: int) -> None:
+        """Have one column end where it is, while the others go on. Raises Conflict when this person has no such answer open."""
+        question = self._open_question(id, owner)
+        if column >= len(question.columns) or column in question.ended_columns:
+            raise Conflict(*NOT_WRITTEN)
+        self.stops.put((question, column))
+
+    def _open_question(self, id: str, owner: str) -> Question:
         self._forget_ended()
         question = next((each for each in self._open if id and (each.id, each.owner) == (id, owner)), None)
         if question is None:
             raise Conflict(*NOT_WRITTEN)
-        question.check_weights(column, weights)
-        self.new_weights.put((question, column, weights))
+        return question
 
     def idle_seconds(self) -> float:
         """How long no question has been open; only the event loop calls this."""

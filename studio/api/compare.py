@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from studio import compare
 from studio.api.here import ERRORS, Here, Who
-from studio.compare_request import CompareRequest, NewWeights
+from studio.compare_request import CompareRequest, NewWeights, OneColumn
 from studio.errors import StudioError
 
 ROUTER = APIRouter(prefix="/api/v1/compare", tags=["Compare"], responses=ERRORS)
@@ -28,6 +28,12 @@ async def compare_columns(request: CompareRequest, here: Here, who: Who) -> Stre
 async def change_weights(id: str, change: NewWeights, here: Here, who: Who) -> dict:
     """Other weights for a mix while its answer is being written, from the next token on."""
     return await compare.change_weights(here, id, change, who)
+
+
+@ROUTER.post("/{id}/stop")
+async def stop_column(id: str, stop: OneColumn, here: Here, who: Who) -> dict:
+    """End one column's answer where it is, while the others go on."""
+    return await compare.stop_column(here, id, stop, who)
 
 
 async def sent(first: dict | None, events: AsyncIterator[dict]) -> AsyncIterator[str]:
