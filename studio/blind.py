@@ -17,13 +17,12 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from studio import compare
-from studio.columns import answerers
+from studio.columns import Answerer, answerers
 from studio.compare_request import (
     MOST_COLUMNS,
-    Column,
+    Answering,
     CompareRequest,
     Id,
-    RequestPart,
     Sampling,
     Text,
     read_request,
@@ -31,10 +30,11 @@ from studio.compare_request import (
 from studio.errors import Conflict, Invalid, NotFound
 from studio.folders import new_id
 from studio.listing import LIMIT, Listing, listing
-from studio.records import LOCAL_PERSON, BlindComparison, Vote
+from studio.records import LOCAL_PERSON, BaseModel, BlindComparison, Vote
 from studio.studio import Studio
 
 LETTERS = "ABCD"
+BASE = "base"  # key of the base model itself
 MOST_TURNS = 100
 STRIDE = 12  # characters of each column that are told at once
 SLOWEST = 0.5  # seconds between two strides
@@ -42,22 +42,18 @@ SAMPLING = tuple(Sampling.model_fields)
 State = Literal["new", "writing", "stopped", "ready", "voted", "revealed"]
 
 
-class BlindColumn(RequestPart):
-    adapter: Id | None = Field(None, description="Id of an adapter; null is the base model itself.")
-
-
 class BlindRequest(Sampling):
     """Who is to be compared, and how they answer."""
 
     base_model: Id = Field(description="Id of the base model that all columns share.")
-    columns: list[BlindColumn] = Field(min_length=2, max_length=MOST_COLUMNS)
+    columns: list[Answering] = Field(min_length=2, max_length=MOST_COLUMNS)
     system: Text | None = Field(None, description="Instructions for all columns.")
     team: bool = Field(False, title="For the team", description="Others of this studio may read and vote too.")
 
     @field_validator("columns")
     @classmethod
-    def all_different(cls, columns: list[BlindColumn]) -> list[BlindColumn]:
-        if len({column.adapter for column in columns}) < len(columns):
+    def all_different(cls, columns: list[Answering]) -> list[Answering]:
+        if len({key_of(column.model_dump()) for column in columns}) < len(columns):
             raise ValueError("hold the same model twice: a vote between equals says nothing")
         return columns
 
@@ -69,14 +65,8 @@ def create(
 
     Raises NotFound, Conflict or Invalid when one of the models cannot answer.
     """
-    columns = [Column(adapter=column.adapter) for column in request.columns]
-    base, chosen = answerers(studio, request.base_model, columns, person)
-    sides = [
-        {"adapter": each.adapter.id, "name": each.adapter.name, "sha256": each.adapter.sha256}
-        if each.adapter
-        else {"adapter": None, "name": base.name, "sha256": base.fingerprint}
-        for each in chosen
-    ]
+    base, chosen = answerers(studio, request.base_model, request.columns, person)
+    sides = [side_of(base, column, found) for column, found in zip(request.columns, chosen, strict=True)]
     made = BlindComparison(
         id=new_id(),
         owner=person,
@@ -89,6 +79,23 @@ def create(
     with studio.database.write() as session:
         session.add(made)
     return made
+
+
+def side_of(base: BaseModel, asked: Answering, found: Answerer) -> dict:
+    """Who answers, as a comparison remembers it: what was asked, and what it was called then."""
+    said = {"adapter": None, **asked.model_dump(exclude_none=True)}
+    if found.adapter:
+        return {**said, "name": found.adapter.name, "sha256": found.adapter.sha256}
+    return {**said, "name": found.name or base.name, "sha256": None if found.name else base.fingerprint}
+
+
+def key_of(side: dict) -> str:
+    """The same word for the same model: "base", an adapter's id, a mix with its weights, a checkpoint."""
+    if mix := side.get("mix"):
+        return " ".join(sorted(f"{part['adapter']}*{part['weight']:g}" for part in mix))
+    if checkpoint := side.get("checkpoint"):
+        return f"{checkpoint['run']}@{checkpoint['step']}"
+    return side.get("adapter") or BASE
 
 
 def shuffled(sides: list, draw: random.Random | None = None) -> list:
@@ -110,8 +117,9 @@ def is_of(studio: Studio, id: str, request: BlindRequest, person: str = LOCAL_PE
     """Is it a comparison of these models with these settings? Raises NotFound."""
     with studio.database.read() as session:
         comparison = get(session, id, person)
-    asked = (request.base_model, {column.adapter for column in request.columns}, settings_of(request))
-    return asked == (comparison.base_model, {side["adapter"] for side in comparison.columns}, comparison.settings)
+    asked = {key_of(column.model_dump()) for column in request.columns}
+    there = {key_of(side) for side in comparison.columns}
+    return (request.base_model, asked, settings_of(request)) == (comparison.base_model, there, comparison.settings)
 
 
 def settings_of(request: BlindRequest) -> dict:
@@ -119,7 +127,7 @@ def settings_of(request: BlindRequest) -> dict:
 
 
 async def ask(studio: Studio, id: str, question: str, person: str = LOCAL_PERSON) -> AsyncIterator[dict]:
-    """Put one more question to all columns: {"column", "text"} and {"notice"} while they answer, {"ended": True} when all have.
+    """Put one more question to all columns: {"column", "text"}, {"notice"} and {"position"} while they answer, {"ended": True} when all have.
 
     Raises Conflict once a vote is cast, otherwise as compare.answers does. Closing it stops the answers; what was shown stays.
     """
@@ -153,11 +161,13 @@ class InStep:
         self.notices: set[str] = set()
 
     def take(self, event: dict) -> list[dict]:
-        """Hear one event of compare.answers. Returns the notice to be told, if it is a new one."""
+        """Hear one event of compare.answers. Returns what is to be told at once: a new notice, or the place in the line."""
         if "notice" in event:  # whom it is about is not told, nor how many it is about
             new = event["notice"] not in self.notices
             self.notices.add(event["notice"])
             return [{"notice": event["notice"]}] if new else []
+        if "position" in event:
+            return [event]
         compare.keep(self.kept, event)
         return []
 
@@ -215,7 +225,7 @@ def _askable(session: Session, id: str, person: str) -> BlindComparison:
 def _request(comparison: BlindComparison, turns: list[dict], question: str) -> CompareRequest:
     columns = [
         {
-            "adapter": side["adapter"],
+            **{name: side.get(name) for name in Answering.model_fields},
             "messages": [*conversation(turns, place), {"role": "user", "content": question}],
         }
         for place, side in enumerate(comparison.columns)

@@ -10,11 +10,10 @@ import numpy
 from sqlalchemy import select
 
 from studio import ratings, votes
-from studio.blind import LETTERS
+from studio.blind import BASE, LETTERS, key_of
 from studio.records import LOCAL_PERSON, Adapter, BlindComparison, Person, Vote
 from studio.studio import Studio
 
-BASE = "base"  # key of the base model itself among the models of a result
 FEWEST = 10  # decided votes on a pair below which nothing is said about it
 SAMPLES = 1000  # of the bootstrap
 Outcome = Literal["win", "loss", "tie", "bad"]
@@ -154,7 +153,7 @@ def outcomes(vote: Vote, comparison: BlindComparison) -> Iterator[tuple[str, str
 
 def keys_of(comparison: BlindComparison) -> list[str]:
     """The models in the shown order."""
-    return [side["adapter"] or BASE for side in comparison.columns]
+    return [key_of(side) for side in comparison.columns]
 
 
 def rated(cast: list[tuple[Vote, BlindComparison]]) -> list[list[Rating]]:
@@ -232,7 +231,7 @@ def _of_all(said: dict[tuple, dict[str, Outcome]], people: list[str]) -> Agreeme
 
 def _names(studio: Studio, cast: Iterable[tuple[Vote, BlindComparison]]) -> dict[str, str]:
     """What the models are called now; one that is gone keeps the name that it had."""
-    names = {side["adapter"] or BASE: side["name"] for _, comparison in cast for side in comparison.columns}
+    names = {key_of(side): side["name"] for _, comparison in cast for side in comparison.columns}
     with studio.database.read() as session:
         known = session.execute(select(Adapter.id, Adapter.name).where(Adapter.id.in_(list(names))))
         return names | dict(known.all())

@@ -97,6 +97,25 @@ def test_the_order_comes_from_the_operating_systems_generator(monkeypatch):
     assert used == [[1, 2, 3]]
 
 
+def test_mixes_stand_beside_models_and_the_same_one_stands_once(studio):
+    mix = [{"adapter": "pirate", "weight": 0.7}, {"adapter": "judge", "weight": -0.3}]
+    columns = [{}, {"adapter": "pirate"}, {"mix": mix}]
+    mixed = read_request({"base_model": "small", "columns": columns}, BlindRequest)
+    id = blind.create(studio, mixed).id
+    assert blind.is_of(studio, id, mixed)
+    heard = "".join(said_by(asked(studio, id, "hello"), column) for column in range(3))
+    assert "0.7 Pirate + -0.3 Judge heard" in heard
+    votes.cast(studio, id, "A")
+    named = {blind.key_of(model): model["name"] for model in votes.reveal(studio, id)["models"]}
+    assert named["judge*-0.3 pirate*0.7"] == "0.7 × Pirate + -0.3 × Judge"
+    other = {"mix": [mix[0], {**mix[1], "weight": 0.3}]}
+    again = read_request({"base_model": "small", "columns": [*columns[:2], other]}, BlindRequest)
+    assert not blind.is_of(studio, id, again)
+    twice = [{"mix": mix}, {"mix": mix[::-1]}]
+    with pytest.raises(Invalid, match="the same model twice"):
+        read_request({"base_model": "small", "columns": twice}, BlindRequest)
+
+
 def test_every_comparison_draws_an_order_of_its_own(studio):
     orders = {tuple(order_of(studio, begun(studio))) for _ in range(60)}
     assert len(orders) == 6  # all of them: the chance that one is missing is 1 in 10,000

@@ -9,14 +9,18 @@ from studio import blind, votes
 from studio.errors import Conflict, Invalid
 from studio.pages.compare import hidden, view
 from studio.pages.compare.address import REMEMBER, blind_in, settings_in
-from studio.pages.compare.conversation import Column, Talk, read_talk
-from studio.pages.compare.talking import answering_again
+from studio.pages.compare.conversation import Talk, read_talk
+from studio.pages.compare.lineup import LineUp, Offers, column_of
+from studio.pages.compare.talking import answering_again, fresh
+from studio.records import BlindComparison
+from studio.vote_results import keys_of
 from studio.web import build_app
 from tests.coroutines import finished
 from tests.repeating_studio import studio_that_repeats
-from tests.test_blind import ASKED, TELLTALES, asked, begun, order_of
+from tests.test_blind import ASKED, TELLTALES, asked, begun
+from tests.test_compare_page import lineup
 
-IDS = ["pirate", "judge"]
+LINED = LineUp(columns=[column_of(who) for who in ("base", "pirate", "judge")])
 OWN_WORDS = ("adapter", "base", "seconds", "proof")  # the page says these of every column alike
 SAMPLED = ["", 200, 0.0, 1.0, 0]
 
@@ -33,6 +37,11 @@ def client(studio):
         yield client
 
 
+def order_of(studio, id) -> list[str]:
+    with studio.database.read() as session:
+        return keys_of(session.get(BlindComparison, id))
+
+
 class Page:
     """The Compare page as a browser drives it: the events of its parts, and everything that is sent back."""
 
@@ -42,16 +51,20 @@ class Page:
         page = config["page"]["compare"]
         self.parts = {part["id"]: part for part in config["components"] if part["id"] in page["components"]}
         self.events = [event for event in config["dependencies"] if event["id"] in page["dependencies"]]
-        self.values = {"Base model": "small", "Adapters (up to 3)": IDS, "Blind": True, "talk": {}}
+        self.values = {"Base model": "small", "lineup": {}, "Blind": True, "talk": {}}
+        self.jsons = sorted(id for id, part in self.parts.items() if part["type"] == "json")
         opened = next(
             event for event in self.events if "talk" in map(self.name, event["outputs"]) and not event["inputs"]
         )
-        self.send(opened, query="?model=small&a=pirate&b=judge")
+        self.send(opened, query="?model=small&columns=base,pirate,judge,pirate*0.7+judge*-0.3")
+        self.send(self.event("input", "Blind"))
         self.received.clear()  # the lists to choose from: the person knows who takes part
 
     def name(self, id: int) -> str:
         part = self.parts.get(id, {"type": "", "props": {}})
-        return "talk" if part["type"] == "json" else part["props"].get("label") or str(part["props"].get("value"))
+        if part["type"] == "json":
+            return ("lineup", "talk")[self.jsons.index(id)]
+        return part["props"].get("label") or str(part["props"].get("value"))
 
     def event(self, name: str, of: str) -> dict:
         return next(
@@ -61,8 +74,8 @@ class Page:
         )
 
     def vote(self) -> dict:
-        """The click on the ballot: it reads the conversation and the chosen adapters."""
-        read = ["talk", "Adapters (up to 3)"]
+        """The click on the ballot: it reads the conversation and the line-up."""
+        read = ["talk", "lineup"]
         return next(event for event in self.events if [self.name(id) for id in event["inputs"]] == read)
 
     def send(self, event: dict, event_data=None, query: str = "", **given) -> list:
@@ -80,14 +93,13 @@ class Page:
             lines = [json.loads(line[6:]) for line in self.received[-1].splitlines() if line.startswith("data: ")]
             outputs = next(line for line in lines if line["msg"] == "process_completed")["output"]["data"]
         for id, value in zip(event["outputs"], outputs, strict=True):
-            if self.name(id) == "talk":
-                self.values["talk"] = value
+            if (name := self.name(id)) in ("talk", "lineup"):
+                self.values[name] = value
         return outputs
 
 
 def test_nothing_that_the_browser_receives_before_the_vote_tells_who_is_who(client, studio):
     page = Page(client)
-    page.send(page.event("input", "Blind"))
     page.send(page.event("click", "Send"), Question=ASKED)
     page.send(page.event("click", "Send"), Question=f"{ASKED}, more")
     for text in page.received:
@@ -97,8 +109,8 @@ def test_nothing_that_the_browser_receives_before_the_vote_tells_who_is_who(clie
         {name: value for name, value in column.items() if name not in ("name", "messages")}
         for column in said["columns"]
     ]
-    assert alike == [{"adapter": None, "colour": 0, "tries": 0, "done": {"stopped_by": "end"}}] * 3
-    assert [len(column["messages"]) for column in said["columns"]] == [4, 4, 4]
+    assert alike == [{"who": "", "colour": 0, "tries": 0, "notice": "", "done": {"stopped_by": "end"}}] * 4
+    assert [len(column["messages"]) for column in said["columns"]] == [4] * 4
     drawn = view.columns(read_talk(said)) + view.ballot(read_talk(said), busy=False)
     assert [word for word in TELLTALES if word in drawn.replace("ls-proof", "")] == []
     assert "disabled" not in drawn
@@ -106,23 +118,25 @@ def test_nothing_that_the_browser_receives_before_the_vote_tells_who_is_who(clie
     page.send(page.vote(), {"act": "vote", "id": "B"})
     assert "Pirate" in page.received[-1]
     assert blind.view(studio, said["blind"])["vote"] == "B"
-    assert [column["adapter"] for column in page.values["talk"]["columns"]] == order_of(studio, said["blind"])
+    order = order_of(studio, said["blind"])
+    assert sorted(order) == ["base", "judge", "judge*-0.3 pirate*0.7", "pirate"]
+    assert [column["who"] for column in page.values["talk"]["columns"]] == order
 
 
 def test_a_forged_conversation_tells_no_more_and_cannot_vote_without_one(studio):
     id = begun(studio)
     with pytest.raises(Conflict, match="Not every column"):
-        hidden.vote(studio, Talk(blind=id, hidden=True), "A", IDS)
+        hidden.vote(studio, Talk(blind=id, hidden=True), "A", LINED)
     for forged in (Talk(), Talk(blind=id), Talk(hidden=True)):
         with pytest.raises(Conflict, match="nothing to vote on"):
-            hidden.vote(studio, forged, "A", IDS)
+            hidden.vote(studio, forged, "A", LINED)
     asked(studio, id)
     with pytest.raises(Invalid):
-        hidden.vote(studio, Talk(blind=id, hidden=True), "pirate", IDS)
+        hidden.vote(studio, Talk(blind=id, hidden=True), "pirate", LINED)
 
 
 def test_the_vote_waits_until_all_have_answered_and_names_its_keys():
-    talk = hidden.fresh("small", IDS)
+    talk = hidden.fresh(LINED)
     assert view.ballot(talk, busy=False).count(" disabled") == 5
     talk.blind = "x"
     talk.ask("hello")
@@ -138,36 +152,36 @@ def test_the_vote_waits_until_all_have_answered_and_names_its_keys():
 def test_the_address_opens_the_same_comparison_for_the_same_models_and_settings_only(studio):
     id = begun(studio)
     asked(studio, id, "hello")
-    again = hidden.opened(studio, id, "small", IDS, SAMPLED)
+    again = hidden.opened(studio, id, "small", LINED, SAMPLED)
     assert (again.blind, again.hidden, again.votable, again.questions) == (id, True, True, 1)
-    assert hidden.opened(studio, id, "small", ["judge", "pirate"], SAMPLED)
-    assert hidden.opened(studio, id, "small", ["pirate"], SAMPLED) is None
-    assert hidden.opened(studio, id, "small", IDS, ["", 100, 0.0, 1.0, 0]) is None
-    assert hidden.opened(studio, "gone", "small", IDS, SAMPLED) is None
+    assert hidden.opened(studio, id, "small", lineup("judge", "pirate", "base"), SAMPLED)
+    assert hidden.opened(studio, id, "small", lineup("base", "pirate"), SAMPLED) is None
+    assert hidden.opened(studio, id, "small", LINED, ["", 100, 0.0, 1.0, 0]) is None
+    assert hidden.opened(studio, "gone", "small", LINED, SAMPLED) is None
     votes.cast(studio, id, "C")
     votes.reveal(studio, id)
-    revealed = hidden.opened(studio, id, "small", IDS, SAMPLED)
-    assert [column.adapter for column in revealed.columns] == order_of(studio, id)
-    colours = {column.adapter: column.colour for column in revealed.columns}
-    assert colours == {None: 0, "pirate": 1, "judge": 2}
+    revealed = hidden.opened(studio, id, "small", LINED, SAMPLED)
+    assert [column.who for column in revealed.columns] == order_of(studio, id)
+    colours = {column.who: column.colour for column in revealed.columns}
+    assert colours == {"base": 0, "pirate": 1, "judge": 2}
 
 
 def asked_on_the_page(studio, held, question, sampled=SAMPLED):
     async def collect():
-        return [said async for said in hidden.answering(studio, question, held, "small", IDS, *sampled)]
+        return [said async for said in hidden.answering(studio, question, held, LINED, "small", *sampled)]
 
     return finished(collect())
 
 
 def test_a_question_after_the_vote_begins_a_new_comparison_and_one_before_it_does_not(studio):
-    held = hidden.fresh("small", IDS)
+    held = hidden.fresh(LINED)
     asked_on_the_page(studio, held, "hello")
     first = held.blind
     asked_on_the_page(studio, held, "more")
     assert (held.blind, held.questions) == (first, 2)
     with pytest.raises(Conflict, match="settings have changed"):
         asked_on_the_page(studio, held, "again", ["", 200, 0.7, 1.0, 0])
-    revealed = hidden.vote(studio, held, "tie", IDS)
+    revealed = hidden.vote(studio, held, "tie", LINED)
     assert "about the same" in view.verdict(revealed, "tie")
     asked_on_the_page(studio, revealed, "hello")
     assert revealed.blind != first
@@ -175,13 +189,13 @@ def test_a_question_after_the_vote_begins_a_new_comparison_and_one_before_it_doe
 
 
 def test_asking_again_keeps_the_order_before_the_vote_and_begins_anew_after_it(studio):
-    held = hidden.fresh("small", IDS)
+    held = hidden.fresh(LINED)
     asked_on_the_page(studio, held, "hello")
     id = held.blind
     assert hidden.take_back(studio, held) == "hello"
     assert blind.view(studio, id)["state"] == "new"
     asked_on_the_page(studio, held, "hello")
-    revealed = hidden.vote(studio, held, "A", IDS)
+    revealed = hidden.vote(studio, held, "A", LINED)
     assert hidden.take_back(studio, revealed) == "hello"
     assert (revealed.blind, revealed.hidden) == ("", True)
     assert {column.name for column in revealed.columns} == {"Answer A", "Answer B", "Answer C"}
@@ -191,7 +205,7 @@ def test_asking_again_keeps_the_order_before_the_vote_and_begins_anew_after_it(s
 def test_a_page_that_was_left_while_the_answers_were_written_can_ask_again(studio):
     id = begun(studio)
     blind._begin(studio, id, "hello", "local")
-    talk = hidden.talk_of(blind.view(studio, id))
+    talk = hidden.talk_of(blind.view(studio, id), LINED)
     assert (talk.votable, [column.waiting for column in talk.columns]) == (False, [False] * 3)
     assert "stopped" in view.columns(talk)
     assert hidden.take_back(studio, talk) == "hello"
@@ -199,8 +213,8 @@ def test_a_page_that_was_left_while_the_answers_were_written_can_ask_again(studi
 
 
 def test_one_model_alone_is_not_compared_blind(studio):
-    with pytest.raises(Invalid, match="at least one adapter"):
-        hidden.request_of("small", [], *SAMPLED)
+    with pytest.raises(Invalid, match="at least two columns"):
+        hidden.request_of("small", lineup("base"), *SAMPLED)
 
 
 def test_the_address_keeps_settings_within_their_limits_and_forgets_nonsense():
@@ -213,14 +227,15 @@ def test_the_address_keeps_settings_within_their_limits_and_forgets_nonsense():
 
 
 def test_one_column_is_asked_again_with_the_next_seed(studio):
-    held = Talk(base_model="small", columns=[Column(name="base"), Column(adapter="pirate", name="Pirate", colour=1)])
+    line = lineup("base", "pirate")
+    held = fresh("small", line, Offers("base", (("pirate", "Pirate"),)))
     held.ask("hello")
     for place in range(2):
         held.hear({"column": place, "text": f"said {place}"})
         held.hear({"column": place, "done": True, "stopped_by": "end"})
 
     async def again(place):
-        return [said async for said in answering_again(studio, place, held, *SAMPLED)]
+        return [said async for said in answering_again(studio, place, held, line, *SAMPLED)]
 
     told = finished(again("1"))
     assert "temperature 0" in told[0]

@@ -1,23 +1,17 @@
-"""What the pages of results draw, without a browser: runs, one run, the comparison, adapters."""
+"""What the pages of results draw, without a browser: runs, one run, adapters."""
 
 import json
 from datetime import timedelta
 
 import pytest
 
-from studio import adapters, compare, runs
-from studio.errors import Invalid, Unavailable
+from studio import adapters, runs
 from studio.files import write_json
 from studio.pages import adapters_view, run_view, runs_view, settings_view
-from studio.pages.compare import view
-from studio.pages.compare.conversation import Column, Talk, read_talk
-from studio.pages.compare.prompts import example_prompts
-from studio.pages.compare.talking import answering, fresh, models_in
 from studio.pages.run import draw, learns_preferences, mark_of, offers
 from studio.pages.runs import filters_in, page_of_runs
 from studio.records import Status, utc_now
 from studio.resolved_plan import ResolvedPlan
-from tests.coroutines import finished
 from tests.finished_runs import NASTY, RESOLVED, leave_run, what_comes_with_it
 
 
@@ -198,90 +192,3 @@ def test_what_was_chosen_of_a_method_besides_its_sizes_is_on_the_adapters_page()
     assert (facts["Learn the length apart (DoRA)"], facts["Trained tokens"]) == ("on", "<img>")
     assert facts["Base loaded in"] == "nf4"
     assert "Bias" not in facts
-
-
-def test_the_columns_are_the_base_and_the_adapters_of_the_address(stocked):
-    first, second = leave_run(stocked, "whale"), leave_run(stocked, "sql")
-    base, ids = models_in(stocked, {"a": second, "b": "gone", "c": first})
-    assert (base, ids) == ("builtin", [second, first])
-    assert [column.adapter for column in fresh(stocked, base, ids).columns] == [None, second, first]
-    assert models_in(stocked, {"model": "builtin", "a": "gone"}) == ("builtin", [])
-    assert models_in(stocked, {})[1] == [second]
-    assert models_in(stocked, {"model": "no-such-model", "a": "gone"}) == ("builtin", [])
-
-
-def test_example_questions_are_those_of_the_data_that_the_adapter_learned_from(stocked):
-    id = leave_run(stocked, "whale", dataset="pirate")
-    found = example_prompts(stocked, "builtin", [id], 4)
-    assert len(found) == 4
-    assert found != example_prompts(stocked, "builtin", [], 4)
-
-
-def talk(*answers: str) -> Talk:
-    held = Talk(base_model="builtin", columns=[Column(name="base"), Column(adapter="x", name=NASTY)])
-    held.ask("Do you like tea?")
-    for column, answer in enumerate(answers):
-        held.hear({"column": column, "text": answer})
-    return held
-
-
-def test_an_answer_grows_and_ends_with_its_proof():
-    held = talk("No", "Arr")
-    held.hear({"column": 1, "text": "!"})
-    proof = {"adapter": "x", "name": "whale", "layers_changed": 42, "self_check": "equal"}
-    held.hear({"column": 1, "done": True, "tokens": 3, "tokens_per_second": 20.4, "stopped_by": "end", "proof": proof})
-    html = view.columns(held)
-    assert "adapter whale · changed 42 layers · base self-check equal" in html
-    assert "3 tok · 20 tok/s" in html
-    assert html.count('aria-busy="true"') == 1
-    assert "<img" not in html
-    assert "Arr!" in html
-
-
-def test_stopping_keeps_what_was_said_and_asking_again_takes_the_question_back():
-    held = talk("No", "")
-    held.end()
-    assert "stopped" in view.columns(held)
-    assert held.take_back() == "Do you like tea?"
-    assert [column.messages for column in held.columns] == [[], []]
-
-
-def test_a_conversation_that_this_page_did_not_make_is_refused():
-    assert read_talk(talk("No").model_dump()).columns[0].answer == "No"
-    for forged in ([1], {"columns": [{"messages": [{"role": "root", "content": "x"}]}]}, {"columns": [{}] * 5}):
-        with pytest.raises(Invalid):
-            read_talk(forged)
-
-
-def test_when_the_chat_worker_dies_the_question_is_given_back(stocked, monkeypatch):
-    async def dies(*_):
-        raise Unavailable("The chat worker ended.", "Send the message again.")
-        yield
-
-    monkeypatch.setattr(compare, "stream", dies)
-    held = fresh(stocked, "builtin", [])
-
-    async def ask():
-        async for _ in answering(stocked, "Do you like tea?", held, "", 200, 0.0, 1.0, 0):
-            pass
-
-    with pytest.raises(Unavailable):
-        finished(ask())
-    assert held.give_up()
-    assert held.columns[0].messages == []
-
-
-def test_a_question_without_words_is_not_sent(stocked):
-    async def ask():
-        async for _ in answering(stocked, "  \n", fresh(stocked, "builtin", []), "", 200, 0.0, 1.0, 0):
-            pass
-
-    with pytest.raises(Invalid, match="no question yet"):
-        finished(ask())
-
-
-def test_differences_mark_what_is_new_and_what_is_gone():
-    html = view.differences([("whale <b>", compare.word_differences("I like tea.", "I like <i>sea</i> tea."))])
-    assert "<ins>" in html
-    assert "whale &lt;b&gt;" in html
-    assert "<i>" not in html

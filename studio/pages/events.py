@@ -33,13 +33,14 @@ def plain(html: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(html, elem_classes=classes, js_on_load=None, apply_default_css=False, **options)
 
 
-# A constant: hands the clicked button's act and id to the listener. Whoever listens checks them again.
+# A constant: hands the clicked button's act and id to the listener; a button may name another event than click, for work that
+# must not wait for the end of a click's. Whoever listens checks them again.
 CLICKS = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-act]');
   if (!button || button.disabled) return;
   if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) return;
-  trigger('click', { act: button.dataset.act, id: button.dataset.id });
+  trigger(button.dataset.on || 'click', { act: button.dataset.act, id: button.dataset.id });
 });
 """
 
@@ -50,10 +51,24 @@ def clickable(html: str = "", **options: Any) -> gr.HTML:
     return gr.HTML(html, elem_classes=classes, js_on_load=CLICKS, apply_default_css=False, **options)
 
 
-def action(words: str, act: str, id: str, confirm: str = "", quiet: bool = False, label: str = "") -> str:
-    """A button inside a clickable place. `confirm` is asked first; a quiet one looks like a link."""
+def action(
+    words: str,
+    act: str,
+    id: str,
+    confirm: str = "",
+    quiet: bool = False,
+    label: str = "",
+    on: str = "",
+    skipped: bool = False,
+) -> str:
+    """A button inside a clickable place. `confirm` is asked first; a quiet one looks like a link.
+
+    `on` names the event that it triggers instead of click; a skipped one is not reached by Tab, where it stands there twice.
+    """
     more = f' data-confirm="{escape(confirm)}"' if confirm else ""
     more += f' aria-label="{escape(label)}"' if label else ""
+    more += f' data-on="{escape(on)}"' if on else ""
+    more += ' tabindex="-1"' if skipped else ""
     look = "ls-quiet" if quiet else "ls-btn s"
     return f'<button type="button" class="{look}" data-act="{escape(act)}" data-id="{escape(id)}"{more}>{escape(words)}</button>'
 

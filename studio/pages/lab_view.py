@@ -34,7 +34,9 @@ def jobs(found: Iterable[AdapterJob]) -> str:
     """The jobs as a list, newest first; nothing where there are none."""
     rows = "".join(job_row(job) for job in found)
     return (
-        f'<section class="ls-card"><h2>Work on adapters</h2><ul class="ls-jobs">{rows}</ul></section>' if rows else ""
+        f'<section class="ls-card" id="work"><h2>Work on adapters</h2><ul class="ls-jobs">{rows}</ul></section>'
+        if rows
+        else ""
     )
 
 

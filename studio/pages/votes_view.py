@@ -61,7 +61,7 @@ def win_rates(results: Results) -> str:
 
 def _row(pair: Pair, names: Mapping[str, str]) -> tuple[str, ...]:
     first = parts.text(name_of(pair.first, names))
-    if pair.first != BASE:
+    if pair.first.isalnum() and pair.first != BASE:  # an adapter: mixes and checkpoints have no page of their own
         first = f'<a href="/adapters?id={escape(pair.first)}">{first}</a>'
     against = f'{first}<div class="ls-muted">against {parts.text(name_of(pair.second, names))}</div>'
     counts = (pair.wins, pair.losses, pair.ties, pair.bad)

@@ -1,4 +1,4 @@
-"""A comparison as it stands on the page: one conversation per column, the base first. It travels in the page, so it is checked when it comes back."""
+"""A comparison as it stands on the page: one conversation per column. It travels in the page, so it is checked when it comes back."""
 
 from typing import Any
 
@@ -18,15 +18,18 @@ class Message(BaseModel):
 
 
 class Column(BaseModel):
-    """The base, or one adapter on it, and what was said to and by it."""
+    """Somebody who answers, and what was said to and by it."""
 
-    adapter: str | None = Field(None, max_length=64)
-    name: str = Field("", max_length=300)
+    who: str = Field("", max_length=1000)
+    """As in lineup.py: "base", an adapter's id, a mix, a checkpoint. Empty while the names are hidden."""
+    name: str = Field("", max_length=1000)
     messages: list[Message] = Field(default_factory=list, max_length=MOST_TURNS)
-    colour: int = Field(0, ge=0, lt=MOST_COLUMNS)
+    colour: int = Field(0, ge=0, le=MOST_COLUMNS)
     """Which colour of the series is its own: 0, grey, is the base's."""
     tries: int = Field(0, ge=0, le=10_000)
     """How often its last answer was asked for again, each time with the next seed."""
+    notice: str = Field("", max_length=2000)
+    """What the chat worker said about the last answer, such as that the conversation had to be cut."""
     done: dict[str, Any] | None = None
     """What the chat worker said at the end of the last answer: tokens, seconds, tokens_per_second, stopped_by, proof."""
 
@@ -55,6 +58,14 @@ class Talk(BaseModel):
     """Id of the blind comparison that this shows; the page knows no more of it than what is drawn."""
     hidden: bool = False
     """The columns have letters instead of names."""
+    stream: str = Field("", max_length=64)
+    """Id of the comparison whose answers are being written, by which it can be steered."""
+    asked: list[int] = Field(default_factory=list, max_length=MOST_COLUMNS)
+    """The places of the columns that answer in it, in its order."""
+    position: int = Field(0, ge=0)
+    """Its place among the questions that wait for their turn; 0 once it is answered."""
+    editing: int | None = Field(None, ge=0, lt=MOST_TURNS)
+    """Which question is in the prompt, to be asked otherwise: it and what came after it go when the new one is sent."""
 
     @property
     def votable(self) -> bool:
@@ -71,18 +82,42 @@ class Talk(BaseModel):
         asked = [message.content for column in self.columns for message in column.messages if message.role == "user"]
         return asked[-1] if asked else ""
 
+    def question(self, number: int) -> str:
+        """The question of this number, 0 the first. Raises Invalid when there is none."""
+        asked = (
+            [message.content for message in self.columns[0].messages if message.role == "user"] if self.columns else []
+        )
+        if not 0 <= number < len(asked):
+            raise Invalid("There is no such question here.", "Reload the page.")
+        return asked[number]
+
     def ask(self, question: str) -> None:
-        """Put one question to every column."""
+        """Put one question to every column, in place of the one that is being edited and all after it."""
+        if self.editing is not None:
+            self.cut(self.editing)
         for column in self.columns:
             column.messages.append(Message(role="user", content=question))
-            column.done, column.tries = None, 0
+            column.done, column.tries, column.notice = None, 0, ""
+        self.asked = list(range(len(self.columns)))
+
+    def cut(self, questions: int) -> None:
+        """Keep only so many questions and their answers."""
+        self.editing = None
+        for column in self.columns:
+            starts = [at for at, message in enumerate(column.messages) if message.role == "user"]
+            del column.messages[starts[questions] if questions < len(starts) else len(column.messages) :]
+            column.done, column.tries, column.notice = {"stopped_by": "end"} if column.messages else None, 0, ""
 
     def hear(self, event: dict) -> None:
-        """Take one event of the stream: a piece of an answer, or its end; notices say nothing here."""
+        """Take one event of the stream: its id, the place in the line, a piece of an answer or its end; notices say nothing here."""
+        self.stream = event.get("id", self.stream)
+        self.position = event.get("position", 0)
         if "column" not in event:
             return
-        column = self.columns[event["column"]]
-        if event.get("done"):
+        column = self.columns[self.asked[event["column"]] if self.asked else event["column"]]
+        if "notice" in event:
+            column.notice = f"{column.notice} {event['notice']}".strip()[:2000]
+        elif event.get("done"):
             column.done = {key: value for key, value in event.items() if key not in ("column", "done")}
             column.answered()
         else:
@@ -94,12 +129,18 @@ class Talk(BaseModel):
             if column.waiting:
                 column.done = {"stopped_by": "cancel"}
                 column.answered()
+        self.over()
+
+    def over(self) -> None:
+        """Nothing is being written any more."""
+        self.stream, self.position = "", 0
 
     def finish(self) -> None:
         """All have answered, which is all that is told while the names are hidden."""
         for column in self.columns:
             column.done = {"stopped_by": "end"}
             column.answered()
+        self.over()
 
     def give_up(self) -> bool:
         """No more answers come. A question to which nobody has said a word is taken back: True then."""
@@ -114,21 +155,18 @@ class Talk(BaseModel):
     def take_back(self) -> str:
         """Forget the last question and its answers. Returns the question."""
         question = self.last_question
-        for column in self.columns:
-            while column.messages and column.messages[-1].role == "assistant":
-                column.messages.pop()
-            if column.messages:
-                column.messages.pop()
-            column.done, column.tries = None, 0
+        self.cut(max(self.questions - 1, 0))
+        self.over()
         return question
 
     def ask_again(self, place: str) -> Column:
         """Forget the last answer of the column at this place, to have another one drawn. Returns the column."""
-        column = next((column for at, column in enumerate(self.columns) if str(at) == place), None)
+        at, column = next(((at, column) for at, column in enumerate(self.columns) if str(at) == place), (0, None))
         if column is None or not column.answer:
             raise Invalid("This column has no answer yet.", "Ask a question first.")
         column.messages.pop()
-        column.done, column.tries = None, column.tries + 1
+        column.done, column.tries, column.notice = None, column.tries + 1, ""
+        self.asked = [at]
         return column
 
 

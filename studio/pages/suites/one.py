@@ -6,11 +6,11 @@ from typing import Any
 import gradio as gr
 
 from studio import adapters
-from studio.compare_request import read_request
+from studio.compare_request import MOST_COLUMNS, read_request
 from studio.errors import Invalid, NotFound
 from studio.listing import MOST
 from studio.pages import parts, words
-from studio.pages.compare.talking import MOST_ADAPTERS, ready_models
+from studio.pages.compare.talking import ready_models
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, clickable, clicked, on_load, plain
 from studio.pages.shell import head_html
@@ -169,7 +169,7 @@ def layout() -> Layout:
             )
             with gr.Row(elem_classes=["ls-cmp"]):
                 model = gr.Dropdown([], label="Base model", scale=3, min_width=180, interactive=True)
-                several = {"multiselect": True, "max_choices": MOST_ADAPTERS, "interactive": True}
+                several = {"multiselect": True, "max_choices": MOST_COLUMNS - 1, "interactive": True}
                 chosen = gr.Dropdown([], label="Adapters (up to 3)", scale=6, min_width=240, **several)
             with gr.Accordion("Length and sampling", open=False):
                 sampling = sampling_inputs()
