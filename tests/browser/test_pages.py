@@ -18,7 +18,7 @@ RUNS = {
     "pauseaaa": ("haiku", Status.PAUSED),
 }
 ADDRESSES = (
-    "/", "/models", "/data", "/data?id=pirate", "/train", "/train?from=doneaaaa", "/runs", "/run?id=doneaaaa", "/run?id=failaaaa", "/run?id=pauseaaa", "/compare?a=doneaaaa&b=nastyaaa",
+    "/", "/models", "/data", "/data?id=pirate", "/train", "/train?from=doneaaaa", "/runs", "/run?id=doneaaaa", "/run?id=failaaaa", "/run?id=pauseaaa", "/compare?a=doneaaaa&b=nastyaaa", "/compare?columns=doneaaaa*0.5+nastyaaa*-1,base,nastyaaa,doneaaaa",
     "/adapters", "/adapters?id=nastyaaa",
 )  # fmt: skip
 TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter((element) => {
@@ -158,10 +158,9 @@ def test_an_adapter_is_renamed_and_its_program_can_be_copied(studio_app, open_pa
 def test_the_chosen_models_are_in_the_address(studio_app, open_page):
     page = open_page(f"{studio_app.address}/compare?a=doneaaaa")
     wait_until(page, "() => document.querySelectorAll('.ls-answer').length === 2")
-    page.get_by_label("Adapters (up to 3)").click()
-    page.get_by_role("option", name="<img").click()
-    wait_until(
-        page, "() => document.querySelectorAll('.ls-answer').length === 3 && location.search.includes('b=nastyaaa')"
-    )
+    page.get_by_role("button", name="Add a column").click()
+    page.locator(".ls-answer").nth(2).wait_for()
+    page.get_by_label("Column 3", exact=True).select_option("nastyaaa")
+    wait_until(page, "() => location.search.includes('columns=base,doneaaaa,nastyaaa')")
     page.reload()
     wait_until(page, "() => document.querySelectorAll('.ls-answer').length === 3")
