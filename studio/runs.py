@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
+from studio import checkpoints
 from studio.admission import Admission, admitted
 from studio.errors import Conflict, Invalid, NotFound, TooMany
 from studio.files import read_json, write_json
@@ -304,6 +305,7 @@ def delete_run(studio: Studio, id: str) -> None:
             raise Conflict(f"The run '{run.name}' is {run.state.value.replace('_', ' ')}.", "Cancel it first.")
         session.delete(run)
     shutil.rmtree(studio.data.run(id).path, ignore_errors=True)
+    checkpoints.forget(studio, id)
 
 
 def plan_of(studio: Studio, id: str) -> TrainingPlan:

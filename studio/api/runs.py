@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from pydantic import Field
 
-from studio import adapters, metrics, runs
+from studio import adapters, checkpoints, metrics, runs
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.doctor import reading as doctor
 from studio.listing import LIMIT, MOST
@@ -142,6 +142,12 @@ def get_log(id: str, here: Here, offset: Annotated[int, Field(ge=0, le=MOST_NUMB
 def get_samples(id: str, here: Here) -> dict:
     """Answers to the pinned prompts at each evaluation; step 0 is the base itself."""
     return {"items": metrics.samples(here, id), "next": None}
+
+
+@ROUTER.get("/{id}/checkpoints")
+def get_checkpoints(id: str, here: Here, who: Who) -> dict:
+    """Steps whose checkpoints the run keeps and Compare can ask."""
+    return {"items": [{"step": step} for step in checkpoints.steps_of(here, id, who)], "next": None}
 
 
 @ROUTER.get("/{id}/verdict")

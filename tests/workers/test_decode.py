@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from jobs.workers import decode
 from jobs.workers.adapters_in_memory import RowAdapters, load_adapter
 from jobs.workers.decode import Answer, Batch, OneByOne, Sampling, choose, finish, written_alone
 from jobs.workers.with_peft import with_peft
@@ -120,6 +121,28 @@ def test_two_adapters_and_the_base_share_a_batch_with_a_question_that_joins_late
         greedy_by_peft(model, adapter, SHORT),
     ]
     assert [row.ids for row in late] == [greedy_by_peft(model, adapter, LONG), greedy_by_peft(model, second, SHORT, 3)]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma3_text", "gpt2", "opt"])
+def test_a_long_prompt_is_read_in_pieces_while_others_go_on_and_changes_nothing(architecture, monkeypatch):
+    monkeypatch.setattr(decode, "READ_AT_ONCE", 5)  # the prompt has 12 tokens
+    model = tiny_model(architecture, **ARCHITECTURES[architecture])
+    batch = Batch(model, RowAdapters(model))
+    writing, joining, gone = answer(SHORT), answer(LONG), answer(LONG)
+    batch.join([writing])
+    batch.step()
+    batch.join([joining])
+    written = [len(writing.ids)]
+    while not joining.ids:
+        batch.step()
+        written.append(len(writing.ids))
+    assert written == [1, 2, 3, 4], "one token beside each piece"
+    batch.join([gone])
+    batch.step()
+    gone.cancel()
+    while batch.busy:
+        batch.step()
+    assert (writing.ids, joining.ids, gone.ids) == (greedy(model, SHORT), greedy(model, LONG), [])
 
 
 def test_each_row_stops_at_its_own_stop_token_or_length(model):
