@@ -20,6 +20,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from jobs.workers.adapters_in_memory import LoadedAdapter, RowAdapters, load_adapter
+from jobs.workers.columns.mixes import Mix, stacked
 from jobs.workers.decode import Answer, finish
 
 PROMPT_TOKENS = 40
@@ -81,6 +82,23 @@ class Answers:
         ]
         return [answer.ids for answer in finish(self.model, self.rows, answers)]
 
+    def with_mix(self, count: int) -> list[list[int]]:
+        """As many columns, the last of them a mix of all adapters."""
+        stack = stacked(self.adapters, None)
+        rows = [*self._columns(count)[:-1], Mix("mix", stack, [0.5, -0.25, 1.0])]
+        answers = [Answer(self.prompt[0].tolist(), frozenset(), self.tokens, each) for each in rows]
+        return [answer.ids for answer in finish(self.model, self.rows, answers)]
+
+    def first_token_seconds(self) -> tuple[float, float]:
+        """CPU-seconds to the first token of the base alone, and of base and adapter in one batch for each of the two."""
+        alone, _ = cpu_seconds(lambda: self._first([None]))
+        both, _ = cpu_seconds(lambda: self._first(self._columns(2)))
+        return alone, both / 2
+
+    def _first(self, rows: list) -> list[Answer]:
+        answers = [Answer(self.prompt[0].tolist(), frozenset(), 1, each) for each in rows]
+        return finish(self.model, self.rows, answers)
+
     def in_turn(self, count: int) -> list[list[int]]:
         return [
             finish(self.model, self.rows, [Answer(self.prompt[0].tolist(), frozenset(), self.tokens, adapter)])[0].ids
@@ -128,14 +146,16 @@ def measure(answers: Answers, count: int, rounds: int) -> dict[str, float]:
         "PEFT in turn": answers.peft_in_turn,
         "PEFT mixed batch": answers.peft_batch,
     }
+    ways["one batch, the last one a mix"] = answers.with_mix
     times: dict[str, list[float]] = {name: [] for name in ways}
     expected = answers.in_turn(count)
+    with_mix = answers.with_mix(count)
     for turn in range(rounds):
         first = turn % len(ways)
         for name in [*ways][first:] + [*ways][:first]:
             seconds, found = cpu_seconds(lambda way=ways[name]: way(count))
             times[name].append(seconds)
-            if found != expected:
+            if found != (with_mix if name.endswith("mix") else expected):
                 raise SystemExit(f"'{name}' wrote other tokens than 'in turn'.")
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -156,7 +176,12 @@ def main() -> None:
                 f"{count} columns of {options.tokens} tokens, CPU-seconds (median of {options.rounds}), and as a share of our own answers in turn:"
             )
             for name, seconds in found.items():
-                print(f"  {name:17} {seconds:7.3f}  {seconds / found['in turn']:5.2f}")
+                print(f"  {name:29} {seconds:7.3f}  {seconds / found['in turn']:5.2f}")
+        firsts = [answers.first_token_seconds() for _ in range(4 * options.rounds)]
+        alone, beside = (statistics.median(values) for values in zip(*firsts, strict=True))
+        print(
+            f"First token, CPU-milliseconds of each row: the base alone {1000 * alone:.1f}, base and adapter {1000 * beside:.1f}"
+        )
 
 
 if __name__ == "__main__":

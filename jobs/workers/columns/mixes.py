@@ -144,7 +144,8 @@ class StacksInMemory:
         return stack
 
 
-def stacked(parts: list[LoadedAdapter], tokenizer: ChatTokenizer) -> Stack:
+def stacked(parts: list[LoadedAdapter], tokenizer: ChatTokenizer | None) -> Stack:
+    """What adapters do, put together. `tokenizer` is the base's. Raises Invalid naming the one that has no place in a sum."""
     for place, part in enumerate(parts):
         if part.front:
             raise _refused(
@@ -152,7 +153,7 @@ def stacked(parts: list[LoadedAdapter], tokenizer: ChatTokenizer) -> Stack:
             )
         if part.alone:
             raise _refused(part, "PEFT alone can put it on the model, and it is no sum of updates of layers", place)
-        if _template(part.tokenizer or tokenizer) != _template(parts[0].tokenizer or tokenizer):
+        if _template(part, tokenizer) != _template(parts[0], tokenizer):
             raise _refused(part, f"it has learned in another chat template than '{clip(parts[0].name)}'", place)
     modules = dict.fromkeys(module for part in parts for module in part.updates)
     updates = {module: [(place, part.updates.get(module)) for place, part in enumerate(parts)] for module in modules}
@@ -185,8 +186,10 @@ def _as_update(update: Update | SharedUpdate) -> Update:
     return Update(update.down, update.inner[:, None] * update.up * update.outer, 1.0)
 
 
-def _template(tokenizer: ChatTokenizer) -> str | None:
-    return tokenizer.template
+def _template(part: LoadedAdapter, base: ChatTokenizer | None) -> str | None:
+    """The chat template that it has learned in; the base's, where it has none of its own."""
+    own = part.tokenizer or base
+    return own and own.template
 
 
 def _refused(part: LoadedAdapter, why: str, place: int) -> Invalid:
