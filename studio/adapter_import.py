@@ -162,7 +162,11 @@ def own_template(folder: AdapterFolder) -> str | None:
 
 def told_settings(found: FoundAdapter) -> dict[str, Any]:
     """What adapter_config.json says of how it was made, for an adapter that brings no passport."""
-    return {key: value for key, value in found.settings.items() if key in TOLD and value not in (None, False, {}, [])}
+    return {
+        key: value
+        for key, value in found.settings.items()
+        if key in TOLD and value not in (None, False, {}, [], "none")
+    }
 
 
 def clean_settings(found: FoundAdapter, base: BaseModel) -> dict[str, Any]:

@@ -113,6 +113,8 @@ def details(adapter: Adapter, passport: Passport, code: str) -> str:
 
 
 def learned_from(passport: Passport) -> tuple[str, ...]:
+    if not known(data_facts(passport)) and not part(passport, "method"):
+        return ()  # it was brought without a passport: what is known of it stands in a card of its own
     return (
         parts.card(parts.facts(known(data_facts(passport))), "Data", "What it learned from."),
         parts.card(parts.facts(known(method_facts(passport))), "Method", "What was trained."),

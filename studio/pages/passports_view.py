@@ -55,6 +55,8 @@ def value_of(name: str, value: Any) -> str:
         )
     if isinstance(value, list):
         return escape(clip(", ".join(map(str, value)), MOST_LETTERS))
+    if last in DATES:
+        return escape(str(value)[:16].replace("T", " "))
     if last in ("sha256", "fingerprint", "adapter_sha256"):
         return f'<span class="ls-mono" title="{escape(str(value)[:64])}">{escape(str(value)[:16])}</span>'
     return escape(clip(value, MOST_LETTERS))
