@@ -24,7 +24,7 @@ ANY = (*READ, "POST", "PATCH", "DELETE")
 OURS: list[tuple[tuple[str, ...], str]] = [
     (READ, r"/healthz"),
     (ANY, r"/api/v1(/[A-Za-z0-9_-]+)+"),
-    (READ, r"/files/adapters/[A-Za-z0-9]+"),
+    (READ, r"/files/adapters/[A-Za-z0-9]+(/gguf)?"),
     (READ, r"/(docs|openapi\.json)"),
     (READ, r"/docs-assets/[A-Za-z0-9_.-]+"),
     (READ, r"/assets-studio/[A-Za-z0-9_./-]+"),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from studio import adapter_import, adapters, xrays
+from studio import adapter_import, adapters, gguf_adapter, xrays
 from studio.api.here import ERRORS, Body, Here, Search, Who
 from studio.api.uploads import incoming, known_fields
 from studio.listing import LIMIT, MOST
@@ -17,6 +17,10 @@ from studio.studio import Studio
 ROUTER = APIRouter(tags=["Adapters"], responses=ERRORS)
 Limit = Annotated[int, Field(ge=1, le=MOST)]
 ZIP = {200: {"content": {"application/zip": {}}, "description": "A folder that peft.PeftModel.from_pretrained loads."}}
+
+GGUF = {
+    200: {"content": {"application/octet-stream": {}}, "description": "A GGUF adapter, as llama.cpp's --lora takes it."}
+}
 
 
 class Rename(Body):
@@ -87,6 +91,15 @@ def download(id: str, here: Here) -> StreamingResponse:
     adapter = adapters.get_adapter(here, id)
     headers = {"Content-Disposition": f'attachment; filename="{adapters.download_name(adapter)}"'}
     return StreamingResponse(written.zip_chunks(here, id), media_type="application/zip", headers=headers)
+
+
+@ROUTER.get("/api/v1/adapters/{id}/gguf", response_class=StreamingResponse, responses=GGUF)
+@ROUTER.get("/files/adapters/{id}/gguf", include_in_schema=False)
+def download_gguf(id: str, here: Here) -> StreamingResponse:
+    """A plain LoRA adapter for llama.cpp, beside a GGUF of the same base."""
+    chunks = gguf_adapter.gguf_chunks(here, id)
+    headers = {"Content-Disposition": f'attachment; filename="{gguf_adapter.file_name(here, id)}"'}
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
 
 @ROUTER.patch("/api/v1/adapters/{id}")

@@ -4,8 +4,8 @@ import shutil
 
 import gradio as gr
 
-from studio import adapters, base_models
-from studio.errors import Invalid
+from studio import adapters, base_models, gguf_adapter
+from studio.errors import Invalid, StudioError
 from studio.pages import parts, words
 from studio.pages.adapters_combine import queued
 from studio.pages.errors import plainly
@@ -30,9 +30,21 @@ def taking_away(studio: Studio) -> None:
 
     def opened(request: gr.Request) -> str:
         id = request.query_params.get("id")
-        return parts.button("Download the zip", f"/files/adapters/{id}", primary=True, download=True) if id else ""
+        if not id:
+            return ""
+        whole = parts.button("Download the zip", f"/files/adapters/{id}", primary=True, download=True)
+        return whole + (f" {gguf}" if (gguf := gguf_link(studio, id)) else "")
 
     on_load(plainly(opened), download)
+
+
+def gguf_link(studio: Studio, id: str) -> str:
+    """Only where such a file was checked, and the adapter can be one."""
+    try:
+        gguf_adapter.gguf_chunks(studio, id)
+    except StudioError:
+        return ""
+    return parts.button("GGUF for llama.cpp", f"/files/adapters/{id}/gguf", download=True)
 
 
 def merging(studio: Studio, opens: gr.Button) -> None:
