@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Literal
 
-from studio import chat
+from studio import chat, openai_backend
 from studio.columns import answerers
 from studio.compare_request import CompareRequest, NewWeights, OneColumn, sampling_of
 from studio.folders import new_id
@@ -51,8 +51,12 @@ async def answers(studio: Studio, request: CompareRequest, owner: str, id: str |
             for column, answerer in zip(request.columns, chosen, strict=True)
         ],
     }
-    folders = {folder.path: folder for answerer in chosen for folder in answerer.folders}
-    async with contextlib.aclosing(chat.answer(studio, base, question, chat.trained_with(folders.values()))) as events:
+    if studio.settings.openai_url:
+        said = openai_backend.answer(studio.settings.openai_url, base, question)
+    else:
+        folders = [folder for answerer in chosen for folder in answerer.folders]
+        said = chat.answer(studio, base, question, chat.trained_with(folders))
+    async with contextlib.aclosing(said) as events:
         async for event in events:
             yield event
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from studio.errors import Invalid, clip
@@ -46,6 +47,10 @@ class StudioSettings(BaseSettings):
     max_open_runs: int = Field(200, ge=1, description="How many runs may wait or run at the same time.")
     poll_seconds: float = Field(0.5, gt=0, le=60, description="How often the runner looks for work and at its runs.")
     chat_idle_seconds: float = Field(600, ge=1, description="The chat worker ends after this long without a question.")
+    openai_url: str | None = Field(
+        None,
+        description="Address of a server that speaks OpenAI's protocol (vLLM, llama.cpp) and answers on Compare in place of the studio's own worker. Its key is read from STUDIO_OPENAI_KEY.",
+    )
     parse_seconds: int = Field(600, ge=1, description="CPU time that reading one uploaded file may take.")
     parse_memory_mb: int = Field(4096, ge=256, description="Memory that reading one uploaded file may take, in MB.")
     warm_start: bool = Field(
@@ -60,6 +65,16 @@ class StudioSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning"] = Field(
         "info", description="How much the studio writes to its own log."
     )
+
+    @field_validator("openai_url")
+    @classmethod
+    def plain_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("it must begin with http:// or https:// and name a host")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("it must be an address alone; a key goes into STUDIO_OPENAI_KEY")
+        return url
 
     @property
     def root(self) -> Path:
