@@ -116,13 +116,16 @@ def proof(told: dict | None) -> str:
         return (
             f"{told.get('name')} · changed {words.plural(int(told.get('layers_changed') or 0), 'layer')}{moves}{check}"
         )
-    if told.get("adapter") is None:
+    if told.get("server"):  # not our worker: nothing of it was seen, so nothing is said of layers
+        return f"{told.get('name') or 'base'} · {told['self_check']}"
+    if told.get("adapter") is None and not told.get("checkpoint"):
         return f"base · no layer changed{check}"
     if tokens := int(told.get("virtual_tokens") or 0):
         return (
             f"adapter {told.get('name') or told['adapter']} · {words.plural(tokens, 'learned token')} in front{check}"
         )
-    return f"adapter {told.get('name') or told['adapter']} · changed {words.plural(int(told.get('layers_changed') or 0), 'layer')}{check}"
+    kind = "checkpoint" if told.get("checkpoint") else "adapter"
+    return f"{kind} {told.get('name') or told['adapter']} · changed {words.plural(int(told.get('layers_changed') or 0), 'layer')}{check}"
 
 
 def ballot(talk: Talk, busy: bool) -> str:
