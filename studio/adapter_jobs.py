@@ -1,4 +1,4 @@
-"""Jobs on finished adapters, the person's side: ask for a stack, a smaller rank or a merge, look how far it is, cancel, clear away."""
+"""Jobs on adapters, the person's side: ask for a stack, a merge, an extraction or a way to the Hub, look how far it is, cancel, clear away."""
 
 import shutil
 from typing import Any

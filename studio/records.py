@@ -297,7 +297,7 @@ class Adapter(Record):
     name: Mapped[str] = mapped_column(String(100))
     base_model: Mapped[str] = mapped_column(ForeignKey("base_models.id"), index=True)
     run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
-    source: Mapped[str] = mapped_column(String(16), default="run")  # run, stack, shrink, import
+    source: Mapped[str] = mapped_column(String(16), default="run")  # run, stack, shrink, extract, import
     method: Mapped[str] = mapped_column(String(32))
     rank: Mapped[int | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -321,7 +321,7 @@ class AdapterJob(Record):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)  # also of the adapter that it makes
     owner: Mapped[str] = owner_column()
-    kind: Mapped[str] = mapped_column(String(16))  # stack, shrink, merge
+    kind: Mapped[str] = mapped_column(String(16))  # stack, shrink, merge, extract, fetch, push
     name: Mapped[str] = mapped_column(String(100))  # of what it makes
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[JobState] = mapped_column(default=JobState.QUEUED, index=True)
