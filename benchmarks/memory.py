@@ -27,6 +27,20 @@ SIZES = {
 }
 
 
+METHODS = {
+    "LoRA": {"name": "lora", "rank": 16},
+    "DoRA": {"name": "lora", "rank": 16, "dropout": 0.0, "dora": True},
+    "output layer in full": {"name": "lora", "rank": 16, "dropout": 0.0, "modules_to_save": ["embed_tokens"]},
+    "AdaLoRA": {"name": "adalora", "dropout": 0.0},
+    "VeRA": {"name": "vera", "dropout": 0.0},
+    "IA³": {"name": "ia3"},
+    "OFT": {"name": "oft"},
+    "prefix tuning": {"name": "prefix_tuning"},
+    "prompt tuning": {"name": "prompt_tuning"},
+    "p-tuning": {"name": "p_tuning"},
+}
+
+
 @dataclass(frozen=True)
 class Case:
     size: str
@@ -37,7 +51,7 @@ class Case:
     recompute: bool = False
     answer_share: float = 0.86
     quantization: str = "none"
-    dora: bool = False  # computed by PEFT's own layers, not by our fused functions
+    method: str = "LoRA"  # of METHODS; all but it are computed by PEFT's own layers, not by our fused functions
 
     @property
     def title(self) -> str:
@@ -45,7 +59,7 @@ class Case:
         more += ["checkpointing"] if self.recompute else []
         more += [f"{self.answer_share:.0%} learned"] if self.answer_share != 0.86 else []
         more += [self.quantization] if self.quantization != "none" else []
-        more += ["DoRA"] if self.dora else []
+        more += [self.method] if self.method != "LoRA" else []
         return f"{self.size}, vocabulary {self.vocabulary:,}, {self.rows} × {self.length}{''.join(f', {each}' for each in more)}"
 
 
@@ -67,7 +81,8 @@ CASES = [
     Case("150M", 32_000, 512, 4, dropout=0.05, recompute=True),
     Case("39M", 32_000, 2048, 1, answer_share=0.10),
     Case("39M", 32_000, 512, 4, quantization="nf4"),
-    Case("39M", 32_000, 512, 4, dora=True),
+    Case("39M", 32_000, 512, 4, quantization="int8"),
+    *(Case("39M", 32_000, 512, 4, method=method) for method in METHODS if method != "LoRA"),
 ]
 
 
@@ -92,7 +107,7 @@ def run(case: Case, folder: Path) -> Measured:
         "batch_size": case.rows, "micro_batch": case.rows, "max_steps": STEPS, "precision": "fp32", "validation": 0.0,
         "gradient_checkpointing": case.recompute, "quantization": case.quantization,
     }  # fmt: skip
-    method = {"name": "lora", "rank": 16, "dropout": case.dropout, "dora": case.dora}
+    method = METHODS[case.method] | ({"dropout": case.dropout} if case.method == "LoRA" else {})
     attempt = studio.queue("rows", rows, method, training)
     planned = studio.planned(attempt)
     with open(attempt.log, "w") as log:
