@@ -76,7 +76,16 @@ def status_of(result: dict, ending: Ending) -> str | None:
 
 def _kept(status: str, step: int, result: dict) -> Outcome:
     losses = {name: result[name] for name in ("heldout_loss", "base_heldout_loss") if result.get(name) is not None}
-    values = {"problem": None, "fix": None, "step": step, "verdict": word_in(result), **losses}
+    values = {
+        **_said(result),
+        "step": step,
+        "verdict": word_in(result),
+        **losses,
+    }  # what is kept of a training that diverged has a problem too
+    if result.get("kind") == "diverged":
+        return Outcome(
+            Status.SUCCEEDED, f"{result['problem']} The adapter of step {result['best_step']} is kept.", values
+        )
     if status == "stopped":
         return Outcome(Status.SUCCEEDED, f"Stopped after step {step}; the adapter is kept.", values)
     return Outcome(Status.SUCCEEDED, f"Finished after step {step}; the adapter is kept.", values)

@@ -92,6 +92,18 @@ class TokenStats(BaseModel):
     objective: Literal["answers", "text", "preference"] = "answers"  # what the tokens were counted for
     answers: Literal["all", "last", "marked"] = "all"
     sequences_per_row: int = 1  # 2 for pairs: lengths, shortest, median and longest are of sequences, totals of all
+    learned_from: list[int] = Field(default_factory=list)
+    """For each of the lengths the place of the first token that something is learned from (from 1), 0 where there is none; of
+    pairs that from which the two answers differ. What is cut before it has nothing to teach."""
+    held_out: list[int] = Field(
+        default_factory=list
+    )  # places among the measured rows, of those that the data holds out
+    once: int | None = None  # rows that stand in the data once; None: not counted, as of a sample
+
+    @property
+    def learned_share(self) -> float:
+        """Of the tokens, how many something is learned from."""
+        return min(1.0, self.trained_tokens / max(1, self.total_tokens))
 
     def as_dict(self) -> dict:
         return self.model_dump(mode="json")

@@ -3,6 +3,7 @@
 import hashlib
 import random
 import shutil
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from studio.errors import Conflict, Invalid, NotFound
 from studio.files import read_json, write_json
 from studio.folders import DatasetFolder
 from studio.formats import FORMATS, KINDS
+from studio.heldout import content_hash
 from studio.learning import Learning, learning_from, sequences
 from studio.listing import LIMIT, Listing, listing
 from studio.records import OPEN, Dataset, Run
 from studio.rows import longest_rows, read_rows, read_sample
 from studio.studio import Studio
-from studio.tokens import ChatTokenizer, Piece, pieces
+from studio.tokens import ChatTokenizer, Encoded, Piece, pieces
 from studio.training_settings import TrainingSettings
 from studio.versions.lineage import folder_of, get_version, report_on
 
@@ -52,6 +54,7 @@ EXACT_ROWS = 20_000
 """Up to so many rows every one is counted; of larger sets a sample of this size is."""
 LONGEST = 20  # rows with most bytes that are counted beside the sample
 BARS = 24
+COUNTED = 2  # raised with what is counted, so that what was remembered before is counted anew
 
 
 def list_datasets(studio: Studio, q: str = "", limit: int = LIMIT, cursor: str | None = None) -> Listing[Dataset]:
@@ -106,12 +109,13 @@ def delete_dataset(studio: Studio, id: str) -> None:
         still_open = sum(count for state, count in uses.items() if state in OPEN)
         if still_open:
             raise Conflict(
-                f"{still_open} open run(s) learn from '{found.name}'.", "Wait for them to end, or cancel them first."
+                f"{still_open} open {'run learns' if still_open == 1 else 'runs learn'} from '{found.name}'.",
+                "Wait for them to end, or cancel them first.",
             )
         if uses:
             raise Conflict(
-                f"{sum(uses.values())} ended run(s) have learned from '{found.name}' and refer to it.",
-                "Delete those runs first.",
+                f"{sum(uses.values())} ended {'run has' if sum(uses.values()) == 1 else 'runs have'} learned from '{found.name}'.",
+                "Delete what has learned from it first.",
             )
         session.delete(found)
     # The record is gone first: a crash here leaves a folder that nobody sees, never a data set without its rows.
@@ -202,7 +206,7 @@ def token_stats(
     learning = learning or learning_for(studio, dataset_id, version=version)
     folder = folder_of(studio, found)
     tokenizer, model = _tokenizer(studio, base_model_id)
-    decides = f"{model.fingerprint}\0{tokenizer.template}\0{learning.objective}\0{learning.answers}"
+    decides = f"{COUNTED}\0{model.fingerprint}\0{tokenizer.template}\0{learning.objective}\0{learning.answers}"
     key = hashlib.sha256(decides.encode()).hexdigest()[:16]
     remembered = read_json(folder.tokens(key))
     if remembered:
@@ -227,19 +231,38 @@ def count_tokens(
     sample = set(random.Random(0).sample(range(rows), most)) if rows > most else set(range(rows))
     longest = set(longest_rows(folder, LONGEST)) if rows > most else set()
     lengths, trained, beyond = [], 0, 0
+    learned_from: list[int] = []
+    held_out: list[int] = []
+    contents: Counter[int] = Counter()
     for place, row in read_sample(folder, sample | longest):
-        for encoded in sequences(tokenizer, row, learning):
-            beyond = max(beyond, len(encoded.ids))
-            if place in sample:
-                lengths.append(len(encoded.ids))
-                trained += encoded.trained_tokens
+        found = sequences(tokenizer, row, learning)
+        beyond = max(beyond, *(len(each.ids) for each in found))
+        if place in sample:
+            if row["heldout"]:
+                held_out.append(len(lengths) // len(found))
+            contents[content_hash(row)] += 1
+            learned_from += first_learned(found)
+            lengths += [len(each.ids) for each in found]
+            trained += sum(each.trained_tokens for each in found)
     scale, ordered = rows * learning.sequences_per_row / len(lengths), sorted(lengths)
     return TokenStats(
         rows=rows, heldout_rows=heldout_rows, total_tokens=round(sum(lengths) * scale), trained_tokens=round(trained * scale),
         shortest=ordered[0], median=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], longest=beyond,
         histogram=histogram(ordered), sampled=rows > most, lengths=lengths,
         objective=learning.objective, answers=learning.answers, sequences_per_row=learning.sequences_per_row,
+        learned_from=learned_from, held_out=held_out, once=None if rows > most else sum(count == 1 for count in contents.values()),
     )  # fmt: skip
+
+
+def first_learned(found: list[Encoded]) -> list[int]:
+    """TokenStats.learned_from of a row's sequences."""
+    first = [next((place for place, trained in enumerate(each.trained) if trained and place), 0) for each in found]
+    if len(found) == 1 or not all(first):
+        return first
+    chosen, rejected = (each.ids for each in found)
+    same = next((place for place, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other), None)
+    differ = min(len(chosen), len(rejected)) if same is None else same
+    return [max(each, differ) for each in first]
 
 
 def histogram(ordered: list[int]) -> list[tuple[int, int]]:

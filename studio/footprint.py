@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from studio.activations import kept_per_layer
 from studio.base_weights import BYTES, largest_layer_bytes, weight_bytes
 from studio.methods import METHODS
+from studio.methods.lora_settings import LoraSettings
+from studio.methods.lora_targets import embedding_of, trained_whole
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 
@@ -24,6 +26,7 @@ PROGRAM_BYTES = {
 TOKENIZER_BYTES = 600  # for each token of the vocabulary (measured)
 LOSS_CHUNK_BYTES = {"cpu": 48 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
 LOSS_LEAST_ROWS = 192
+LOGITS_HELD = 3  # times its logits, where the output layer is trained: they, their softmax, and a gradient
 # With gradient checkpointing the process holds so many layers at once: a number, and a share of all. One is computed again
 # at a time, but the C library keeps some of each (measured on a CPU; on a GPU assumed).
 LAYERS_RECOMPUTED = {"cpu": (2.0, 0.3), "cuda": (2.0, 0.0)}
@@ -42,12 +45,22 @@ class Footprint:
     per_token_loss: int  # hidden states and their gradient
     loss_chunk: int  # bytes of logits held at once, at most
     logits: int  # bytes of one token's
+    all_logits: float = (
+        0.0  # bytes for every token computed at once, where the output layer is trained: nothing is in chunks
+    )
     correction: float = 1.0  # of what comes and goes, learned from past runs
 
     @classmethod
     def of(
-        cls, plan: TrainingPlan, facts: ModelFacts, precision: str, kind: str, correction: float = 1.0
+        cls,
+        plan: TrainingPlan,
+        facts: ModelFacts,
+        precision: str,
+        kind: str,
+        correction: float = 1.0,
+        learned_share: float = 1.0,
     ) -> "Footprint":
+        """`learned_share`: of the tokens, how many something is learned from."""
         method = METHODS[plan.method.name]
         size, quantization, layers = BYTES[precision], plan.training.quantization, max(1, facts.layers)
         some, share = LAYERS_RECOMPUTED[kind]
@@ -61,13 +74,15 @@ class Footprint:
             per_token_loss=4 * facts.hidden_size * size,
             loss_chunk=max(LOSS_CHUNK_BYTES[kind], LOSS_LEAST_ROWS * 4 * facts.vocabulary),
             logits=4 * facts.vocabulary,
+            all_logits=LOGITS_HELD * 4 * facts.vocabulary * learned_share if trains_output(plan, facts) else 0.0,
             correction=correction,
         )
 
     def parts(self, tokens: int, recompute: bool) -> dict[str, int]:
         """Part → bytes, with so many tokens computed at once."""
         activations = self.per_token_recomputed if recompute else self.per_token
-        loss = min(self.loss_chunk, self.logits * tokens) + self.per_token_loss * tokens
+        logits = self.all_logits * tokens or min(self.loss_chunk, self.logits * tokens)
+        loss = logits + self.per_token_loss * tokens
         return {
             "program": self.program,
             "weights": self.weights,
@@ -78,6 +93,15 @@ class Footprint:
 
     def total(self, tokens: int, recompute: bool) -> int:
         return sum(self.parts(tokens, recompute).values())
+
+
+def trains_output(plan: TrainingPlan, facts: ModelFacts) -> bool:
+    """Whether the output layer, or rows of it, are among what is trained."""
+    settings = plan.method
+    if not isinstance(settings, LoraSettings):
+        return False
+    tied = embedding_of(facts) if facts.tied_embeddings else None
+    return bool(settings.new_tokens) or any(each.head or each == tied for each in trained_whole(settings, facts))
 
 
 def fitting_tokens(footprint: Footprint, room: float, least: int, most: int, recompute: bool) -> int:

@@ -1,26 +1,26 @@
 """What a plan needs before it is queued: memory by part, trained parameters, steps, time and the size of the file."""
 
 import math
-from statistics import fmean, median, pstdev
+from statistics import fmean, pstdev
 from typing import Literal
 
 from pydantic import BaseModel
-from sqlalchemy import select
 
 from studio import base_models, datasets
 from studio.adapter_files import weights_bytes
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts, planned_device
 from studio.errors import Invalid
-from studio.files import read_json
 from studio.footprint import Footprint
 from studio.memory_learned import Correction, learned_correction
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
+from studio.new_tokens import check_tokens
 from studio.plan import TrainingPlan
-from studio.records import Run, Status
 from studio.resolve import resolve
 from studio.resolved_plan import ResolvedPlan
+from studio.row_counts import learnable_rows
+from studio.speeds import measured_speed, slowness
 from studio.studio import Studio
 
 COMFORTABLE = 0.85  # of the usable memory; beyond it a run is "tight"
@@ -33,7 +33,6 @@ SAMPLED_TOKENS = 64  # of each answer to a pinned prompt
 JUDGED_TOKENS = 2 * 96  # of the base's and the adapter's answers at the end; all rows are answered at once
 SECONDS_PER_LAYER = 0.0005  # of one decoded token, besides the weights
 MEMORY_BANDWIDTH = {"cpu": 8e9, "cuda": 400e9}  # bytes/s, cautious
-LAST_RUNS = 3
 LIKELY = 3  # standard deviations above the mean: the fullest of some hundred micro-batches is seldom fuller
 NOTHING_LEARNED = Correction()
 
@@ -71,6 +70,7 @@ def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
     facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
     learning = datasets.learning_for(studio, plan.dataset, plan.training, plan.dataset_version)
     stats = datasets.token_stats(studio, plan.dataset, plan.base_model, learning, plan.dataset_version)
+    check_tokens(studio.data.base_model(plan.base_model).model, getattr(plan.method, "new_tokens", []))
     device = planned_device(studio)
     learned = learned_correction(studio, device.kind)
     return estimate_from(plan, facts, stats, device, measured_speed(studio, plan.base_model), learned)
@@ -87,7 +87,7 @@ def estimate_from(
     resolved = resolve(plan, facts, stats, device, learned.factor)
     method = METHODS[plan.method.name]
     trainable = method.trainable_parameters(plan.method, facts)
-    footprint = Footprint.of(plan, facts, resolved.precision, device.kind, learned.factor)
+    footprint = Footprint.of(plan, facts, resolved.precision, device.kind, learned.factor, stats.learned_share)
     memory = footprint.parts(tokens_at_once(resolved, stats), resolved.gradient_checkpointing)
     total = sum(memory.values())
     usable = device.usable_bytes
@@ -108,7 +108,7 @@ def estimate_from(
         fits="yes" if total <= COMFORTABLE * usable else "tight" if total <= usable else "no",
         file_bytes=file_bytes(plan, facts),
         seconds=round(
-            seconds_of(resolved, facts, stats, device, tokens_per_second)
+            seconds_of(plan, resolved, facts, stats, device, tokens_per_second)
             + verdict_seconds(plan, resolved, facts, device),
             1,
         ),
@@ -136,7 +136,12 @@ def file_bytes(plan: TrainingPlan, facts: ModelFacts) -> int:
 
 
 def seconds_of(
-    resolved: ResolvedPlan, facts: ModelFacts, stats: TokenStats, device: DeviceFacts, tokens_per_second: float | None
+    plan: TrainingPlan,
+    resolved: ResolvedPlan,
+    facts: ModelFacts,
+    stats: TokenStats,
+    device: DeviceFacts,
+    tokens_per_second: float | None,
 ) -> float:
     """From the start of the worker to its adapter: training, evaluations, and answers to the pinned prompts."""
     work = 2.0 * multiplications(
@@ -145,6 +150,7 @@ def seconds_of(
     speed = tokens_per_second or MULTIPLICATIONS_PER_SECOND[device.kind] / (
         work * (1.5 if resolved.gradient_checkpointing else 1)
     )
+    speed /= slowness(plan)
     evaluations = 1 + resolved.steps // resolved.evaluate_every
     once = (
         resolved.tokens / max(1.0, resolved.epochs) / 2.5 if resolved.objective == "preference" else 0
@@ -182,6 +188,10 @@ def warnings_of(plan: TrainingPlan, resolved: ResolvedPlan, stats: TokenStats) -
         found.append(
             f"{resolved.cut_rows:,} {what} are longer than {resolved.sequence_length} tokens; {resolved.cut_tokens:,} tokens are cut from their ends."
         )
+    if left_out := stats.rows - sum(learnable_rows(stats, resolved.sequence_length)):
+        what = "two different answers" if stats.objective == "preference" else "answer"
+        rows = "1 row has" if left_out == 1 else f"{left_out:,} rows have"
+        found.append(f"{rows} no {what} within {resolved.sequence_length} tokens, so nothing is learned from them.")
     if not resolved.heldout_rows:
         found.append(
             "No rows are held out, so nothing will show whether the adapter learns more than the rows by heart."
@@ -209,25 +219,3 @@ def advice_in_4_bits(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, d
         return []
     title = type(plan.training).model_fields["quantization"].title
     return [f"With the base in 4 bits ('{title}': nf4) this needs about {needs / 2**30:.1f} GiB, which fits."]
-
-
-def measured_speed(studio: Studio, base_model: str) -> float | None:
-    """Tokens per second of the last runs on this base that ended well; None when there are none."""
-    with studio.database.read() as session:
-        ended = (
-            select(Run.id)
-            .where(Run.base_model == base_model, Run.state == Status.SUCCEEDED)
-            .order_by(Run.ended_at.desc())
-            .limit(LAST_RUNS)
-        )
-        ids = list(session.scalars(ended))
-    speeds = [speed for id in ids if (speed := speed_of(studio, id))]
-    return median(speeds) if speeds else None
-
-
-def speed_of(studio: Studio, run_id: str) -> float | None:
-    for attempt in reversed(studio.data.run(run_id).attempts()):
-        result = read_json(attempt.result, default={})
-        if result.get("tokens_per_second"):
-            return result["tokens_per_second"]
-    return None

@@ -10,7 +10,7 @@ from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
 from studio.resolved_plan import ResolvedPlan
-from studio.row_counts import in_pieces, rows_of, sequence_length, tokens_of
+from studio.row_counts import check_learnable, in_pieces, rows_of, sequence_length, tokens_of
 
 EVALUATIONS = 8  # of a run, when their distance is "auto"
 MOST_EPOCHS = 10  # more of the same few rows is learned by heart
@@ -47,6 +47,7 @@ def resolve(
     if stats.answers == "marked" and plan.training.answers == "auto":
         reasons["answers"] = "The data marks which answers are to be learned."
     length, cut_rows, cut_tokens = sequence_length(plan, facts, stats, reasons)
+    check_learnable(plan, facts, stats, length)
     train_rows, heldout_rows = rows_of(plan, stats, length, reasons)
     rate = tokens_of(stats, length) / max(1, stats.rows)  # tokens of a row as trained on
     if stats.objective == "text":
@@ -57,7 +58,7 @@ def resolve(
     steps = min(wanted, plan.training.max_steps or wanted)
     check_choices(plan, device, heldout_rows)
     precision = precision_of(plan, device, reasons)
-    footprint = Footprint.of(plan, facts, precision, device.kind, memory_correction)
+    footprint = Footprint.of(plan, facts, precision, device.kind, memory_correction, stats.learned_share)
     at_once = micro_batch_of(plan, footprint, length * stats.sequences_per_row, rate, device, reasons)
     every = evaluate_every(plan, steps, heldout_rows, reasons)
     return ResolvedPlan(

@@ -73,20 +73,53 @@ def in_pieces(documents: int, rate: float, stats: TokenStats, length: int) -> tu
 
 
 def rows_of(plan: TrainingPlan, stats: TokenStats, length: int, reasons: dict[str, str]) -> tuple[int, int]:
-    """(rows trained on, rows measured on). What the data itself holds out is never trained on."""
+    """(rows trained on, rows measured on), without those of which nothing is learned within `length` tokens. What the data
+    itself holds out is never trained on."""
     wanted = plan.training.validation
+    train, own = learnable_rows(stats, length)
     if stats.heldout_rows:
-        measured = 0 if wanted == 0 else min(stats.heldout_rows, MOST_HELDOUT)
-        train = stats.rows - stats.heldout_rows
+        measured = 0 if wanted == 0 else min(own, MOST_HELDOUT)
         reasons["validation"] = f"The data holds {stats.heldout_rows} rows out itself" + (
             f"; {measured} of them are measured on." if measured < stats.heldout_rows else "."
         )
     else:
         measured = share_of_rows(wanted, stats.rows, reasons, is_long_text(stats, length), UNITS[stats.objective])
-        train = stats.rows - measured
+        if stats.once is not None and measured > stats.once:
+            measured = stats.once
+            reasons["validation"] = (
+                f"Only {measured} {UNITS[stats.objective]} stand in the data once; a copy of what is held out would be trained on."
+            )
+        train -= round(measured * train / stats.rows)
     if train < 1:
         raise BadInput("No row is left to train on.", "Bring a data set with rows that are not held out.", "dataset")
     return train, measured
+
+
+def learnable_rows(stats: TokenStats, length: int) -> tuple[int, int]:
+    """(of those to train on, of those that the data holds out): rows of which something is learned within `length` tokens."""
+    if not stats.learned_from:
+        return stats.rows - stats.heldout_rows, stats.heldout_rows
+    each, held_out = stats.sequences_per_row, set(stats.held_out)
+    firsts = [stats.learned_from[at : at + each] for at in range(0, len(stats.learned_from), each)]
+    most = math.inf if stats.objective == "text" else length  # of a text nothing is cut away
+    learnable = {row for row, first in enumerate(firsts) if all(0 < place < most for place in first)}
+    scale = stats.rows / max(1, len(firsts))
+    return round(len(learnable - held_out) * scale), round(len(learnable & held_out) * scale)
+
+
+def check_learnable(plan: TrainingPlan, facts: ModelFacts, stats: TokenStats, length: int) -> None:
+    """Raises Invalid where nothing at all would be learned, with the setting or the choice that leaves nothing."""
+    if stats.sampled or learnable_rows(stats, length)[0] or not stats.rows - stats.heldout_rows:
+        return
+    what = "two different answers" if stats.objective == "preference" else "an answer"
+    chosen = plan.training.sequence_length != "auto" and length < stats.longest and length < facts.context_length
+    raise Invalid(
+        f"None of the {stats.rows - stats.heldout_rows:,} rows has {what} within the first {length:,} tokens, so there is nothing to learn.",
+        "Choose a longer sequence length."
+        if chosen
+        else "Choose a base model that takes longer texts, or bring shorter rows.",
+        "training.sequence_length" if chosen else "dataset",
+    )
 
 
 def is_long_text(stats: TokenStats, length: int) -> bool:

@@ -41,6 +41,7 @@ FOR_WORKERS = {
     "heldout",
     "suite_checks",
     "verdict",
+    "new_tokens",
 }
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
@@ -52,6 +53,7 @@ LAYERS = [
     {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files", "suite_checks"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
+    {"new_tokens"},
     {"settings", "errors", "files", "heldout"},
 ]
 

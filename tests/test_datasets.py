@@ -335,3 +335,15 @@ def test_a_row_that_the_template_cannot_write_is_named(studio, add, base):
     write_tokenizer(studio.data.base_model("small").model, template)
     with pytest.raises(BadInput, match="Row 3: .*Never say never"):
         datasets.token_stats(studio, dataset.id, "small")
+
+
+def test_what_is_learned_is_found_for_each_row_and_rows_that_stand_twice_are_told_apart(studio, add, base):
+    dataset = add([*ROWS[:3], {**ROWS[0], "input": ""}, ROWS[1]])
+    stats = datasets.token_stats(studio, dataset.id, "small")
+    assert stats.once == 1
+    for place, start in enumerate(stats.learned_from):
+        (row,) = datasets.preview(studio, dataset.id, "small", place)
+        (cut,) = datasets.preview(studio, dataset.id, "small", place, sequence_length=start)
+        (kept,) = datasets.preview(studio, dataset.id, "small", place, sequence_length=start + 1)
+        assert (cut.trained_tokens, kept.trained_tokens) == (0, 1)
+        assert 0 < start < row.tokens

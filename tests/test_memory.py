@@ -4,9 +4,11 @@ import pytest
 
 from studio.devices import DeviceFacts, planned_device
 from studio.files import write_json
-from studio.memory import estimate_from, measured_speed
+from studio.memory import estimate_from
 from studio.methods import METHODS
+from studio.model_facts import OtherModule
 from studio.records import BaseModel, Dataset, Device, Run, Status
+from studio.speeds import measured_speed, slowness
 from tests.test_resolve import CPU, GIB, GPU, llama, plan, stats
 
 DATA = stats([40, 60, 90] * 100)
@@ -132,9 +134,28 @@ def test_the_speed_is_that_of_the_last_runs_on_this_base(studio):
         write_json(studio.data.run(id).attempt(1).create().result, {"tokens_per_second": speed})
     assert measured_speed(studio, "m") == 200.0
     assert measured_speed(studio, "another") is None
+    slow = plan(method={"dora": True})
+    write_json(studio.data.run("b").plan, slow.model_dump(mode="json"))  # plain LoRA would have been faster than it was
+    assert measured_speed(studio, "m") == pytest.approx((100 + 300 * slowness(slow)) / 2)
+
+
+def test_a_base_in_4_bits_and_dora_take_longer():
+    usual = estimated(speed=100.0).seconds
+    assert estimated(speed=100.0, quantization="nf4").seconds > usual
+    assert estimated(speed=100.0, method={"dora": True}).seconds > usual
 
 
 def test_short_rows_are_not_planned_as_if_each_were_the_longest():
     mixed = estimated(data=stats([20] * 290 + [500] * 10), batch_size=16)
     assert mixed.resolved.token_budget == 4096
     assert mixed.memory["activations"] < estimated(data=stats([500] * 300), batch_size=16).memory["activations"] / 2
+
+
+def test_an_output_layer_that_is_trained_needs_all_its_logits_at_once():
+    embedding = OtherModule(name="model.embed_tokens", shapes={"weight": [32_000, 256]})
+    facts = llama(vocabulary=32_000).model_copy(update={"other_modules": [embedding]})
+    usual, tied, tokens = (
+        estimated(facts, method=method, micro_batch=16).memory["loss"]
+        for method in ({}, {"modules_to_save": ["embed_tokens"]}, {"new_tokens": ["<think>"]})
+    )
+    assert tied == tokens > usual + 16 * 60 // 2 * 32_000 * 4  # half of the tokens are learned from

@@ -5,6 +5,7 @@ import pytest
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts
 from studio.errors import BadInput, Invalid
+from studio.memory import estimate_from
 from studio.methods import METHODS
 from studio.model_facts import LinearLayer, ModelFacts
 from studio.plan import read_plan
@@ -347,3 +348,36 @@ def test_more_devices_than_there_are_are_refused_in_the_estimate_too():
     with pytest.raises(Invalid, match="wants 2 devices and this machine has 1") as refused:
         resolve(plan(resources={"gpus": 2}), llama(), stats([40] * 30), CPU)
     assert refused.value.field == "resources.gpus"
+
+
+def test_rows_of_which_nothing_is_left_to_learn_once_they_are_cut_are_refused_at_what_cuts_them():
+    long = stats([900, 700]).model_copy(update={"learned_from": [650, 620]})
+    wide = llama(context=1024)
+    with pytest.raises(Invalid, match="None of the 2 rows has an answer within the first 600 tokens") as refused:
+        resolved(wide, data=long, sequence_length=600)
+    assert refused.value.field == "training.sequence_length"
+    with pytest.raises(Invalid, match="within the first 512 tokens") as refused:
+        resolved(data=long)  # no choice of length would help
+    assert refused.value.field == "dataset"
+    assert resolved(wide, data=long, sequence_length=640).train_rows == 1
+    pairs = {"learned_from": [300, 400], "objective": "preference", "sequences_per_row": 2, "rows": 1}
+    with pytest.raises(Invalid, match="two different answers"):
+        resolved(data=stats([900, 900]).model_copy(update=pairs), sequence_length=390)
+
+
+def test_rows_that_teach_nothing_are_no_steps_and_are_told():
+    some = stats([100] * 20 + [900] * 20, heldout=4).model_copy(
+        update={"learned_from": [10] * 20 + [800] * 20, "held_out": [0, 1, 2, 39]}
+    )
+    found = estimate_from(plan(sequence_length=512, batch_size=1, epochs=1), llama(), some, CPU)
+    assert (found.resolved.train_rows, found.resolved.heldout_rows, found.steps) == (17, 3, 17)
+    assert any("20 rows have no answer within 512 tokens" in warning for warning in found.warnings)
+
+
+def test_copies_are_never_held_out_so_data_of_copies_alone_has_no_best_adapter():
+    copies = stats([40] * 30).model_copy(update={"once": 0})
+    assert resolved(data=copies).heldout_rows == 0
+    with pytest.raises(Invalid, match="none are held out") as refused:
+        resolved(data=copies, keep="best")
+    assert refused.value.field == "training.keep"
+    assert resolved(data=stats([40] * 100).model_copy(update={"once": 3})).heldout_rows == 3

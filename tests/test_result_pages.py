@@ -192,3 +192,12 @@ def test_what_was_chosen_of_a_method_besides_its_sizes_is_on_the_adapters_page()
     assert (facts["Learn the length apart (DoRA)"], facts["Trained tokens"]) == ("on", "<img>")
     assert facts["Base loaded in"] == "nf4"
     assert "Bias" not in facts
+
+
+def test_a_run_that_diverged_and_kept_its_best_is_handed_over_with_a_warning(stocked):
+    run = runs.get_run(stocked, leave_run(stocked, "whale"))
+    run.problem, run.fix = "The training diverged: up to step 8.", "Choose a smaller learning rate."
+    news = draw(stocked, run)["news"]
+    assert "The training diverged: up to step 8. The best adapter until then is kept." in news
+    assert "Choose a smaller learning rate." in news
+    assert f"/files/adapters/{run.id}" in news

@@ -158,7 +158,7 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
     settings = [
         f"{key} {plain(value)}" for key, value in method.items() if key != "name" and value not in (None, False, [], {})
     ]
-    rows, heldout = results["train_rows"], results["heldout_rows"]
+    rows, heldout, diverged = results["train_rows"], results["heldout_rows"], results.get("diverged_at")
     epochs = results["step"] / math.ceil(
         rows / resolved["batch_size"]
     )  # as trained: a limit or a stop may have come first
@@ -175,6 +175,11 @@ def figures_of(passport: dict) -> list[tuple[str, str]]:
         ("Data", f"{plain(dataset['name'])}{version}, {rows} {unit} trained on, {heldout} held out"),
         ("Method", f"{method['name']}, {', '.join(settings)}"),
         ("Trained", f"{steps}, learning rate {resolved['learning_rate']:.2g}, {resolved['precision']}"),
+        *(
+            [("Ended", f"it diverged at step {diverged}; this is step {results['best_step']}, the best before that")]
+            if diverged
+            else []
+        ),
         ("Trained parameters", f"{results['trainable_parameters']:,}{where}"),
         ("Held-out loss", loss_in_words(results)),
         *([("Verdict", plain(verdict["title"]))] if (verdict := passport.get("verdict")) else []),

@@ -63,6 +63,7 @@ class Data:
     train: Sequence[Example] = NONE
     heldout: Sequence[Example] = NONE
     train_tokens: int = 0
+    heldout_rows: int = 0  # of the data: documents, where pieces of them are measured on
     heldout_tokens: int = 0  # learned ones: what the held-out loss is the mean over
     asked: Sequence[int] = ()  # places of the rows from which prompts to sample are taken
     cut_rows: int = 0  # rows longer than the sequence length
@@ -72,9 +73,11 @@ class Data:
     def tell(self, report: Report, most: int) -> None:
         """What is trained on, and everything that is not."""
         what = {Pieces: "pieces of text", Pairs: "pairs of answers"}.get(type(self.train), "rows")
-        report.say(
-            f"{len(self.train)} {what} to train on ({self.train_tokens:,} tokens), {len(self.heldout)} held out."
-        )
+        apart = f"{self.heldout_rows} held out"
+        if type(self.train) is Pieces:
+            document = "document" if self.heldout_rows == 1 else "documents"
+            apart = f"{self.heldout_rows} {document} held out, measured in {len(self.heldout)} pieces"
+        report.say(f"{len(self.train)} {what} to train on ({self.train_tokens:,} tokens), {apart}.")
         if self.cut_rows:
             said = f"{self.cut_rows} rows are longer than {most} tokens"
             report.say(f"{said}; {self.cut_tokens:,} tokens were cut from their ends.")
@@ -87,7 +90,7 @@ class Data:
             "cut_tokens": self.cut_tokens,
             "unlearnable_rows": len(self.unlearnable),
             "train_rows": len(self.train),
-            "heldout_rows": len(self.heldout),
+            "heldout_rows": self.heldout_rows,
         }
 
 
@@ -167,6 +170,7 @@ def choose(store: TokenStore, resolved: ResolvedPlan, seed: int) -> Data:
     train = np.flatnonzero(learnable & ~measured & ~marked)
     read = READ_AS[resolved.objective]
     data = Data(train=read(store, train, most), heldout=read(store, heldout, most))
+    data.heldout_rows = len(heldout)
     if whole:
         data.heldout = spread(data.heldout)
     data.train_tokens = data.train.tokens

@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from tokenizers import AddedToken, Tokenizer
 
-from studio.errors import BadInput, clip
+from studio.new_tokens import with_tokens
 from studio.tokens import ChatTokenizer
 
 CONFIGS = ("tokenizer_config.json", "chat_template.jinja", "generation_config.json", "config.json")
@@ -19,27 +18,17 @@ def add_to_tokenizer(folder: Path, tokens: list[str], target: Path) -> list[int]
 
     A token that the tokenizer has keeps its id. Raises BadInput when one does not come out as a single token.
     """
+    tokenizer, ids = with_tokens(folder, tokens)
     writing = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     writing.mkdir(parents=True)
     for name in CONFIGS:
         if (folder / name).exists():
             shutil.copyfile(folder / name, writing / name)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    known = tokenizer.get_vocab(with_added_tokens=True)
-    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens if token not in known])
     tokenizer.save(str(writing / "tokenizer.json"))
     try:
         os.rename(writing, target)
     except OSError:  # another process of this training was quicker: it wrote the same
         shutil.rmtree(writing)
-    ids = [tokenizer.token_to_id(token) for token in tokens]
-    for token, id in zip(tokens, ids, strict=True):
-        if id not in tokenizer.encode(token, add_special_tokens=False).ids:
-            raise BadInput(
-                f"The token '{clip(token)}' is never what the tokenizer makes of this text.",
-                "Choose a spelling that is no part of another token.",
-                "method.new_tokens",
-            )
     return ids
 
 

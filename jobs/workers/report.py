@@ -54,9 +54,9 @@ class Report:
                 **self.facts,
                 "status": status,
                 "code": code,
-                "kind": kind,
-                "problem": problem,
-                "fix": fix,
+                "kind": kind or self.facts.get("kind"),
+                "problem": problem or self.facts.get("problem"),
+                "fix": fix or self.facts.get("fix"),
                 "seconds": round(spent, 3),
             }
             write_json(

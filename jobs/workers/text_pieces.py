@@ -1,6 +1,7 @@
 """Texts as the trainer reads them: pieces of the sequence length, none of which loses a token."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,4 +40,5 @@ class Pieces(Sequence[Example]):
     def __getitem__(self, wanted):
         if isinstance(wanted, slice):
             return Pieces(self.store, self.documents[wanted], self.starts[wanted], self.most)
-        return self.store.example(int(self.documents[wanted]), self.most, int(self.starts[wanted]))
+        piece = self.store.example(int(self.documents[wanted]), self.most, int(self.starts[wanted]))
+        return replace(piece, cut=0)  # what follows is in the next one

@@ -19,7 +19,7 @@ from accelerate.utils import set_seed
 from jobs.workers.adapter_card import save_adapter, write_checkpoint_adapter
 from jobs.workers.build import load_model, set_start, words_of
 from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
-from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request
+from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request, ending_in_words
 from jobs.workers.engine import Engine
 from jobs.workers.examples import Batches, read_examples
 from jobs.workers.floor import Floor
@@ -30,7 +30,7 @@ from jobs.workers.load import DTYPES
 from jobs.workers.neftune import add_noise_to_embeddings
 from jobs.workers.objectives import OBJECTIVES
 from jobs.workers.objectives.objective import Kept, Measures
-from jobs.workers.optimizer import Optimizer, learning_rate, rates_of
+from jobs.workers.optimizer import Diverged, Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
@@ -177,7 +177,12 @@ class Training:
         while self.progress.step < total:
             if wanted := self.request.wanted(self.accelerator):
                 return self.end_early(wanted)
-            self.step(total)
+            try:
+                self.step(total)
+            except Diverged as error:
+                if self.best is None:
+                    raise
+                return self.keep_best_of(error)
             step = self.progress.step
             if step % self.resolved.evaluate_every == 0 or step == total:
                 self.evaluate()
@@ -189,6 +194,14 @@ class Training:
             if step % self.resolved.checkpoint_every == 0 and step < total:
                 self.save()
         return self.finish("succeeded", f"All {total} steps are done.")
+
+    def keep_best_of(self, error: Diverged) -> int:
+        """It has diverged, and what was the best until then was to be kept: that is saved, and everything says so."""
+        ended = ending_in_words(error)
+        self.report.facts |= {"diverged_at": error.step, "kind": ended.kind, "problem": ended.problem, "fix": ended.fix}
+        return self.finish(
+            "stopped", f"{ended.problem} The adapter of step {self.progress.best_step} is what is left of it."
+        )
 
     def step(self, total: int) -> None:
         """One optimiser step over one batch."""
@@ -206,7 +219,8 @@ class Training:
         tokens, seconds = sum(map(len, batch)), time.monotonic() - began
         trained = sum(row.trained_tokens for row in batch)
         computed, padding = self.computed(micro_batches)
-        progress.step, progress.loss, progress.tokens = number, loss, progress.tokens + tokens
+        progress.step, progress.tokens = number, progress.tokens + tokens
+        progress.loss = loss if math.isfinite(loss) else progress.loss
         progress.seconds, progress.step_seconds = progress.seconds + seconds, progress.step_seconds + seconds
         self.report.metric(
             step=number,
@@ -223,6 +237,7 @@ class Training:
             mfu=self.floor.share(computed, trained, seconds, self.processes),
             memory_bytes=peak_memory_bytes(),
             padding=padding,
+            cut=sum(document.cut for row in batch for document in row.documents),
         )
         self.tell_step(number, total, loss, tokens / max(seconds, 1e-6), applied)
 

@@ -58,6 +58,10 @@ def done(run: Run, adapter_id: str | None, kept_early: bool, gained: str = "") -
     actions = parts.button("Compare with the base", f"/compare?a={adapter_id}", primary=True, small=True)
     actions += parts.button("Download adapter", f"/files/adapters/{adapter_id}", small=True, download=True)
     actions += parts.button("Details", f"/adapters?id={adapter_id}", small=True)
+    if run.problem:  # it diverged, and the best until then was to be kept
+        return parts.banner(
+            "warn", f"{run.problem} The best adapter until then is kept.", f"{run.fix or ''} {gained}", actions
+        )
     title = "Stopped early, and the adapter is kept." if kept_early else "The adapter is ready."
     return parts.banner("ok", title, gained, actions)
 

@@ -50,6 +50,7 @@ def test_a_training_leaves_everything_that_is_promised(place: TrainingPlace):
         "tokens_per_second",
         "memory_bytes",
         "padding",
+        "cut",
         "at",
     }
     assert all(wanted <= line.keys() for line in steps)

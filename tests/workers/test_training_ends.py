@@ -9,9 +9,11 @@ import torch
 
 from jobs.workers import train, training
 from studio.files import read_json
+from studio.folders import AdapterFolder
 from tests.workers.training_place import (
     NEVER,
     TrainingPlace,
+    adapter_of,
     conversation,
     evaluations_of,
     lines,
@@ -103,6 +105,27 @@ def test_a_loss_that_is_no_number_ends_as_diverged(place: TrainingPlace, monkeyp
     assert (result["exit"], result["kind"]) == (78, "diverged")
     assert "step 3" in result["problem"]
     assert "learning rate below 1.0e-03" in result["fix"]
+
+
+def test_what_was_best_before_it_diverged_is_kept_where_the_best_was_wanted_and_everything_says_so(place, monkeypatch):
+    real, done = training.Engine.accumulate, []
+
+    def breaks_later(engine, *rest):
+        done.append(1)
+        return real(engine, *rest) * (math.nan if len(done) > 5 else 1)
+
+    monkeypatch.setattr(training.Engine, "accumulate", breaks_later)
+    attempt = place.queue("r1", training={"keep": "best"}, resolved={"evaluate_every": 2})
+    result = train_here(attempt)
+    assert (result["exit"], result["status"], result["kind"], result["diverged_at"]) == (0, "stopped", "diverged", 8)
+    assert "up to step 8" in result["problem"]
+    assert "Choose a learning rate below" in result["fix"]
+    assert result["best_step"] in (2, 4, 6)  # the steps after the fifth were passed over
+    assert result["heldout_loss"] == result["best_heldout_loss"] < result["base_heldout_loss"]
+    assert (
+        f"it diverged at step 8; this is step {result['best_step']}" in AdapterFolder(attempt.adapter).card.read_text()
+    )
+    assert all(values.isfinite().all() for values in adapter_of(attempt).values())
 
 
 def test_one_broken_step_is_passed_over(place: TrainingPlace, monkeypatch):
