@@ -4,10 +4,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from studio import base_models, datasets
-from studio.errors import Conflict, DoesNotFit
+from studio.errors import Conflict, DoesNotFit, NotFound
 from studio.memory import Estimate, estimate
 from studio.plan import TrainingPlan
+from studio.records import BaseModel, Dataset
 from studio.studio import Studio
 from studio.versions.lineage import get_version
 
@@ -53,6 +56,13 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
         },
     }
     return Admission(plan.model_copy(update={"name": name}), needs, origin)
+
+
+def check_still_there(session: Session, plan: TrainingPlan) -> None:
+    """In the write that queues the run: who deletes a base or data looks for runs first, and may have been quicker than this one."""
+    for kind, word, id in ((BaseModel, "base model", plan.base_model), (Dataset, "data set", plan.dataset)):
+        if session.get(kind, id) is None:
+            raise NotFound(word, id)
 
 
 def check_disk(folder: Path, needed_bytes: int = 0) -> None:

@@ -320,13 +320,14 @@ def delete_model(studio: Studio, id: str) -> None:
     if model.source == "builtin":
         raise Conflict("The built-in model stays: examples and tests need it.", "Delete others.")
     with studio.database.write() as session:
+        waits = "Cancel what still waits or trains, then delete these runs."
         for record, word in ((Run, "runs"), (Adapter, "adapters"), (SuiteRun, "runs of suites")):
             names = list(session.scalars(select(record.name).where(record.base_model == id).limit(4)))
             if names:
                 more = "" if len(names) < 4 else " and others"
                 raise Conflict(
                     f"{model.name} is needed by {word}: {', '.join(clip(name, 40) for name in names[:3])}{more}.",
-                    f"Delete these {word} first.",
+                    waits if record is Run else f"Delete these {word} first.",
                 )
         for comparison in session.scalars(select(Comparison).where(Comparison.base_model == id)):
             session.delete(comparison)

@@ -11,7 +11,7 @@ from sqlalchemy import String, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from studio import checkpoints
-from studio.admission import Admission, admitted
+from studio.admission import Admission, admitted, check_still_there
 from studio.errors import Conflict, Invalid, NotFound, TooMany
 from studio.files import read_json, write_json
 from studio.folders import RunFolder, new_id
@@ -83,6 +83,7 @@ def queue_run(
             if known := _of_key(session, owner, idempotency_key):
                 raise _MadeMeanwhile(known.id)
             _check_open_runs(studio, session)
+            check_still_there(session, plan)
             session.add(run)
             session.flush()
             session.add(

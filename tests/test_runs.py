@@ -398,3 +398,26 @@ def test_a_run_that_was_refused_for_its_data_says_so(studio, plan, monkeypatch):
     with pytest.raises(BadInput, match="No row is short enough"):
         runs.queue_run(studio, plan)
     assert folders(studio) == []
+
+
+def test_a_base_that_a_waiting_run_needs_stays_and_says_what_to_do(studio, plan):
+    run = runs.queue_run(studio, plan)
+    with pytest.raises(Conflict, match="Tiny is needed by runs: Numbers on Tiny. Cancel what still waits"):
+        base_models.delete_model(studio, plan.base_model)
+    runs.cancel_run(studio, run.id)
+    runs.delete_run(studio, run.id)
+    base_models.delete_model(studio, plan.base_model)
+
+
+def test_a_base_that_is_deleted_while_its_run_is_being_checked_is_missed_before_the_run_waits(
+    studio, plan, monkeypatch
+):
+    def deleted_meanwhile(studio, plan):
+        found = admission.admitted(studio, plan)
+        base_models.delete_model(studio, plan.base_model)
+        return found
+
+    monkeypatch.setattr(runs, "admitted", deleted_meanwhile)
+    with pytest.raises(NotFound, match="no base model"):
+        runs.queue_run(studio, plan)
+    assert folders(studio) == []

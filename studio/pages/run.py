@@ -47,7 +47,7 @@ ASK = {
 def build(studio: Studio) -> None:
     page = _parts()
     forgotten(studio, of_run)
-    actions, asking = _actions(), _question()
+    actions, asking, naming = _actions(), _question(), _naming()
     preferences = _curves(page)
     with gr.Tabs():
         with gr.Tab("Log"):
@@ -110,6 +110,7 @@ def build(studio: Studio) -> None:
     )
     actions["link"].click(None, None, actions["link"], js=COPY_LINK, **QUICK)
     _confirmed(studio, actions, asking, outputs, look)
+    _renamed(studio, actions["rename"], naming, outputs, look)
 
 
 COPY_LINK = """async () => {
@@ -138,6 +139,7 @@ def _actions() -> dict[str, gr.Button]:
             "cancel": gr.Button("Cancel…", visible=False, scale=0, min_width=110),
             "take": gr.Button("Make an adapter", variant="primary", visible=False, scale=0, min_width=220),
             "again": gr.Button("Clone", visible=False, scale=0, min_width=100),
+            "rename": gr.Button("Rename", visible=False, scale=0, min_width=110),
             "delete": gr.Button("Delete…", visible=False, scale=0, min_width=110),
             "link": gr.Button("Copy link", visible=False, scale=0, min_width=120),
         }
@@ -150,6 +152,14 @@ def _question() -> dict[str, Any]:
         yes = gr.Button("Yes", variant="stop", size="sm", scale=0, min_width=150)
         no = gr.Button("No, leave it", size="sm", scale=0, min_width=130)
     return {"box": box, "words": words, "yes": yes, "no": no, "what": gr.Textbox("", visible=False)}
+
+
+def _naming() -> dict[str, Any]:
+    """Where another name is typed."""
+    with gr.Row(visible=False, elem_classes=["ls-ask"]) as box:
+        name = gr.Textbox(label="New name of the run", max_length=100, max_lines=1, scale=4, interactive=True)
+        save = gr.Button("Save the name", variant="primary", size="sm", scale=0, min_width=130)
+    return {"box": box, "name": name, "save": save}
 
 
 def _curves(page: dict[str, gr.HTML]) -> gr.Row:
@@ -196,6 +206,22 @@ def _confirmed(studio: Studio, actions: dict[str, gr.Button], asking: dict[str, 
     asking["yes"].click(plainly(sure), asking["what"], [*outputs, asking["box"]], **QUICK)
 
 
+def _renamed(studio: Studio, rename: gr.Button, naming: dict[str, Any], outputs: list, look) -> None:
+    """The adapter that the run has made keeps its own name."""
+    box, name = naming["box"], naming["name"]
+
+    def begin(request: gr.Request):
+        return gr.update(visible=True), runs.get_run(studio, request.query_params.get("id", "")).name
+
+    def given(wanted: str, request: gr.Request):
+        id = request.query_params.get("id", "")
+        runs.rename_run(studio, id, wanted)
+        return {**look(id), box: gr.update(visible=False)}
+
+    rename.click(plainly(begin), None, [box, name], **QUICK)
+    gr.on([naming["save"].click, name.submit], plainly(given), name, [*outputs, box], **QUICK)
+
+
 def missing() -> str:
     crumb = '<a href="/runs">Runs</a> / not found'
     return head_html("Run", crumb_html=crumb) + parts.empty(
@@ -219,6 +245,7 @@ def offers(run: Run) -> dict[str, bool]:
         "resume": run.state is Status.PAUSED,
         "cancel": run.state in OPEN and run.state is not Status.CANCELLING,
         "again": True,
+        "rename": True,
         "delete": run.state in TERMINAL,
         "link": True,
     }
