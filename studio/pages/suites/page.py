@@ -22,6 +22,10 @@ from studio.suites.uploads import suite_from_upload
 
 SUBTITLE = "The same questions to base and adapters, again and again, with checks instead of impressions."
 SHOWN_RUNS = 20
+A_ROW = (
+    '<p class="ls-sub">A row is a prompt: <code>{"text": "What is 2 + 2?", "expected": "4"}</code>, also with '
+    "<code>system</code>, <code>topic</code> and <code>checks</code>. Of a data file, the questions are asked and the answers expected.</p>"
+)
 FILES = [".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".gz"]
 
 
@@ -48,9 +52,8 @@ def build(studio: Studio) -> None:
     on_load(plainly(opened), [top, everything, listed, done])
 
 
-def making(studio: Studio) -> None:
-    """A new suite: written, from a file, or from rows that trainings hold out."""
-    to = gr.Textbox(visible=False)
+def inputs() -> dict[str, Any]:
+    """Of a new suite: its name, and a tab for each way to make it."""
     with gr.Column(elem_classes=["ls-sec"], elem_id="new"):
         plain('<h2 class="ls-h2">Make a suite</h2>')
         name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
@@ -60,26 +63,23 @@ def making(studio: Studio) -> None:
                 asked = gr.Textbox(label="Questions, one per line", lines=4, max_lines=20, info=said, interactive=True)
                 make = gr.Button("Make the suite", variant="primary", elem_classes=["ls-fit"])
             with gr.Tab("File"):
-                file = gr.File(
-                    label="JSON Lines, JSON, CSV, or any data file",
-                    file_types=FILES,
-                    elem_classes=["ls-drop"],
-                    interactive=True,
-                )
-                plain(
-                    '<p class="ls-sub">A row is a prompt: <code>{"text": "What is 2 + 2?", "expected": "4"}</code>, also with '
-                    "<code>system</code>, <code>topic</code> and <code>checks</code>. Of a data file, the questions are asked and the answers expected.</p>"
-                )
+                what = "JSON Lines, JSON, CSV, or any data file"
+                file = gr.File(label=what, file_types=FILES, elem_classes=["ls-drop"], interactive=True)
+                plain(A_ROW)
                 take = gr.Button("Make it from the file", variant="primary", elem_classes=["ls-fit"])
             with gr.Tab("Held-out rows"):
-                data = gr.Dropdown(
-                    [],
-                    label="Data set",
-                    info="Rows that a training holds out: the adapter has never seen them.",
-                    interactive=True,
-                )
+                said = "Rows that a training holds out: the adapter has never seen them."
+                data = gr.Dropdown([], label="Data set", info=said, interactive=True)
                 count = gr.Slider(1, 200, 50, step=1, label="Rows, at most", interactive=True)
                 draw = gr.Button("Make it from held-out rows", variant="primary", elem_classes=["ls-fit"])
+    return {
+        "name": name, "asked": asked, "make": make, "file": file, "take": take, "data": data, "count": count, "draw": draw,
+    }  # fmt: skip
+
+
+def making(studio: Studio) -> None:
+    """A new suite: written, from a file, or from rows that trainings hold out."""
+    to, at = gr.Textbox(visible=False), inputs()
 
     def known_data():
         found = datasets.list_datasets(studio, limit=MOST).items
@@ -93,7 +93,9 @@ def making(studio: Studio) -> None:
     def brought(called: str, path: str | None):
         if not path:
             raise Invalid("No file is chosen.", "Choose one above.", "file")
-        return place_of(suite_from_upload(studio, Path(path), Path(path).name, called))
+        suite = suite_from_upload(studio, Path(path), Path(path).name, called)
+        Path(path).unlink(missing_ok=True)  # Gradio's copy of the upload; its prompts are kept by now
+        return place_of(suite)
 
     def drawn(called: str, dataset: str | None, rows: float):
         if not dataset:
@@ -102,11 +104,11 @@ def making(studio: Studio) -> None:
             suite_of_heldout(studio, HeldoutRows(dataset=dataset, rows=int(rows), name=(called or "").strip()))
         )
 
-    on_load(known_data, data)
+    on_load(known_data, at["data"])
     events: list[Any] = [
-        make.click(plainly(written), [name, asked], to, **QUICK),
-        take.click(plainly(brought), [name, file], to, **SLOW),
-        draw.click(plainly(drawn), [name, data, count], to, **SLOW),
+        at["make"].click(plainly(written), [at["name"], at["asked"]], to, **QUICK),
+        at["take"].click(plainly(brought), [at["name"], at["file"]], to, **SLOW),
+        at["draw"].click(plainly(drawn), [at["name"], at["data"], at["count"]], to, **SLOW),
     ]
     for event in events:
         event.success(None, to, js=GO, **QUICK)
