@@ -45,6 +45,20 @@ def write_random_model(folder: Path, shape: dict, vocabulary: int, model_type: s
     wrapped.save_pretrained(folder)
 
 
+def random_words(count: int, vocabulary: int, random: np.random.Generator) -> list[str]:
+    """Each of them one token."""
+    return [f"w{number}" for number in random.integers(0, vocabulary - len(SPECIAL), count)]
+
+
+def random_pair(tokens: int, answer_share: float, vocabulary: int, random: np.random.Generator) -> dict:
+    """A question of such a row with its answer, and one that was rejected and is half to one and a half times as long."""
+    row = random_row(tokens, answer_share, vocabulary, random)
+    asked, answer = row["messages"]
+    other = random_words(max(1, round(len(answer["content"].split()) * random.uniform(0.5, 1.5))), vocabulary, random)
+    rejected = {"role": "assistant", "content": " ".join(other)}
+    return {"messages": [asked], "chosen": [answer], "rejected": [rejected]}
+
+
 def random_row(tokens: int, answer_share: float, vocabulary: int, random: np.random.Generator) -> dict:
     """A conversation of so many tokens, template included, of which this share is the answer."""
     answer = min(max(1, round(tokens * answer_share) - ANSWER_TOKENS), tokens - QUESTION_TOKENS - ANSWER_TOKENS - 1)

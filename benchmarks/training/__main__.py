@@ -15,13 +15,16 @@ INTRODUCTION = """# Training against its peers, {day}
 `{command}` on {machine}. {rounds} rounds after one that is not counted, batches of {batch} rows.
 
 Each side is a process of its own that trains in its own loop: ours is the worker that the runner starts; the others are
-transformers' Trainer with PEFT, TRL's SFTTrainer in its three ways and LLaMA-Factory, with their own collators. They take
+transformers' Trainer with PEFT, TRL's SFTTrainer in its three ways and LLaMA-Factory, with their own collators; on pairs of
+answers TRL's DPOTrainer, which asks the base in every step, or once before the first as ours does. They take
 turns (A B C A B C), one thread each, from the same base model (Qwen2 architecture, hidden 512, 8 layers, random
 weights), the same untrained adapter (LoRA rank 16 on all linear layers) and the same optimiser batches in 32-bit
 arithmetic, AdamW at a constant rate, gradient checkpointing off everywhere. TRL's `packing=True` regroups the rows, so
 it trains on the same kind of rows in other batches. Row lengths follow those of alpaca_en_demo (median 157 tokens, 45 to
 682). CPU-seconds are user and system time of the process, so other work on the machine lengthens nothing but caches.
-Sides that train on the same batches had the same losses within 1e-5, or there would be no table. Peak memory is the
+Sides that train on the same batches had the same losses within 1e-5 (1e-4 on pairs, whose loss is a small difference
+between large numbers), or there would be no table. Tokens are those of the rows: what rows have in common at their beginning, or
+what follows the last learned token, ours does not compute, and counts in the share of the matrix rate only what it does. Peak memory is the
 process's own high-water mark. The matrix rate is that of the bare products that LoRA cannot do without (forward and
 activation gradients of the linear layers; of the head where something is learned), measured in turn with the others.
 CPU-seconds to the first step count from the start of the process, imports included.

@@ -20,6 +20,7 @@ class Job:
     layer_shapes: list[tuple[int, int]]  # inputs and outputs of each linear layer
     hidden_size: int
     vocabulary: int
+    dpo_beta: float = 0.1
 
     @property
     def adapter(self) -> str:
@@ -41,7 +42,8 @@ class Job:
 
     @property
     def rows(self) -> list[dict]:
-        """All rows in the order in which they are trained on: {"input_ids", "labels", "attention_mask"}."""
+        """All rows in the order in which they are trained on: {"input_ids", "labels", "attention_mask"}; of pairs
+        {"prompt_ids", "chosen_ids", "rejected_ids"}."""
         return [row for batch in json.loads(self._batches.read_text(encoding="utf-8")) for row in batch]
 
     def write_batches(self, batches: list[list[dict]]) -> None:

@@ -11,7 +11,8 @@ from benchmarks.training.job import Job
 from benchmarks.training.sides import KINDS, PROJECT, Kind, Side, environment, python_of
 from benchmarks.training.workloads import SHAPE, Workload
 
-SAME = 1e-5  # relative: losses further apart are not of the same training
+SAME = {"answers": 1e-5, "preference": 1e-4}  # relative: losses further apart are not of the same training
+# (A preference is a small difference between log-probabilities of whole answers, each of thousands.)
 SPARE_BATCHES = 2  # the first step is not counted, and a Trainer fetches the batch after the last
 
 
@@ -44,17 +45,22 @@ class Found:
         return self.speed / other.speed
 
     def work_rate(self, job: Job) -> float:
-        """Useful floating point operations per CPU-second: forward and gradients of the activations, nothing else."""
+        """Useful floating point operations per CPU-second: forward and gradients of the activations, nothing else.
+
+        A side that leaves work out tells itself what it has done ("useful"); the others do it for all their tokens.
+        """
         head = 4 * job.hidden_size * job.vocabulary
         return median(
-            (4 * job.linear_parameters * step["tokens"] + head * step["supervised"]) / step["cpu_seconds"]
+            step.get("useful", 4 * job.linear_parameters * step["tokens"] + head * step["supervised"])
+            / step["cpu_seconds"]
             for step in self.rounds
         )
 
 
 def sides_of(workload: Workload) -> tuple[list[Kind], list[Kind]]:
     """Those that are measured, and those that would be if they were installed."""
-    wanted = [kind for kind in KINDS if not workload.sides or kind.name in workload.sides]
+    able = [kind for kind in KINDS if workload.objective in kind.objectives]
+    wanted = [kind for kind in able if not workload.sides or kind.name in workload.sides]
     return [kind for kind in wanted if python_of(kind)], [kind for kind in wanted if not python_of(kind)]
 
 
@@ -87,7 +93,8 @@ def measure(
                 found.rounds.append(side.step())
             say(f"  round {number + 1} of {rounds}", flush=True)
             if not workload.dropout:
-                compare_losses([found for _, found in running if found.kind.same_batches], number)
+                alike = [found for _, found in running if found.kind.same_batches]
+                compare_losses(alike, number, SAME[workload.objective])
         for side, found in running:
             found.end = side.end()
     finally:
@@ -96,12 +103,12 @@ def measure(
     return Job.read(str(folder)), [found for _, found in running]
 
 
-def compare_losses(sides: list[Found], number: int) -> None:
+def compare_losses(sides: list[Found], number: int, same: float = SAME["answers"]) -> None:
     expected = sides[0].rounds[number]["loss"]
     for found in sides:
         loss = found.rounds[number]["loss"]
-        if not abs(loss - expected) <= SAME * abs(expected):  # also when one is no number
+        if not abs(loss - expected) <= same * abs(expected):  # also when one is no number
             raise SystemExit(
                 f"Round {number + 1}: the losses of {sides[0].kind.name} ({expected:.7f}) and {found.kind.name} "
-                f"({loss:.7f}) differ by more than {SAME:g}, so they do not train the same and no speed means anything."
+                f"({loss:.7f}) differ by more than {same:g}, so they do not train the same and no speed means anything."
             )

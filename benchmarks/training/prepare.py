@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from benchmarks.random_studio import RandomStudio, random_row
+from benchmarks.random_studio import RandomStudio, random_pair, random_row, random_words
 from benchmarks.training.job import Job
 from benchmarks.training.workloads import ALPHA, RANK, RATE, Workload, row_lengths
 from jobs.workers import train as worker
 from jobs.workers.ending import Request
 from jobs.workers.packing import Example
+from jobs.workers.pairs import Pair
 from jobs.workers.report import Report
 from jobs.workers.training import Training
 from studio import base_models
@@ -26,10 +27,14 @@ def queued(folder: Path, workload: Workload, batch_size: int, batches: int, shap
     """Our run in the queue of a studio of its own, and what the others need to know of it."""
     random = np.random.default_rng(0)
     studio = RandomStudio(folder, shape, workload.vocabulary)
+    make = random_pair if workload.objective == "preference" else random_row
     rows = [
-        random_row(length, workload.answer_share, workload.vocabulary, random)
+        make(length, workload.answer_share, workload.vocabulary, random)
         for length in row_lengths(batches * batch_size, random)
     ]
+    instruction = random_words(workload.instruction, workload.vocabulary, random)
+    for row in rows:
+        row["messages"][0]["content"] = " ".join([*instruction, row["messages"][0]["content"]])
     method = {"name": "lora", "rank": RANK, "alpha": ALPHA, "dropout": workload.dropout}
     training = {
         "batch_size": batch_size, "epochs": 1.0, "learning_rate": RATE, "schedule": "constant", "warmup_ratio": 0.0,
@@ -58,8 +63,13 @@ class UpToItsFirstStep(Training):
         return 0
 
 
-def as_row(example: Example) -> dict:
+def as_row(example: Example | Pair) -> dict:
     """As the peers' collators take it; a label of -100 is not learned from."""
+    if isinstance(example, Pair):
+        begins = int(example.chosen.trained.argmax())
+        prompt, chosen = np.split(example.chosen.ids, [begins])
+        both = {"chosen_ids": chosen.tolist(), "rejected_ids": example.rejected.ids[begins:].tolist()}
+        return {"prompt_ids": prompt.tolist(), **both}
     ids = example.ids.tolist()
     labels = [id if trained else -100 for id, trained in zip(ids, example.trained.tolist(), strict=True)]
     return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
@@ -74,6 +84,7 @@ def prepare(folder: Path, workload: Workload, batch_size: int, batches: int, sha
         worker.train(attempt, Report(attempt), Request(attempt))
     finally:
         worker.Training = usual
+    attempt.run.reference.unlink(missing_ok=True)  # what the base thinks of pairs is worked out by each side itself
     DatasetDict({"train": Dataset.from_list(job.rows)}).save_to_disk(job.tokenized)
     job.write()
     return job

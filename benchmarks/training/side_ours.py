@@ -20,7 +20,12 @@ class TurnByTurn(Training):
         super().step(total)
         loss, tokens = self.progress.loss, self.progress.tokens - before
         supervised = sum(example.trained_tokens for example in self.batch(self.progress.step))
-        TURNS.done(loss=loss, tokens=tokens, supervised=supervised)
+        useful = self.floor.useful(self.tokens_computed, supervised)
+        TURNS.done(loss=loss, tokens=tokens, supervised=supervised, useful=useful)
+
+    def computed(self, micro_batches: list) -> tuple[int, int]:
+        self.tokens_computed, padding = super().computed(micro_batches)
+        return self.tokens_computed, padding
 
     def answer_prompts(self) -> None:
         """None is pinned here."""

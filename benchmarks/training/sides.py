@@ -22,15 +22,18 @@ class Kind:
     package: str | None = None  # without it the side is left out, and that is said
     same_batches: bool = True  # as all others: then so must be its losses
     peer: bool = True
+    objectives: tuple[str, ...] = ("answers",)  # what it can learn
 
 
 KINDS = [
-    Kind("ours", "side_ours", peer=False),
+    Kind("ours", "side_ours", peer=False, objectives=("answers", "preference")),
     Kind("Trainer", "side_trainer"),
     Kind("TRL padded", "side_trl", ("padded",), "trl"),
     Kind("TRL padding-free", "side_trl", ("padding-free",), "trl"),
     Kind("TRL packing", "side_trl", ("packing",), "trl", same_batches=False),
     Kind("LLaMA-Factory", "side_llamafactory", (), "llamafactory"),
+    Kind("TRL DPO", "side_trl_dpo", (), "trl", objectives=("preference",)),
+    Kind("TRL DPO, reference before", "side_trl_dpo", ("reference-before",), "trl", objectives=("preference",)),
     Kind("matrix products", "side_gemm", peer=False, same_batches=False),
 ]
 

@@ -32,7 +32,7 @@ def row(found: Found, sides: list[Found], job: Job) -> list[str]:
     return [
         found.kind.name,
         f"{found.speed:,.0f}",
-        f"{found.times(trainer):.2f}",
+        f"{found.times(trainer):.2f}" if trainer else "",
         f"{ours.times(found):.2f}" if found is not ours else "",
         f"{found.end['peak_bytes'] / 2**30:.2f} GiB",
         f"{ours.end['peak_bytes'] / found.end['peak_bytes']:.2f}" if found is not ours else "",

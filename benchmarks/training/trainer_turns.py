@@ -19,7 +19,8 @@ class TrainerTurns(TrainerCallback):
         def noting(trainer, model, inputs, num_items_in_batch=None):
             slots, mask = inputs["input_ids"].numel(), inputs.get("attention_mask")
             tokens = slots if mask is None or mask.dim() != 2 else int(mask.sum())
-            supervised = int((inputs["labels"][..., 1:] != -100).sum())
+            learned = inputs["labels"][..., 1:] != -100 if "labels" in inputs else inputs["completion_mask"]
+            supervised = int(learned.sum())
             loss = training_step(trainer, model, inputs, num_items_in_batch)
             self.step = {"loss": float(loss), "tokens": tokens, "slots": slots, "supervised": supervised}
             return loss

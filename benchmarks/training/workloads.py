@@ -1,4 +1,4 @@
-"""What is trained on: three kinds of data and vocabulary, on one model that is small enough for a CPU."""
+"""What is trained on: kinds of data, objectives and vocabularies, on one model that is small enough for a CPU."""
 
 from dataclasses import dataclass
 
@@ -17,15 +17,19 @@ RANK, ALPHA, RATE = 16, 32, 1e-3
 class Workload:
     name: str
     vocabulary: int
-    answer_share: float  # of the tokens, those that are learned from
+    answer_share: float  # of a row's own tokens, those that are learned from
+    instruction: int = 0  # tokens of one text that stands before every question, besides the row's own
+    objective: str = "answers"  # or "preference": two answers to each question, by DPO
     dropout: float = 0.0  # on the adapter's inputs; with it, losses are random and are not compared
     sides: tuple[str, ...] = ()  # which are measured; none named: all
 
     @property
     def title(self) -> str:
+        before = f"after the same {self.instruction} tokens in every row, " if self.instruction else ""
+        pairs = "two answers to each question, " if self.objective == "preference" else ""
         return (
-            f"{self.name}: {self.answer_share:.0%} of the tokens learned from, vocabulary {self.vocabulary:,}, "
-            f"dropout {self.dropout:g}"
+            f"{self.name}: {before}{pairs}{self.answer_share:.0%} of the tokens learned from, "
+            f"vocabulary {self.vocabulary:,}, dropout {self.dropout:g}"
         )
 
 
@@ -35,7 +39,9 @@ WORKLOADS = {
         Workload("answer-heavy", 32_000, 0.86),
         Workload("prompt-heavy", 32_000, 0.10),
         Workload("vocabulary 152k", 152_000, 0.86),
-        Workload("answer-heavy with dropout", 32_000, 0.86, dropout=0.05, sides=("ours", "Trainer")),
+        Workload("answer-heavy with dropout", 32_000, 0.86, dropout=0.05, sides=("ours", "Trainer", "LLaMA-Factory")),
+        Workload("one instruction", 32_000, 0.86, instruction=200),
+        Workload("pairs of answers", 32_000, 0.5, objective="preference"),
     )
 }
 

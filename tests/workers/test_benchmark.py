@@ -32,4 +32,4 @@ def test_sides_whose_losses_differ_are_not_compared():
     first, second = (Found(kind, rounds=[{"loss": loss}]) for kind, loss in zip(KINDS, (2.0, 2.001), strict=False))
     with pytest.raises(SystemExit, match="differ by more than"):
         compare_losses([first, second], 0)
-    assert measuring.SAME < 1e-4
+    assert measuring.SAME["answers"] < 1e-4
