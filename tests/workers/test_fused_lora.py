@@ -235,3 +235,11 @@ def test_a_changed_row_moves_nothing_of_its_neighbour_through_the_adapter(base, 
     assert torch.equal(losses, other_losses)
     # what the first row gives to the adapter's gradient is its activations times exact zeros
     assert torch.equal(gradient, other_gradient)
+
+
+def test_no_gradient_is_computed_below_the_first_trained_matrices(monkeypatch):
+    engine, wanted, backward = engine_of(adapted(architecture("llama"))), [], fused_lora.backward_of
+    monkeypatch.setattr(fused_lora, "backward_of", lambda *given: wanted.append(given[-1]) or backward(*given))
+    engine.accumulate(engine.micro_batches(EXAMPLES), 1.0)
+    assert wanted.count(False) == 1  # of the hidden states that come out of the embedding
+    assert wanted[-1] is False
