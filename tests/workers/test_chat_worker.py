@@ -19,7 +19,7 @@ from studio.settings import StudioSettings
 from studio.studio import Studio
 from studio.tokens import ChatTokenizer
 from tests.coroutines import finished
-from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base
+from tests.workers.tiny_models import TEMPLATE, add_tiny_adapter, add_tiny_base, tiny_tokenizer
 
 pytestmark = pytest.mark.training
 
@@ -74,7 +74,7 @@ def ask(studio, base, asked) -> tuple[list[str], list[dict], list[dict]]:
     return texts, ends, events
 
 
-def plain_answer(studio, base, messages, most, adapter=None) -> str:
+def plain_answer(studio, base, messages, most, adapter=None, words=None) -> str:
     """The greedy answer of transformers' own generate, with PEFT's own adapter, decoded at once."""
     folder = studio.data.base_model(base.id).model
     tokenizer, model = ChatTokenizer.load(folder), AutoModelForCausalLM.from_pretrained(folder)
@@ -82,7 +82,7 @@ def plain_answer(studio, base, messages, most, adapter=None) -> str:
         model = PeftModel.from_pretrained(model, studio.data.adapter(adapter.id).path)
     import torch
 
-    prompt = torch.tensor([tokenizer.prompt(messages)])
+    prompt = torch.tensor([(words or tokenizer).prompt(messages)])
     written = model.generate(
         input_ids=prompt,
         attention_mask=torch.ones_like(prompt),
@@ -289,3 +289,43 @@ def test_an_adapter_trained_in_4_bits_answers_on_its_base_in_4_bits_and_the_base
         "This adapter was trained on the base in nf4 and answers on it in full here: a little otherwise."
     ]
     assert chat.worker_state(studio)["pid"] != pid
+
+
+def test_the_weights_of_a_mix_change_while_the_worker_writes_and_the_proof_says_when(studio, base, adapter):
+    second = add_tiny_adapter(studio, base, id="second", seed=9)
+    asked = question((HELLO, None), (HELLO, None), most=200)
+    parts = [{"id": each.id, "name": each.name, "weight": 1.0} for each in (adapter, second)]
+    del asked["columns"][1]["adapter"]
+    asked["columns"][1] |= {"mix": parts}
+
+    async def listen():
+        events, changed = [], False
+        async for event in chat.answer(studio, base, asked, "none"):
+            events.append(event)
+            if event.get("column") == 1 and "text" in event and not changed:
+                changed = True
+                change = {"do": "weights", "id": "any", "owner": "local", "column": 1, "weights": [0.5, -1.0]}
+                await asyncio.to_thread(chat.tell, studio, change)
+        return events
+
+    events = finished(listen())
+    said = next(event for event in events if "weights" in event)
+    proof = next(event["proof"] for event in events if event.get("column") == 1 and event.get("done"))
+    assert said == {"column": 1, "weights": [0.5, -1.0], "at_token": said["at_token"]}
+    assert proof["weights_changed"] == [{"at_token": said["at_token"], "weights": [0.5, -1.0]}]
+    assert 0 < said["at_token"] < 200
+    assert [(part["adapter"], part["weight"]) for part in proof["mix"]] == [(adapter.id, 0.5), ("second", -1.0)]
+    assert [part["sha256"] for part in proof["mix"]] == [adapter.sha256, second.sha256]
+    assert (proof["self_check"], proof["layers_changed"]) == ("equal", 14)
+
+
+def test_an_adapter_that_learned_in_another_template_is_asked_in_that_one(studio, base):
+    own = add_tiny_adapter(studio, base, id="own", seed=4)
+    folder = studio.data.adapter(own.id).path
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = TEMPLATE.replace("<|assistant|>", "<|assistant|>Well, ")
+    tokenizer.save_pretrained(folder)
+    texts, _, _ = ask(studio, base, question((HELLO, None), (HELLO, own)))
+    assert texts[0] == plain_answer(studio, base, HELLO, 40)
+    assert texts[1] == plain_answer(studio, base, HELLO, 40, own, ChatTokenizer.load(folder))
+    assert texts[1] != plain_answer(studio, base, HELLO, 40, own)

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM  # noqa: E402
 
 from jobs.workers import lab  # noqa: E402
 from jobs.workers.adapters_in_memory import load_adapter  # noqa: E402
+from jobs.workers.columns.mixes import Mix, stacked  # noqa: E402
 from studio import adapter_job_queue, adapter_jobs, adapters  # noqa: E402
 from studio.folders import read_json  # noqa: E402
 from studio.lab_settings import ShrinkSettings, StackSettings  # noqa: E402
@@ -82,6 +83,19 @@ def test_a_stack_is_the_sum_of_the_updates_whatever_their_ranks_scales_and_signs
     assert job.result["relative_error"] < EXACT
     adapter = adapters.get_adapter(studio, job.id)
     assert (adapter.name, adapter.source, adapter.rank, adapter.base_model) == ("Captain", "stack", 12, two.id)
+
+
+def test_a_mix_in_the_chat_adds_what_the_saved_stack_adds(studio, two):
+    weights = {"pirate": 0.7, "orders": -1.5}
+    model = AutoModelForCausalLM.from_pretrained(studio.data.base_model(two.id).model)
+    parts = [load_adapter(model, two.fingerprint, id, studio.data.adapter(id).path) for id in weights]
+    mix = Mix("mix", stacked(parts, None), list(weights.values()))
+    mixed = {
+        name: ((update.stacked.down * update.gains).double() @ update.stacked.up.double()).T
+        for name, update in mix.updates.items()
+    }
+    job = make(studio, stack_of(weights))
+    assert distance(mixed, updates(studio, two, job.id)) < EXACT
 
 
 def test_a_stack_says_what_it_is_made_from_and_carries_the_tokenizer(studio, two):
