@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from studio.errors import StudioError
+from studio.errors import Invalid, StudioError
 from studio.pages import parts
 from studio.pages.compare import hidden, view
 from studio.pages.compare.conversation import Talk, read_talk
-from studio.pages.compare.lineup import read_lineup
+from studio.pages.compare.lineup import LineUp, read_lineup
 from studio.pages.compare.screen import drawing, failed, screen, shown_if_any
 from studio.pages.compare.talking import answering, answering_again, stop_one
 from studio.pages.errors import as_toast, plainly
 from studio.pages.events import QUICK, SLOW, action, clicked
+from studio.pages.versions import mending
 from studio.studio import Studio
 
 if TYPE_CHECKING:
@@ -89,6 +90,12 @@ def wire(studio: Studio, page: "Layout") -> None:
         question = held.question(held.editing)
         return held.model_dump(), question, shown_if_any(editing(held))
 
+    def mended(said: Any, system: str | None, lineup: Any, event: gr.EventData):
+        place = clicked(event)[1]
+        return to_mend(
+            studio, read_talk(said), read_lineup(lineup), system or "", int(place) if place.isdecimal() else -1
+        )
+
     def as_it_was(said: Any):
         held = read_talk(said)
         held.editing = None
@@ -105,11 +112,27 @@ def wire(studio: Studio, page: "Layout") -> None:
     one = {"fn": ask_one, "inputs": [page.talk, page.lineup, *page.sampling], "outputs": page.live, **STREAMING}
     asked.append(page.answers.click(**one))
     prompting = [page.talk, page.prompt, page.news]
-    page.answers.select(plainly(edited), page.talk, prompting, **QUICK).success(None, js=TO_THE_PROMPT, **QUICK)
+    page.answers.edit(plainly(edited), page.talk, prompting, **QUICK).success(None, js=TO_THE_PROMPT, **QUICK)
+    mending_of = [page.talk, page.sampling[0], page.lineup]
+    page.answers.select(plainly(mended), mending_of, page.mend.outputs, **QUICK).success(
+        None, js=mending.FOCUS, **QUICK
+    )
     page.news.click(plainly(as_it_was), page.talk, prompting, **QUICK).success(None, js=TO_THE_PROMPT, **QUICK)
     page.answers.input(stopped_one, page.talk, None, trigger_mode="multiple", **QUICK)
     page.stop.click(plainly(stopped), page.talk, page.live, cancels=asked, **QUICK)
     voting(studio, page)
+
+
+def to_mend(studio: Studio, held: Talk, lineup: LineUp, system: str, place: int) -> list:
+    """The dialog in which the last answer of the column at this place is mended."""
+    column = held.columns[place] if 0 <= place < len(held.columns) else None
+    if column is None or not column.answer or held.hidden:
+        raise Invalid("This column has no answer yet.", "Ask a question first.")
+    own = lineup.columns[place].system if not held.blind and place < len(lineup.columns) else None
+    told = (system if own is None else own).strip()
+    messages = [message.model_dump() for message in column.messages[:-1]]
+    adapter = column.who if view.kind_of(column.who) == "adapter" else None
+    return mending.opened(studio, [{"role": "system", "content": told}] * bool(told) + messages, column.answer, adapter)
 
 
 def editing(held: Talk) -> str:

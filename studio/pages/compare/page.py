@@ -11,6 +11,7 @@ from studio.pages.copying import COPY
 from studio.pages.events import CLICKS, clickable, plain
 from studio.pages.page import Page
 from studio.pages.shell import head
+from studio.pages.versions import mending
 from studio.studio import Studio
 
 EXAMPLES = 4
@@ -37,6 +38,7 @@ class Layout:
     """Who answers in which column."""
     answers: gr.HTML
     ballot: gr.HTML
+    mend: mending.Dialog
     news: gr.HTML
     saved: gr.HTML
     """What became of a mix that was saved."""
@@ -74,6 +76,7 @@ def build(studio: Studio) -> None:
     saved = clickable(visible=False)
     answers = gr.HTML(SKELETON, elem_classes=["ls-plain"], js_on_load=COPY + CLICKS + KEYS, apply_default_css=False)
     ballot = clickable(visible=False)
+    mend = mending.dialog(studio)
     news = clickable(visible=False)
     with gr.Row(elem_classes=["ls-examples"]):
         examples = [gr.Button("", size="sm", visible=False, scale=0, min_width=60) for _ in range(EXAMPLES)]
@@ -90,7 +93,7 @@ def build(studio: Studio) -> None:
         differences = plain(view.differences([]))
     lineup, talk = gr.JSON({}, visible=False), gr.JSON({}, visible=False)
     page = Layout(
-        model, sampling, blind, who, answers, ballot, news, saved, examples, prompt, send, stop, retry, clear, differences, lineup, talk
+        model, sampling, blind, who, answers, ballot, mend, news, saved, examples, prompt, send, stop, retry, clear, differences, lineup, talk
     )  # fmt: skip
     choosing.wire(studio, page)
     mixing.wire(studio, page)

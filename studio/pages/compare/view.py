@@ -69,7 +69,7 @@ def _in_line(position: int) -> str:
 def _turn(message: Message, number: int, place: int, editable: bool) -> str:
     if message.role == "user":
         label = f"Edit turn {number + 1}"
-        edit = action("Edit", "edit", str(number), quiet=True, label=label, on="select", skipped=place > 0)
+        edit = action("Edit", "edit", str(number), quiet=True, label=label, on="edit", skipped=place > 0)
         return f'<div class="q">{parts.text(message.content)}{edit if editable else ""}</div>'
     if not message.content.strip():
         return '<div class="a ls-muted">(an empty answer)</div>'
@@ -96,7 +96,9 @@ def _foot(talk: Talk, column: Column, place: int) -> str:
     again = column.answer and _editable(talk) and not talk.blind and not talk.hidden
     redo = action("Again", "again", str(place), label=f"Ask {column.name} again") if again else ""
     copy = copy_button(column.answer) if column.answer else ""
-    return f'<span class="ls-proof">{escape(said)}</span>{redo}{copy}'
+    label = f"Mend the data from the answer of {column.name}"
+    mend = action("Mend", "mend", str(place), label=label, on="select") if column.answer and not talk.hidden else ""
+    return f'<span class="ls-proof">{escape(said)}</span>{redo}{mend}{copy}'
 
 
 def first_token(done: dict) -> str:
