@@ -63,7 +63,7 @@ class Page:
     def name(self, id: int) -> str:
         part = self.parts.get(id, {"type": "", "props": {}})
         if part["type"] == "json":
-            return ("lineup", "talk")[self.jsons.index(id)]
+            return ("mended", "lineup", "talk")[self.jsons.index(id)]
         return part["props"].get("label") or str(part["props"].get("value"))
 
     def event(self, name: str, of: str) -> dict:

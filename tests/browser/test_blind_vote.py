@@ -60,7 +60,7 @@ def test_a_blind_vote_from_the_question_to_the_results(studio_app, open_page):
     again = open_page(page.url)  # the address holds the comparison, and not who is who
     again.locator(OPEN_VOTE).first.wait_for()
     assert again.locator(".ls-answers").inner_text() == before
-    assert again.get_by_label("Seed").input_value() == "3"
+    assert again.get_by_label("Seed").first.input_value() == "3"
     again.close()
 
     page.keyboard.press("2")
