@@ -76,7 +76,7 @@ METHOD = Method(
     summary="Learned keys and values in front of every layer's attention. Stronger than a prompt, smaller than LoRA.",
     place=70,
     saved=saved,
-    rate=Rate(10, "Only a prefix is learned, which takes larger steps"),
+    rate=Rate(100, "Only a prefix is learned, which takes much larger steps"),
     positions=virtual_tokens.positions,
     cannot=cannot,
 )
