@@ -96,13 +96,13 @@ class Answering:
         self.batch = self._empty_batch()
         torch.cuda.empty_cache()
         for question in asked:
-            self._give_up(
-                question,
-                Unavailable(
-                    f"The {self.model.device.type} has not enough memory for these answers.",
-                    "Ask for fewer columns or shorter answers, or wait until a training on it has ended.",
-                ),
-            )
+            self._give_up(question, self._no_memory())
+
+    def _no_memory(self) -> Unavailable:
+        return Unavailable(
+            f"The {self.model.device.type} has not enough memory for these answers.",
+            "Ask for fewer columns or shorter answers, or wait until a training on it has ended.",
+        )
 
     def _hear(self, wait: bool) -> None:
         """Take in new questions, new weights, what is to stop and who has gone. `wait` for the first question, as there is nothing to do."""
@@ -172,6 +172,10 @@ class Answering:
         except StudioError as error:
             self._give_up(question, error)
             return False
+        except Exception as error:
+            if is_out_of_memory(error):  # or it would be the next one again, for ever
+                self._give_up(question, self._no_memory())
+            raise
         return True
 
     def _give_up(self, question: Question, error: StudioError) -> None:

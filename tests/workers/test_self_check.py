@@ -172,3 +172,18 @@ def test_a_device_without_memory_fails_the_question_and_not_the_worker(answering
     again = question([], (HELLO, None))
     answering.inbox.ask(again)
     assert again.ended.wait(30)
+
+
+def test_an_adapter_for_which_there_is_no_memory_fails_its_question_and_not_the_next(answering, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("out of memory")
+
+    events = []
+    asked = question(events, (HELLO, None))
+    answering.inbox.ask(asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(answering.columns, "made", full)
+        assert not answering.go_on()
+    assert asked.ended.is_set()
+    assert "not enough memory" in events[-1]["error"]["problem"]
+    assert answers(answering, (HELLO, None))[0][0]
