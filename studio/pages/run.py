@@ -137,7 +137,7 @@ def _actions() -> dict[str, gr.Button]:
             "pause": gr.Button("Pause", visible=False, scale=0, min_width=100),
             "resume": gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=110),
             "cancel": gr.Button("Cancel…", visible=False, scale=0, min_width=110),
-            "take": gr.Button("Make an adapter", variant="primary", visible=False, scale=0, min_width=220),
+            "take": gr.Button("Make an adapter", variant="primary", visible=False, scale=0, min_width=270),
             "again": gr.Button("Clone", visible=False, scale=0, min_width=100),
             "rename": gr.Button("Rename", visible=False, scale=0, min_width=110),
             "delete": gr.Button("Delete…", visible=False, scale=0, min_width=110),
