@@ -36,8 +36,8 @@ def diverged(chart: Chart) -> Finding | None:
 
 
 def never_fell(chart: Chart) -> Finding | None:
-    """After a third of the steps and a dozen of them, the loss is where it began."""
-    if len(chart.loss) < FEWEST_STEPS or (not chart.ended and chart.done < 1 / 3):
+    """After a third of the steps and a dozen of them, the loss is where it began, and so is the held-out loss."""
+    if len(chart.loss) < FEWEST_STEPS or (not chart.ended and chart.done < 1 / 3) or has_learned(chart):
         return None
     first, last = chart.level(0, 0.15), chart.level(0.85, 1)
     if first is None or last is None or last < (1 - FALL) * first or last > RISE * first:
@@ -69,6 +69,13 @@ def never_fell(chart: Chart) -> Finding | None:
     return Finding("never fell", "It never fell", seen, cause, "Look at the rows, and at the samples beside them.")
 
 
+def has_learned(chart: Chart) -> bool:
+    """Whether the held-out loss fell below the base's: large models learn most of it in their first few steps."""
+    return (
+        len(chart.heldout) > 1 and chart.heldout[0][0] == 0 and chart.heldout[-1][1] < (1 - FALL) * chart.heldout[0][1]
+    )
+
+
 def too_high(chart: Chart) -> Finding | None:
     """The loss jumps, rises for a while or stays where it is, or gradients are suddenly many times as long."""
     if len(chart.loss) < FEWEST_STEPS:
@@ -84,9 +91,10 @@ def too_high(chart: Chart) -> Finding | None:
 
 def jumps_in_words(chart: Chart) -> str | None:
     jumps, bursts = spikes_of_loss(chart), spikes_of_gradient(chart)
-    if len(jumps) >= FEWEST_SPIKES:
+    fewest = max(FEWEST_SPIKES, len(chart.loss) // 100)
+    if len(jumps) >= fewest:
         return f"The training loss jumped up at {steps_in_words(jumps)}."
-    if len(bursts) >= FEWEST_SPIKES:
+    if len(bursts) >= fewest:
         return f"The gradient was over {GRADIENT_SPIKE:g} times as long as before at {steps_in_words(bursts)}."
     return None
 
@@ -129,13 +137,17 @@ def too_low(chart: Chart) -> Finding | None:
 
 
 def spikes_of_loss(chart: Chart) -> list[int]:
-    """Steps whose loss stands far above the ones before it, after the warm-up."""
+    """Steps whose loss stands far above the ones before it, after the warm-up, and that of the next step too.
+
+    A batch of odd rows stands out alone; a step that was too large is felt by the next one.
+    """
     noise, found = chart.noise(), []
-    for at in range(3, len(chart.loss)):
+    for at in range(3, len(chart.loss) - 1):
         step, value = chart.loss[at]
         before = [each for _, each in chart.loss[max(0, at - LOOK_BACK) : at]]
         usual = median(before)
-        if step > chart.warmup_steps and value - usual > max(SPIKE * noise, 0.25 * usual):
+        far = max(SPIKE * noise, 0.25 * usual)
+        if step > chart.warmup_steps and value - usual > far and chart.loss[at + 1][1] - usual > far / 2:
             found.append(int(step))
     return found
 
