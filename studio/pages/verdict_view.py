@@ -122,7 +122,7 @@ def _answered(example: Mapping[str, Any]) -> str:
         losses = f", loss {words.loss(example['base_loss'])} → {words.loss(example['adapter_loss'])}"
     head = f'<p class="ls-muted">{KINDS.get(str(example["kind"]), "")}: row {words.count(example["row"])}{losses}</p>'
     return (
-        f'<section class="ls-sample">{head}<h3>{parts.text(example["asked"])}</h3><dl>'
+        f'<section class="ls-both">{head}<h3>{parts.text(example["asked"])}</h3><dl>'
         f'<dt class="base">Base</dt><dd>{parts.text(base) or "(an empty answer)"}</dd>'
         f'<dt>Adapter</dt><dd class="ls-diff">{marked or "(an empty answer)"}</dd>'
         f"<dt>Data</dt><dd>{parts.text(example['expected'])}</dd></dl></section>"
