@@ -194,6 +194,12 @@ def test_where_the_question_stands_in_the_data_its_answer_is_replaced_unless_tha
     assert answers(studio, small.id) == ["1!", "2!", "three", "4!", "5!", "drei"]
 
 
+def test_an_answer_that_the_data_gives_already_leaves_no_edit_behind(studio, small):
+    with pytest.raises(Conflict, match="Row 3 gives this answer already"):
+        mending.mend_data(studio, small.id, mend("3!", "Count to 3."))
+    assert drafts.waiting(studio, small.id) == 0
+
+
 def test_of_a_longer_conversation_only_the_right_answer_is_learned(studio, small):
     mending.mend_data(studio, small.id, mend("Two.", "One?", "Uno", "Two?"))
     learned = [message.get("learn") for message in rows_of(studio, small.id)[-1]["messages"]]

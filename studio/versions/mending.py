@@ -115,6 +115,8 @@ def _same_in(row: Row, asked: list[tuple[str, str]]) -> tuple[str, dict[str, Any
 def edit_of(mend: Mend, kind: str, place: Place | None) -> Edit:
     """A new row; or the row at `place` with its answer replaced and everything else as it is."""
     value = checked_value(mend, kind)
+    if place and place.answer == mend.right and kind != "preference":
+        raise Conflict(f"Row {place.row:,} gives this answer already.", "Write another one, or leave it.")
     if place is None:
         return Edit(op="add", value=value)
     if kind == "preference":
