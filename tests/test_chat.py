@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.workers.questions import Inbox, Question
 from studio import chat
-from studio.errors import BadInput, Unavailable
+from studio.errors import BadInput, Conflict, Unavailable
 from studio.files import read_json, write_json
 from studio.records import BaseModel
 from studio.settings import StudioSettings
@@ -208,3 +209,16 @@ def test_a_foreign_process_with_the_workers_number_is_left_alone(studio):
     assert chat.worker_state(studio)["state"] == "absent"
     assert ask(studio, base, "hello")
     assert read_json(studio.data.chat.worker)["pid"] != os.getpid()
+
+
+def test_one_column_is_stopped_by_whoever_asked_it_alone():
+    inbox, question = Inbox(), Question([{}, {}], tell=lambda event: None, id="asked", owner="local")
+    inbox.ask(question)
+    inbox.stop_column("asked", "local", 1)
+    assert inbox.stops.get() == (question, 1)
+    for id, owner, column in (("asked", "ann", 1), ("other", "local", 1), ("asked", "local", 2), ("", "", 0)):
+        with pytest.raises(Conflict):
+            inbox.stop_column(id, owner, column)
+    question.ended_columns.add(1)
+    with pytest.raises(Conflict):
+        inbox.stop_column("asked", "local", 1)
