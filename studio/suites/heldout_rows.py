@@ -46,7 +46,7 @@ def suite_of_heldout(studio: Studio, asked: HeldoutRows, owner: str = LOCAL_PERS
     dataset = datasets.get_dataset(studio, plan.dataset if plan else asked.dataset)
     if dataset.kind == "text":
         raise Conflict(f"'{dataset.name}' is text without questions.", "Choose conversations or preference pairs.")
-    version = get_version(studio, dataset.id, plan.dataset_version if plan else asked.version)
+    version = get_version(studio, dataset.id, plan.dataset_version or 1 if plan else asked.version)
     folder = folder_of(studio, version)
     resolved = ResolvedPlan.model_validate(read_json(studio.data.run(run.id).resolved)) if run else None
     places = held_out(folder, resolved, plan.training.seed if plan else 0)[: asked.rows]
