@@ -84,6 +84,25 @@ def wire(studio: Studio, page: "Layout") -> None:
         held = read_talk(said)
         return hidden.take_back(studio, held), held.model_dump()
 
+    inputs = [page.prompt, page.talk, *page.chosen, *page.sampling]
+    question = {"fn": ask, "inputs": inputs, "outputs": page.live, **STREAMING}
+    asked = [gr.on([page.send.click, page.prompt.submit], **question)]
+    filled = [example.click(lambda words: words, example, page.prompt, **QUICK) for example in page.examples]
+    asked += [event.then(**question) for event in filled]
+    asked.append(page.retry.click(plainly(again), page.talk, [page.prompt, page.talk], **QUICK).then(**question))
+    for event in asked:
+        event.then(None, js=TO_THE_VOTE, **QUICK)
+    one = {"fn": ask_one, "inputs": [page.talk, page.lineup, *page.sampling], "outputs": page.live, **STREAMING}
+    asked.append(page.answers.click(**one))
+    page.answers.input(stopped_one, page.talk, None, trigger_mode="multiple", **QUICK)
+    page.stop.click(plainly(stopped), page.talk, page.live, cancels=asked, **QUICK)
+    changing(studio, page)
+    voting(studio, page)
+
+
+def changing(studio: Studio, page: "Layout") -> None:
+    """A question that is asked otherwise, and an answer that is mended."""
+
     def edited(said: Any, event: gr.EventData):
         held, (_, number) = read_talk(said), clicked(event)
         held.editing = int(number) if number.isdecimal() else -1
@@ -101,16 +120,6 @@ def wire(studio: Studio, page: "Layout") -> None:
         held.editing = None
         return held.model_dump(), "", shown_if_any("")
 
-    inputs = [page.prompt, page.talk, *page.chosen, *page.sampling]
-    question = {"fn": ask, "inputs": inputs, "outputs": page.live, **STREAMING}
-    asked = [gr.on([page.send.click, page.prompt.submit], **question)]
-    filled = [example.click(lambda words: words, example, page.prompt, **QUICK) for example in page.examples]
-    asked += [event.then(**question) for event in filled]
-    asked.append(page.retry.click(plainly(again), page.talk, [page.prompt, page.talk], **QUICK).then(**question))
-    for event in asked:
-        event.then(None, js=TO_THE_VOTE, **QUICK)
-    one = {"fn": ask_one, "inputs": [page.talk, page.lineup, *page.sampling], "outputs": page.live, **STREAMING}
-    asked.append(page.answers.click(**one))
     prompting = [page.talk, page.prompt, page.news]
     page.answers.edit(plainly(edited), page.talk, prompting, **QUICK).success(None, js=TO_THE_PROMPT, **QUICK)
     mending_of = [page.talk, page.sampling[0], page.lineup]
@@ -118,9 +127,6 @@ def wire(studio: Studio, page: "Layout") -> None:
         None, js=mending.FOCUS, **QUICK
     )
     page.news.click(plainly(as_it_was), page.talk, prompting, **QUICK).success(None, js=TO_THE_PROMPT, **QUICK)
-    page.answers.input(stopped_one, page.talk, None, trigger_mode="multiple", **QUICK)
-    page.stop.click(plainly(stopped), page.talk, page.live, cancels=asked, **QUICK)
-    voting(studio, page)
 
 
 def to_mend(studio: Studio, held: Talk, lineup: LineUp, system: str, place: int) -> list:
