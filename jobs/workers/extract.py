@@ -15,7 +15,7 @@ from jobs.workers.lab_adapter import MadeAdapter, rounded
 from jobs.workers.lora_math import Factors, Spectrum
 from studio.errors import BadInput, Invalid
 from studio.files import read_json
-from studio.folders import AdapterJobFolder
+from studio.folders import AdapterJobFolder, data_of
 from studio.linear_layers import HEADS, TRANSPOSED
 from studio.lora_files import numbers
 from studio.model_facts import LinearLayer, ModelFacts
@@ -75,7 +75,7 @@ def extract(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[f
 
 
 def read_pair(folder: AdapterJobFolder, request: dict[str, Any]) -> Pair:
-    base, tuned = (folder.data.base_model(request[key]["id"]) for key in ("base_model", "tuned"))
+    base, tuned = (data_of(folder).base_model(request[key]["id"]) for key in ("base_model", "tuned"))
     if not tuned.facts.is_file():
         raise Invalid("The fine-tuned model was removed before this job began.", "Add it again.", "tuned")
     facts = ModelFacts.model_validate(read_json(base.facts))

@@ -13,7 +13,7 @@ from jobs.workers.shrink import shrink
 from jobs.workers.stack import stack
 from studio.errors import Conflict
 from studio.files import read_json
-from studio.folders import AdapterJobFolder
+from studio.folders import AdapterJobFolder, data_of
 
 ADAPTERS = {"stack": stack, "shrink": shrink, "extract": extract}
 
@@ -30,7 +30,7 @@ def work(folder: AdapterJobFolder) -> dict:
         from jobs.workers import hub_adapters  # here: it loads the Hub's client
 
         return (hub_adapters.fetch if kind == "fetch" else hub_adapters.push)(folder, request, tell)
-    if not folder.data.base_model(request["base_model"]["id"]).facts.is_file():
+    if not data_of(folder).base_model(request["base_model"]["id"]).facts.is_file():
         raise Conflict("The base model was removed before this job began.", "Add it again.")
     if kind == "merge":
         from jobs.workers.merge_job import merge  # here: it loads torch

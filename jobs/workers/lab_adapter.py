@@ -17,7 +17,7 @@ from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
 from jobs.workers.tensor_file import write_tensors
 from studio.code_version import code_version
 from studio.files import read_json, sha256_of, write_json
-from studio.folders import AdapterFolder, AdapterJobFolder
+from studio.folders import AdapterFolder, AdapterJobFolder, data_of
 from studio.linear_layers import EMBEDDINGS
 from studio.lora_files import short_names
 from studio.model_facts import ModelFacts
@@ -52,7 +52,7 @@ def write_adapter(folder: AdapterJobFolder, request: dict[str, Any], made: MadeA
     """The whole adapter folder, written beside its place and renamed there."""
     writing = AdapterFolder(folder.path / ".adapter").create()
     write_tensors(writing.weights, {**tensors_of(made), **whole_of(made)})
-    base = folder.data.base_model(request["base_model"]["id"])
+    base = data_of(folder).base_model(request["base_model"]["id"])
     facts = ModelFacts.model_validate(read_json(base.facts))
     write_json(writing.config, peft_settings(made, facts, request["base_model"]))
     source = tokenizer_of(folder, request, base.model)
@@ -69,7 +69,7 @@ def write_adapter(folder: AdapterJobFolder, request: dict[str, Any], made: MadeA
 def tokenizer_of(folder: AdapterJobFolder, request: dict[str, Any], base: Path) -> Path:
     """Where the tokenizer and the template lie that the result speaks in: its first parent's, or the fine-tune's."""
     if tuned := request.get("tuned"):
-        first = folder.data.base_model(tuned["id"]).model
+        first = data_of(folder).base_model(tuned["id"]).model
     else:
         first = folder.parent(request["parents"][0]["id"]).path
     return first if (first / "tokenizer.json").is_file() else base

@@ -8,7 +8,7 @@ from typing import Any
 from jobs.workers.merge import merge_adapter
 from studio.errors import StudioError
 from studio.files import read_json, write_json
-from studio.folders import AdapterJobFolder
+from studio.folders import AdapterJobFolder, data_of
 from studio.model_facts import ModelFacts
 
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -20,11 +20,11 @@ def merge(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[flo
     In the precision of the base: merged into more, the file would be larger than what was trained on.
     """
     tell(0.02, "Loading the base model and the adapter")
-    base = folder.data.base_model(request["base_model"]["id"])
+    base = data_of(folder).base_model(request["base_model"]["id"])
     facts = ModelFacts.model_validate(read_json(base.facts))
     [parent] = request["parents"]
     adapter = folder.parent(parent["id"])
-    target = folder.data.base_model(folder.id).create()
+    target = data_of(folder).base_model(folder.id).create()
     merged = merge_adapter(base.model, adapter.path, target.files, adapter.quantization, PRECISIONS[facts.dtype])
     tell(0.8, "Looking at the merged model")
     if facts.licence:  # the merged weights are the base's for the most part: its terms stay

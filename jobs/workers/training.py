@@ -35,7 +35,7 @@ from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
 from studio.files import read_json
-from studio.folders import AdapterFolder, AttemptFolder
+from studio.folders import AdapterFolder, AttemptFolder, data_of
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
 from studio.plan import TrainingPlan
@@ -69,11 +69,11 @@ class Training:
         self.hash = hash_of(plan.model_dump(mode="json", exclude_unset=True), *decides)
 
     def load(self) -> None:
-        base = self.attempt.run.data.base_model(self.plan.base_model)
+        base = data_of(self.attempt.run).base_model(self.plan.base_model)
         self.facts = ModelFacts.model_validate(read_json(base.facts))
         self.words = words_of(self.attempt, self.plan, base.model)
         self.tokenizer = self.words.tokenizer
-        rows = self.attempt.run.data.dataset(self.plan.dataset, self.plan.dataset_version)
+        rows = data_of(self.attempt.run).dataset(self.plan.dataset, self.plan.dataset_version)
         given = (self.words.folder, self.tokenizer, self.resolved, self.settings.seed)
         self.data = read_examples(rows, *given, self.report.say)
         self.data.tell(self.report, self.resolved.sequence_length)

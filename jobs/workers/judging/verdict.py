@@ -15,7 +15,7 @@ from jobs.workers.judging.base import as_base
 from jobs.workers.judging.shown import Shown, chosen_rows, shown_rows
 from jobs.workers.report import finite
 from studio.files import read_json, write_json
-from studio.folders import AdapterFolder
+from studio.folders import AdapterFolder, data_of
 from studio.verdict.judgement import Judgement, Rows, Steps, judged
 from studio.verdict.words import in_full, sentences, title
 
@@ -80,7 +80,7 @@ class Verdict:
             return
         objective = training.resolved.objective
         gains = gains_of(self.rows)
-        folder = training.attempt.run.data.dataset(training.plan.dataset, training.plan.dataset_version)
+        folder = data_of(training.attempt.run).dataset(training.plan.dataset, training.plan.dataset_version)
         given = (folder, training.data.asked, training.tokenizer, objective)
         rows = shown_rows(training.data.heldout, chosen_rows(gains, training.settings.seed), *given)
         self.asked = len(rows)

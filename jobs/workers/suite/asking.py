@@ -9,7 +9,7 @@ from typing import Any
 from jobs.workers.questions import Inbox, Question
 from jobs.workers.suite.answers_file import AnswersFile
 from studio.errors import BadInput, Unavailable
-from studio.folders import SuiteRunFolder
+from studio.folders import SuiteRunFolder, data_of
 from studio.suite_checks.judge import Answered, judge, read_checks
 
 MOST_AT_ONCE = 32  # answers that grow together; halved whenever memory runs out, down to one
@@ -53,7 +53,7 @@ class Asking:
         from jobs.workers.answering import Answering  # here: it loads torch
 
         self.inbox = OwnInbox()
-        base = self.folder.data.base_model(self.request["base_model"])
+        base = data_of(self.folder).base_model(self.request["base_model"])
         self.answering = Answering(base, "auto", self.inbox, self.request["quantization"], self.most_at_once)
         self.answering.load()
         # Prompts of one length are read together, and answers of one length end together
