@@ -74,12 +74,6 @@ def wire(studio: Studio, page: "Layout") -> None:
         held.end()
         return screen(held, gr.skip(), "")
 
-    async def stopped_one(said: Any, event: gr.EventData):
-        try:
-            await stop_one(studio, read_talk(said), clicked(event)[1])
-        except Exception as error:
-            raise as_toast(error) from error
-
     def again(said: Any):
         held = read_talk(said)
         return hidden.take_back(studio, held), held.model_dump()
@@ -94,14 +88,19 @@ def wire(studio: Studio, page: "Layout") -> None:
         event.then(None, js=TO_THE_VOTE, **QUICK)
     one = {"fn": ask_one, "inputs": [page.talk, page.lineup, *page.sampling], "outputs": page.live, **STREAMING}
     asked.append(page.answers.click(**one))
-    page.answers.input(stopped_one, page.talk, None, trigger_mode="multiple", **QUICK)
     page.stop.click(plainly(stopped), page.talk, page.live, cancels=asked, **QUICK)
     changing(studio, page)
     voting(studio, page)
 
 
 def changing(studio: Studio, page: "Layout") -> None:
-    """A question that is asked otherwise, and an answer that is mended."""
+    """One answer that is stopped, a question that is asked otherwise, and an answer that is mended."""
+
+    async def stopped_one(said: Any, event: gr.EventData):
+        try:
+            await stop_one(studio, read_talk(said), clicked(event)[1])
+        except Exception as error:
+            raise as_toast(error) from error
 
     def edited(said: Any, event: gr.EventData):
         held, (_, number) = read_talk(said), clicked(event)
@@ -120,6 +119,7 @@ def changing(studio: Studio, page: "Layout") -> None:
         held.editing = None
         return held.model_dump(), "", shown_if_any("")
 
+    page.answers.input(stopped_one, page.talk, None, trigger_mode="multiple", **QUICK)
     prompting = [page.talk, page.prompt, page.news]
     page.answers.edit(plainly(edited), page.talk, prompting, **QUICK).success(None, js=TO_THE_PROMPT, **QUICK)
     mending_of = [page.talk, page.sampling[0], page.lineup]
