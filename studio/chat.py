@@ -18,6 +18,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from studio.child_environment import PROJECT, child_environment
+from studio.code_version import code_version
 from studio.errors import BadInput, Conflict, Invalid, StudioError, TooLarge, TooMany, Unavailable, clip
 from studio.files import read_json, write_json
 from studio.folders import QUANTIZATIONS, AdapterFolder, ChatFolder
@@ -197,8 +198,11 @@ def threads_for_chat() -> int:
 
 
 def _holds(base: BaseModel, quantization: str) -> list[str | None]:
-    """What the worker must have in memory: the same model with the same weights and the same template, loaded the same way."""
-    return [base.id, base.fingerprint, (base.facts or {}).get("template"), quantization]
+    """What the worker must have in memory: the same model with the same weights and template, loaded the same way, by the same code.
+
+    A worker outlives the studio's restart, and so would an older version's.
+    """
+    return [base.id, base.fingerprint, (base.facts or {}).get("template"), quantization, code_version()["code"]]
 
 
 def _suitable(base: BaseModel, quantization: str | None) -> list[list[str | None]]:

@@ -124,6 +124,14 @@ def test_new_weights_of_the_same_base_model_need_a_new_worker(studio):
     assert len(starts(studio, base)) == 2
 
 
+def test_a_worker_of_an_older_version_of_the_code_is_put_away(studio, monkeypatch):
+    base = base_model(studio, "tiny")
+    ask(studio, base, "hello")
+    monkeypatch.setattr(chat, "code_version", lambda: {"code": "newer"})
+    ask(studio, base, "hello")
+    assert len(starts(studio, base)) == 2
+
+
 def test_a_worker_that_is_killed_in_mid_answer_is_a_message_and_the_next_question_works(studio):
     base, heard = base_model(studio), []
 
