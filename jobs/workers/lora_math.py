@@ -3,12 +3,14 @@
 An update is up @ down, with up (outputs, rank) and down (rank, inputs); the scale is in up. Everything in 64 bits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy
 
 Factors = tuple[numpy.ndarray, numpy.ndarray]  # (up, down)
+Combine = Callable[[str, list[tuple[float, Factors]], Factors], tuple[Factors, float]]
+"""(name, weighted parts, their exact sum) → the result, and its squared distance to the sum."""
 
 
 def weighted_sum(parts: Iterable[tuple[float, Factors]]) -> Factors:

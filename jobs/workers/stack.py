@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.workers.lab_adapter import MadeAdapter, rounded
-from jobs.workers.lora_math import Factors, spectrum, squared_distance, squared_norm, weighted_sum
+from jobs.workers.lora_math import Combine, Factors, spectrum, squared_distance, squared_norm, weighted_sum
 from studio.errors import Invalid
 from studio.folders import AdapterJobFolder
 from studio.lora_files import PlainLora, read_lora
@@ -43,10 +43,6 @@ def stack(folder: AdapterJobFolder, request: dict[str, Any], tell: Callable[[flo
     return MadeAdapter(
         modules, any(lora.fan_in_fan_out for lora in loras), {"relative_error": math.sqrt(distance / energy)}
     )
-
-
-Combine = Callable[[str, list[tuple[float, Factors]], Factors], tuple[Factors, float]]
-"""(name, weighted parts, their exact sum) → the result, and its squared distance to the sum."""
 
 
 def combination_of(settings: dict[str, Any], loras: list[PlainLora]) -> Combine:

@@ -11,8 +11,7 @@ import numpy
 import torch
 from peft.utils.merge_utils import dare_linear, ties
 
-from jobs.workers.lora_math import Factors
-from jobs.workers.stack import Combine
+from jobs.workers.lora_math import Combine, Factors
 
 WHOLE_SIDE = (
     1024  # up to here the decomposition is exact; beyond, randomised (Halko et al. 2011), with its error measured too
