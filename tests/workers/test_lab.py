@@ -14,7 +14,7 @@ from jobs.workers import lab  # noqa: E402
 from jobs.workers.adapters_in_memory import load_adapter  # noqa: E402
 from jobs.workers.columns.mixes import Mix, stacked  # noqa: E402
 from studio import adapter_job_queue, adapter_jobs, adapters  # noqa: E402
-from studio.folders import read_json  # noqa: E402
+from studio.files import read_json  # noqa: E402
 from studio.lab_settings import ShrinkSettings, StackSettings  # noqa: E402
 from studio.records import JobState  # noqa: E402
 from tests.workers.tiny_models import add_tiny_adapter, add_tiny_base  # noqa: E402

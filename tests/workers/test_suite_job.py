@@ -16,7 +16,7 @@ from jobs.workers.answering import Answering  # noqa: E402
 from jobs.workers.suite import __main__ as worker  # noqa: E402
 from studio import base_models  # noqa: E402
 from studio import run_queue as training_queue  # noqa: E402
-from studio.folders import read_json  # noqa: E402
+from studio.files import read_json  # noqa: E402
 from studio.records import JobState  # noqa: E402
 from studio.suites import lists, results, run_queue, runs  # noqa: E402
 from studio.suites.runs import SuiteRunRequest  # noqa: E402
@@ -79,15 +79,16 @@ def test_the_answers_are_those_that_compare_gives(place):
 
 
 def test_a_worker_killed_in_the_middle_goes_on_after_its_last_answer_and_writes_what_it_would_have(place):
-    straight = texts(place, answered(place, queued(place)))
-    run = queued(place)
+    many, asked = 2 * PROMPTS, {"max_new_tokens": 60}  # more than are answered at once: most is still to be written
+    straight = texts(place, answered(place, queued(place, many, **asked)))
+    run = queued(place, many, **asked)
     folder = place.data.suite_run(run.id)
     suites_of_runner.tick(place, CPU)
     until(lambda: folder.answers.exists() and folder.answers.read_bytes().count(b"\n") >= 3, folder)
     os.killpg(read_json(folder.process)["pid"], signal.SIGKILL)
     until(lambda: not suites_of_runner.job_process.alive(folder), folder)
     kept = folder.answers.read_bytes()
-    assert kept.count(b"\n") < 26
+    assert kept.count(b"\n") < 52
     with open(folder.answers, "ab") as file:
         file.write(b'{"prompt": 3, "col')  # as a kill in the middle of a write leaves it
     suites_of_runner.job_process.forget(folder)  # a runner that was killed too knows nothing of its children
@@ -98,10 +99,10 @@ def test_a_worker_killed_in_the_middle_goes_on_after_its_last_answer_and_writes_
 
     until(ended, folder)
     run = runs.get_suite_run(place, run.id)
-    assert (run.state, run.problem, run.answered) == (JobState.DONE, None, 26)
+    assert (run.state, run.problem, run.answered) == (JobState.DONE, None, 52)
     assert folder.answers.read_bytes().startswith(kept)
     lines = [json.loads(line) for line in folder.answers.read_bytes().splitlines()]
-    assert len({(line["prompt"], line["column"]) for line in lines}) == len(lines) == 26
+    assert len({(line["prompt"], line["column"]) for line in lines}) == len(lines) == 52
     assert texts(place, run) == straight
     assert run_queue.device_of(place, run) is None
 
