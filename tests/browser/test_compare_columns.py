@@ -4,7 +4,7 @@ import pytest
 
 from studio.settings import StudioSettings
 from studio.studio import Studio
-from tests.browser.conftest import wait_until
+from tests.browser.conftest import PHONE, wait_until
 from tests.browser.running import running_studio
 from tests.finished_runs import what_comes_with_it
 from tests.random_adapter import leave_adapter
@@ -12,6 +12,10 @@ from tests.random_adapter import leave_adapter
 NAMES = {"tulipaaa": "tulip-tone", "walrusaa": "walrus-tone"}
 ALL_ANSWERED = """() => document.querySelectorAll('.ls-answer').length === document.querySelectorAll('.ls-answer .ls-proof:not(:empty)').length
   && !document.querySelector('.ls-answer[aria-busy]')"""
+ON_TOP = """() => {
+  const button = document.querySelector('.ls-mend button[data-act]'), at = button && button.getBoundingClientRect();
+  return at && button.contains(document.elementFromPoint(at.left + at.width / 2, at.top + at.height / 2));
+}"""
 FOCUSED = "document.activeElement.getAttribute('aria-label')"
 
 
@@ -76,3 +80,18 @@ def test_own_settings_and_an_edited_question_work_by_keyboard_alone(studio_app, 
     assert page.get_by_label("Question").input_value() == "What is the capital city of Italy?"
     ask(page, "Who are you?")
     assert page.locator(".ls-answer .q").count() == 3
+
+
+def test_on_a_phone_answers_are_written_in_sight_and_nothing_lies_on_what_is_asked(studio_app, open_page):
+    page = open_page(f"{studio_app.address}/compare?columns=base,tulipaaa,tulipaaa*0.5%2Bwalrusaa*0.5", PHONE)
+    page.locator(".ls-mix").wait_for()
+    page.locator(".ls-answer").nth(2).wait_for()
+    ask(page, "Who are you?")
+    assert page.evaluate("document.querySelector('.ls-answers').getBoundingClientRect().top < innerHeight / 2")
+    page.get_by_role("button", name="Edit turn 1").first.click()
+    editing = page.get_by_text("You are editing question 1.")
+    editing.wait_for()
+    assert editing.bounding_box()["y"] < page.get_by_label("Question").bounding_box()["y"] < PHONE["height"]
+    page.get_by_role("button", name="Leave it as it was").click()
+    page.get_by_role("button", name="Mend the data from the answer of Built-in (base)").click()
+    wait_until(page, ON_TOP)  # neither the question nor the bar of the pages covers its buttons

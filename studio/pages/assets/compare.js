@@ -71,10 +71,22 @@
     column.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
+  // On a phone, and below many settings, the answers would be written out of sight.
+  function inSight() {
+    var answers = document.querySelector(".ls-answers");
+    if (answers && answers.getBoundingClientRect().top > 0.7 * window.innerHeight) answers.scrollIntoView();
+  }
+
   // Letters press buttons only of the column or the ballot that has the focus: a stray key may do nothing.
   function keys() {
     if (window.studioKeys) return;
     window.studioKeys = true;
+    document.addEventListener("click", function (event) {
+      if (event.target.closest(".ls-prompt button:not(.ls-stop)")) inSight();
+    });
+    document.addEventListener("keydown", function (event) { // before Gradio's own, which sends the question
+      if (event.key === "Enter" && !event.shiftKey && event.target.closest(".ls-prompt") && event.target.value) inSight();
+    }, true);
     document.addEventListener("keydown", function (event) {
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return;
       var at = event.target, prompt = document.querySelector(".ls-prompt textarea");

@@ -77,14 +77,15 @@ def build(studio: Studio) -> None:
     answers = gr.HTML(SKELETON, elem_classes=["ls-plain"], js_on_load=COPY + CLICKS + KEYS, apply_default_css=False)
     ballot = clickable(visible=False)
     mend = mending.dialog(studio)
-    news = clickable(visible=False)
     with gr.Row(elem_classes=["ls-examples"]):
         examples = [gr.Button("", size="sm", visible=False, scale=0, min_width=60) for _ in range(EXAMPLES)]
-    with gr.Row(elem_classes=["ls-prompt"]):
-        asked = {"label": "Question", "placeholder": "Ask all columns (Enter sends)", "show_label": False}
-        prompt = gr.Textbox(lines=1, max_lines=6, scale=8, interactive=True, container=False, **asked)
-        send = gr.Button("Send", variant="primary", scale=0, min_width=88)
-        stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=88, elem_classes=["ls-stop"])
+    with gr.Column(elem_classes=["ls-dock"]):  # stays in sight together: what is said of a question, and the question
+        news = clickable(visible=False)
+        with gr.Row(elem_classes=["ls-prompt"]):
+            asked = {"label": "Question", "placeholder": "Ask all columns (Enter sends)", "show_label": False}
+            prompt = gr.Textbox(lines=1, max_lines=6, scale=8, interactive=True, container=False, **asked)
+            send = gr.Button("Send", variant="primary", scale=0, min_width=88)
+            stop = gr.Button("Stop", variant="stop", visible=False, scale=0, min_width=88, elem_classes=["ls-stop"])
     with gr.Row(elem_classes=["ls-act"]):
         retry = gr.Button("Ask again", size="sm", scale=0, min_width=110)
         clear = gr.Button("Clear", size="sm", scale=0, min_width=90)

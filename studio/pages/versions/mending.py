@@ -38,9 +38,10 @@ element.addEventListener('change', (event) => {
   if (event.target.matches('select')) trigger('click', typed('choose'));
 });
 """
-FOCUS = (
-    "() => setTimeout(() => { const box = document.querySelector('.ls-mend textarea'); if (box) box.focus(); }, 150)"
-)
+FOCUS = """() => setTimeout(() => {
+  const box = document.querySelector('.ls-mend textarea');
+  if (box) { box.focus(); box.closest('.ls-mend').scrollIntoView({ block: 'center' }); }
+}, 150)"""
 
 
 @dataclass
