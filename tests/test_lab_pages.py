@@ -3,6 +3,7 @@
 import pytest
 
 from studio import adapter_job_queue, adapter_jobs, adapters, base_models
+from studio.errors import Invalid
 from studio.files import write_json
 from studio.lab_settings import read_lab_settings
 from studio.pages import adapters_combine, adapters_extract, adapters_import, adapters_view, lab_view
@@ -25,11 +26,12 @@ def two(studio):
 
 
 def test_a_slider_appears_for_each_chosen_adapter_and_the_button_says_what_is_missing(two):
-    picker, *sliders, button = chosen(two, ["pirate"])
+    picker, *sliders, button, trial = chosen(two, ["pirate"])
     assert [slider.get("visible") for slider in sliders] == [True] + [False] * 5
     assert (button["value"], button["interactive"]) == (SAY_HOW_MANY, False)
+    assert not trial["interactive"]
     assert {id for _, id in picker["choices"]} == {"pirate", "orders"}
-    assert chosen(two, ["pirate", "orders"])[-1]["interactive"]
+    assert [update["interactive"] for update in chosen(two, ["pirate", "orders"])[-2:]] == [True, True]
 
 
 def test_only_adapters_of_the_base_of_the_first_one_can_be_chosen_with_it(two):
@@ -47,9 +49,9 @@ def test_only_adapters_of_the_base_of_the_first_one_can_be_chosen_with_it(two):
 
 
 def test_only_what_the_choice_needs_is_asked_for():
-    assert [update["visible"] for update in fitting("exact")] == [False, False, False]
-    assert [update["visible"] for update in fitting("svd")] == [True, False, False]
-    assert [update["visible"] for update in fitting("dare")] == [True, True, True]
+    assert [update["visible"] for update in fitting("exact")] == [False, False, False, True]
+    assert [update["visible"] for update in fitting("svd")] == [True, False, False, False]
+    assert [update["visible"] for update in fitting("dare")] == [True, True, True, False]
 
 
 def test_what_is_asked_for_on_the_page_waits_as_a_job(two):
@@ -206,8 +208,9 @@ def test_an_adapter_of_the_hub_is_asked_for_on_the_page_and_what_was_pushed_is_t
 
 
 def test_a_mix_can_be_tried_in_compare_before_it_is_made(two):
-    said = adapters_combine.tried(two, ["pirate", "orders"], "exact", 1, -0.35, 1)
-    assert 'href="/compare?model=builtin&amp;columns=base,pirate*1+orders*-0.35"' in said
-    assert adapters_combine.tried(two, ["pirate", "orders"], "ties", 1, 1) == ""
-    assert adapters_combine.tried(two, ["pirate"], "exact", 1) == ""
-    assert adapters_combine.tried(two, None, "exact") == ""
+    said = adapters_combine.tried(two, ["pirate", "orders"], 1, -0.35, 1)
+    assert said == "/compare?model=builtin&columns=base,pirate*1+orders*-0.35"
+    both = ["pirate", "orders"]
+    for ids, weights in ((["pirate"], [1]), (both, [1, 0]), (both, [1, None]), (None, [])):
+        with pytest.raises(Invalid, match="nothing to mix"):
+            adapters_combine.tried(two, ids, *weights)

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from studio import adapter_jobs, adapters
-from studio.errors import StudioError
+from studio.errors import Invalid, StudioError
 from studio.lab_settings import read_lab_settings
 from studio.listing import MOST
 from studio.pages import parts
 from studio.pages.errors import plainly
-from studio.pages.events import QUICK, on_load, plain
+from studio.pages.events import GO, QUICK, on_load, plain
 from studio.records import Adapter
 from studio.studio import Studio
 
@@ -42,7 +42,7 @@ class Combining:
     seed: gr.Number
     name: gr.Textbox
     make: gr.Button
-    tried: gr.HTML
+    trial: gr.Button
     said: gr.HTML
 
 
@@ -55,17 +55,16 @@ def combining(studio: Studio, refreshed: gr.HTML, draw_jobs: Callable[[], str]) 
         several = len(adapters.list_adapters(studio, method="lora", limit=2).items) > 1
         return [gr.update(visible=several), *chosen(studio, [wanted] if wanted else [])]
 
-    shown = [at.picked, *at.weights, at.make]
+    shown = [at.picked, *at.weights, at.make, at.trial]
     on_load(plainly(opened), [at.whole, *shown])
     at.picked.input(plainly(partial(chosen, studio)), at.picked, shown, trigger_mode="always_last", **QUICK)
-    at.choice.input(fitting, at.choice, [at.rank, at.density, at.seed], **QUICK)
-    mixed = [at.picked, at.choice, *at.weights]
-    gr.on(
-        [at.picked.change, at.choice.input, *(weight.release for weight in at.weights)],
-        plainly(partial(tried, studio)), mixed, at.tried, trigger_mode="always_last", **QUICK,
-    )  # fmt: skip
+    at.choice.input(fitting, at.choice, [at.rank, at.density, at.seed, at.trial], **QUICK)
     given = [at.picked, at.choice, at.rank, at.density, at.seed, at.name, *at.weights]
     at.make.click(partial(asked, studio), given, at.said, **QUICK).then(draw_jobs, None, refreshed, **QUICK)
+    # A button and not a link: the weights are read when it is pressed, so that one that was just typed is among them.
+    to = gr.Textbox(visible=False)
+    trying = at.trial.click(plainly(partial(tried, studio)), [at.picked, *at.weights], to, **QUICK)
+    trying.success(None, to, js=GO, **QUICK)
 
 
 def inputs() -> Combining:
@@ -98,9 +97,9 @@ def inputs() -> Combining:
         )
         with gr.Row(elem_classes=["ls-act"]):
             make = gr.Button(SAY_HOW_MANY, variant="primary", interactive=False, elem_classes=["ls-fit"])
-            tried = plain(elem_classes=["ls-fit"])
+            trial = gr.Button("Try it in Compare", interactive=False, elem_classes=["ls-fit"])
         said = plain()
-    return Combining(whole, picked, weights, choice, rank, density, seed, name, make, tried, said)
+    return Combining(whole, picked, weights, choice, rank, density, seed, name, make, trial, said)
 
 
 def inputs_of_choices() -> tuple[gr.Number, gr.Slider, gr.Number]:
@@ -129,7 +128,7 @@ def inputs_of_choices() -> tuple[gr.Number, gr.Slider, gr.Number]:
 
 
 def chosen(studio: Studio, ids: list[str] | None) -> list[Any]:
-    """(the adapters to choose from, a slider for each that is chosen, the button)."""
+    """(the adapters to choose from, a slider for each that is chosen, the two buttons)."""
     every = adapters.list_adapters(studio, method="lora", limit=MOST).items
     known = {adapter.id: adapter for adapter in every}
     picked = [known[id] for id in ids or [] if id in known][:MOST_ON_PAGE]
@@ -142,7 +141,8 @@ def chosen(studio: Studio, ids: list[str] | None) -> list[Any]:
     )
     ready = len(picked) > 1
     button = gr.update(interactive=ready, value=MAKE if ready else SAY_HOW_MANY)
-    return [gr.update(choices=choices, value=[adapter.id for adapter in picked]), *sliders, button]
+    chosen_ids = [adapter.id for adapter in picked]
+    return [gr.update(choices=choices, value=chosen_ids), *sliders, button, gr.update(interactive=ready)]
 
 
 def of_one_base(one: Adapter, other: Adapter) -> bool:
@@ -150,8 +150,9 @@ def of_one_base(one: Adapter, other: Adapter) -> bool:
 
 
 def fitting(choice: str) -> list[Any]:
-    """Only what the choice needs is asked for: (rank, density, seed)."""
-    return [gr.update(visible=needed) for needed in (choice != "exact", choice in ("ties", "dare"), choice == "dare")]
+    """Only what the choice needs is asked for: (rank, density, seed, the trial). Only the exact sum can be mixed live."""
+    needed = (choice != "exact", choice in ("ties", "dare"), choice == "dare", choice == "exact")
+    return [gr.update(visible=one) for one in needed]
 
 
 def asked(studio: Studio, ids: list[str], choice: str, rank, density, seed, name: str, *weights) -> str:
@@ -171,16 +172,14 @@ def asked(studio: Studio, ids: list[str], choice: str, rank, density, seed, name
     return queued(studio, wanted)
 
 
-def tried(studio: Studio, ids: list[str] | None, choice: str, *weights: float) -> str:
-    """A link to the Compare page with this mix beside its base, before anything is made; only the exact sum can be mixed live."""
+def tried(studio: Studio, ids: list[str] | None, *weights: float | None) -> str:
+    """Address of the Compare page with this mix beside its base, before anything is made."""
     parts_of_it = [(id, weight) for id, weight in zip(ids or [], weights, strict=False) if weight]
-    if choice != "exact" or len(parts_of_it) < 2:
-        return ""
+    if len(parts_of_it) < 2:
+        raise Invalid("There is nothing to mix.", "Give two adapters a weight that is not 0.")
     base = adapters.get_adapter(studio, parts_of_it[0][0]).base_model
     mix = " ".join(f"{id}*{weight:g}" for id, weight in parts_of_it)
-    return parts.button(
-        "Try it in Compare", "/compare?" + urlencode({"model": base, "columns": f"base,{mix}"}, safe=",*")
-    )
+    return "/compare?" + urlencode({"model": base, "columns": f"base,{mix}"}, safe=",*")
 
 
 def queued(studio: Studio, wanted: dict[str, Any]) -> str:
