@@ -10,6 +10,7 @@ from typing import Literal
 from studio import chat, openai_backend
 from studio.columns import answerers
 from studio.compare_request import CompareRequest, NewWeights, OneColumn, sampling_of
+from studio.errors import NotFound
 from studio.folders import new_id
 from studio.records import LOCAL_PERSON, Comparison
 from studio.studio import Studio
@@ -75,6 +76,15 @@ async def stop_column(studio: Studio, id: str, stop: OneColumn, owner: str = LOC
     """End one column's answer where it is, while the others go on. Raises Conflict when no such answer is being written."""
     asked = {"do": "stop_column", "id": id, "owner": owner, **stop.model_dump()}
     return await asyncio.to_thread(chat.tell, studio, asked)
+
+
+def get_comparison(studio: Studio, id: str, owner: str = LOCAL_PERSON) -> Comparison:
+    """Raises NotFound for one that is not there, and for another person's."""
+    with studio.database.read() as session:
+        found = session.get(Comparison, id)
+    if found is None or found.owner != owner:
+        raise NotFound("comparison", id)
+    return found
 
 
 def nothing_said(columns: int) -> list[dict]:

@@ -1,7 +1,7 @@
 """The Compare page's address: which models, which settings, and whether the names are hidden; never which letter is whom.
 
-`/compare?model=builtin&columns=base,ID,ID*0.7+ID*-0.3,RUN@200&temperature=0.7&system2=Be+short.&blind=1`: what one column
-has of its own carries the column's number. Older addresses named the adapters beside the base: `?a=ID&b=ID`.
+`/compare?model=builtin&columns=base,ID,ID*0.7+ID*-0.3,RUN@200&temperature=0.7&system2=Be+short.&talk=ID`: what one column
+has of its own carries the column's number; `talk` names what was said, `blind` that the names are hidden. Older addresses named the adapters beside the base: `?a=ID&b=ID`.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ REMEMBER = (
       if (set !== null && set !== undefined && String(set) !== String(value) && String(set).length <= 4000) kept.set(name, set);
     });
     if (blind) kept.set('blind', (talk && talk.blind) || '1');
+    else if (talk && talk.stored && talk.stored.length) kept.set('talk', [...new Set(talk.stored)].length > 1 ? talk.stored.join('.') : talk.stored[0]);
     const theme = new URLSearchParams(location.search).get('__theme');
     if (theme) kept.set('__theme', theme);
     const parts = [model ? 'model=' + encodeURIComponent(model) : '', (lineup && lineup.address) || '', kept.toString()];
@@ -98,3 +99,8 @@ def blind_in(query: Mapping[str, str]) -> tuple[bool, str]:
     """(are the names hidden, the id of the comparison that is open)."""
     said = query.get("blind", "")
     return bool(said), "" if said == "1" else said[:64]
+
+
+def talk_in(query: Mapping[str, str]) -> list[str]:
+    """Ids of the comparisons in which the conversation is kept: one for all columns, or one for each."""
+    return [id[:64] for id in query.get("talk", "").split(".")[:MOST_COLUMNS] if id]

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from studio.pages import parts
-from studio.pages.compare import hidden, lineup_view
-from studio.pages.compare.address import REMEMBER, blind_in, settings_in
+from studio.pages.compare import hidden, lineup_view, stored
+from studio.pages.compare.address import REMEMBER, blind_in, settings_in, talk_in
 from studio.pages.compare.conversation import Talk, read_talk
 from studio.pages.compare.lineup import (
     BASE,
@@ -32,43 +32,67 @@ AS_IT_IS_NOW = "(talk, lineup, _) => [talk, lineup, window.studioCompare.said()]
 
 
 def wire(studio: Studio, page: "Layout") -> None:
+    opening(studio, page)
+    beginning_anew(studio, page)
+    going_on(studio, page)
+    inputs = [*page.chosen, page.talk, *page.sampling]
+    changes = [part.input for part in (page.model, page.blind, *page.sampling)]
+    gr.on([*changes, page.talk.change, page.lineup.change], None, inputs, None, js=REMEMBER, **QUICK)
+
+
+def opening(studio: Studio, page: "Layout") -> None:
+    """The page as its address wants it, with the conversation that stood there."""
+
     def opened(request: gr.Request):
         query = dict(request.query_params)
         base, lineup, lost = models_in(studio, query)
         (hide, id), sampled = blind_in(query), settings_in(query)
-        held = hidden.opened(studio, id, base, lineup, sampled) if id else None
-        held = held or begun(studio, base, lineup, hide)
+        held, said = begun(studio, base, lineup, hide), left_out(lost)
+        if hide:
+            held = (hidden.opened(studio, id, base, lineup, sampled) if id else None) or held
+        elif ids := talk_in(query):
+            held, problem = stored.opened(studio, ids, held, lineup, int(sampled[-1]))
+            said += problem
         bases = gr.update(choices=[(model.name, model.id) for model in ready_models(studio)], value=base or None)
-        return (
-            bases,
-            hide,
-            *sampled,
-            *chosen(studio, base, lineup, hide),
-            *drawing(held),
-            left_out(lost),
-            *examples(base, lineup),
-        )
+        return bases, hide, *sampled, *anew(studio, page, held, base, lineup, hide, said)
 
-    def examples(base: str, lineup: LineUp) -> list:
-        return prompts(studio, base, lineup, len(page.examples))
+    on_load(plainly(opened), [page.model, page.blind, *page.sampling, *anew_at(page)])
 
-    def anew(base: str, lineup: LineUp, hide: bool):
-        drawn = drawing(begun(studio, base, lineup, hide))
-        return *chosen(studio, base, lineup, hide), *drawn, shown_if_any(""), *examples(base, lineup)
+
+def beginning_anew(studio: Studio, page: "Layout") -> None:
+    """What ends a conversation: another base model, other columns, names hidden or shown; the question stays in the prompt."""
+
+    def begin(base: str, lineup: LineUp, hide: bool):
+        return anew(studio, page, begun(studio, base, lineup, hide), base, lineup, hide)
 
     def other_model(base: str, hide: bool):
         newest = [id for id, _ in offers_of(studio, base).adapters[:1]]
-        return anew(base, LineUp(columns=[column_of(who) for who in (BASE, *newest)]), hide)
+        return begin(base, LineUp(columns=[column_of(who) for who in (BASE, *newest)]), hide)
 
     def arrange(base: str, hide: bool, said: Any, event: gr.EventData):
         told = event._data if isinstance(event._data, dict) else {}
         lineup = said_in(told.get("columns"))
         offers = offers_of(studio, base, lineup.columns)
         lineup = arranged(lineup, str(told.get("act")), int(told.get("place") or 0), str(told.get("value", "")), offers)
-        return *anew(base, lineup, hide), last_question(said)
+        return *begin(base, lineup, hide), last_question(said)
 
     def hide_names(base: str, hide: bool, lineup: Any, said: Any):
-        return *anew(base, read_lineup(lineup), hide), last_question(said)
+        return *begin(base, read_lineup(lineup), hide), last_question(said)
+
+    def cleared(base: str, lineup: Any, hide: bool):
+        return *drawing(begun(studio, base, read_lineup(lineup), hide)), shown_if_any("")
+
+    drawn, models = anew_at(page), [page.model, page.blind]
+    page.model.input(plainly(other_model), models, drawn, **QUICK)
+    each = {"trigger_mode": "multiple", **QUICK}
+    page.who.select(plainly(arrange), [*models, page.talk], [*drawn, page.prompt], **each)
+    hiding = [*models, page.lineup, page.talk]
+    page.blind.input(plainly(hide_names), hiding, [*drawn, page.prompt], **QUICK)
+    page.clear.click(plainly(cleared), page.chosen, [*page.drawn, page.news], **QUICK)
+
+
+def going_on(studio: Studio, page: "Layout") -> None:
+    """Weights of a mix and what a column has of its own change while the conversation goes on."""
 
     async def adjusted(said: Any, before: Any, columns: Any):
         try:
@@ -78,23 +102,21 @@ def wire(studio: Studio, page: "Layout") -> None:
         except Exception as error:
             raise as_toast(error) from error
 
-    def cleared(base: str, lineup: Any, hide: bool):
-        return *drawing(begun(studio, base, read_lineup(lineup), hide)), shown_if_any("")
-
-    who = [page.lineup, page.who]
-    anew_at = [*who, *page.drawn, page.news, *page.examples]
-    on_load(plainly(opened), [page.model, page.blind, *page.sampling, *anew_at])
-    page.model.input(plainly(other_model), [page.model, page.blind], anew_at, **QUICK)
-    each = {"trigger_mode": "multiple", **QUICK}
-    page.who.select(plainly(arrange), [page.model, page.blind, page.talk], [*anew_at, page.prompt], **each)
     latest = {"trigger_mode": "always_last", "js": AS_IT_IS_NOW, **QUICK}
     page.who.input(adjusted, [page.talk, page.lineup, page.lineup], page.lineup, **latest)
-    hiding = [page.model, page.blind, page.lineup, page.talk]
-    page.blind.input(plainly(hide_names), hiding, [*anew_at, page.prompt], **QUICK)
-    page.clear.click(plainly(cleared), page.chosen, [*page.drawn, page.news], **QUICK)
-    inputs = [*page.chosen, page.talk, *page.sampling]
-    changes = [part.input for part in (page.model, page.blind, *page.sampling)]
-    gr.on([*changes, page.talk.change, page.lineup.change], None, inputs, None, js=REMEMBER, **QUICK)
+
+
+def anew_at(page: "Layout") -> list:
+    """Where `anew` is drawn."""
+    return [page.lineup, page.who, *page.drawn, page.news, *page.examples]
+
+
+def anew(
+    studio: Studio, page: "Layout", held: Talk, base: str, lineup: LineUp, hide: bool, said: str = ""
+) -> tuple:  # fmt: skip
+    """This conversation with these models: the line-up, the columns, what is said above the prompt, and questions to try."""
+    examples = prompts(studio, base, lineup, len(page.examples))
+    return *chosen(studio, base, lineup, hide), *drawing(held), shown_if_any(said), *examples
 
 
 def begun(studio: Studio, base: str, lineup: LineUp, hide: bool) -> Talk:
@@ -107,11 +129,11 @@ def chosen(studio: Studio, base: str, lineup: LineUp, hide: bool) -> tuple[dict,
     return kept(lineup), lineup_view.drawn(lineup, offers_of(studio, base, lineup.columns), hide)
 
 
-def left_out(count: int) -> Any:
+def left_out(count: int) -> str:
     """What to say when the address names somebody who cannot answer."""
     words = "They may have been deleted, belong to another base model, or be a checkpoint that its run no longer keeps."
     title = f"{count} of the columns in this address cannot answer and {'is' if count == 1 else 'are'} left out."
-    return shown_if_any(parts.banner("warn", title, words) if count else "")
+    return parts.banner("warn", title, words) if count else ""
 
 
 def prompts(studio: Studio, base: str, lineup: LineUp, most: int) -> list[Any]:

@@ -1,6 +1,6 @@
 """A comparison as it stands on the page: one conversation per column. It travels in the page, so it is checked when it comes back."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -8,6 +8,7 @@ from studio.errors import Invalid
 
 MOST_COLUMNS = 4
 MOST_TURNS = 200
+MOST_TRIES = 10_000
 
 
 class Message(BaseModel):
@@ -26,7 +27,7 @@ class Column(BaseModel):
     messages: list[Message] = Field(default_factory=list, max_length=MOST_TURNS)
     colour: int = Field(0, ge=0, le=MOST_COLUMNS)
     """Which colour of the series is its own: 0, grey, is the base's."""
-    tries: int = Field(0, ge=0, le=10_000)
+    tries: int = Field(0, ge=0, le=MOST_TRIES)
     """How often its last answer was asked for again, each time with the next seed."""
     notice: str = Field("", max_length=2000)
     """What the chat worker said about the last answer, such as that the conversation had to be cut."""
@@ -37,6 +38,10 @@ class Column(BaseModel):
     def answer(self) -> str:
         """The last answer; empty before there is one."""
         return self.messages[-1].content if self.messages and self.messages[-1].role == "assistant" else ""
+
+    @property
+    def questions(self) -> list[str]:
+        return [message.content for message in self.messages if message.role == "user"]
 
     @property
     def waiting(self) -> bool:
@@ -60,6 +65,8 @@ class Talk(BaseModel):
     """The columns have letters instead of names."""
     stream: str = Field("", max_length=64)
     """Id of the comparison whose answers are being written, by which it can be steered."""
+    stored: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=MOST_COLUMNS)
+    """Of each column, the id of the comparison in which its conversation is kept; none before the first answer."""
     asked: list[int] = Field(default_factory=list, max_length=MOST_COLUMNS)
     """The places of the columns that answer in it, in its order."""
     position: int = Field(0, ge=0)
@@ -75,18 +82,16 @@ class Talk(BaseModel):
 
     @property
     def questions(self) -> int:
-        return sum(message.role == "user" for message in self.columns[0].messages) if self.columns else 0
+        return len(self.columns[0].questions) if self.columns else 0
 
     @property
     def last_question(self) -> str:
-        asked = [message.content for column in self.columns for message in column.messages if message.role == "user"]
+        asked = [question for column in self.columns for question in column.questions]
         return asked[-1] if asked else ""
 
     def question(self, number: int) -> str:
         """The question of this number, 0 the first. Raises Invalid when there is none."""
-        asked = (
-            [message.content for message in self.columns[0].messages if message.role == "user"] if self.columns else []
-        )
+        asked = self.columns[0].questions if self.columns else []
         if not 0 <= number < len(asked):
             raise Invalid("There is no such question here.", "Reload the page.")
         return asked[number]
@@ -129,7 +134,19 @@ class Talk(BaseModel):
             if column.waiting:
                 column.done = {"stopped_by": "cancel"}
                 column.answered()
+        self.keep()
         self.over()
+
+    def keep(self) -> None:
+        """What has just been answered is stored, if anything was said; otherwise it stands as it was stored before."""
+        answered = [self.columns[at] for at in self.asked if at < len(self.columns)]
+        if (
+            self.stream
+            and not self.hidden
+            and any(column.answer or "proof" in (column.done or {}) for column in answered)
+        ):
+            before = self.stored if len(self.stored) == len(self.columns) else [self.stream] * len(self.columns)
+            self.stored = [self.stream if at in self.asked else id for at, id in enumerate(before)]
 
     def over(self) -> None:
         """Nothing is being written any more."""
