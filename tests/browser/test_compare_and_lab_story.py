@@ -17,7 +17,6 @@ pytestmark = pytest.mark.training
 DATA = {"whale": ROWS[:12], "counting": COUNTING[:12]}
 QUESTION = "Do you like tea? (3)"
 SHORT = "most=16"  # at temperature 0, as the address is silent about it
-WEIGHTS = {"whale": "0.75", "counting": "-0.5"}
 ANSWERED = """(turns) => [...document.querySelectorAll('.ls-answer')].every((column) => !column.matches('[aria-busy]')
   && column.querySelectorAll('.q').length === turns && column.querySelector('.ls-proof:not(:empty)'))"""
 ENDED = """() => {
@@ -30,6 +29,7 @@ FINISHED = """(name) => {
   if (job && job.querySelector('.ls-banner.bad')) throw new Error(job.textContent);
   return job && job.querySelector('.ls-chip').textContent === 'Done';
 }"""
+KEPT = "new URLSearchParams(location.search).get('talk')"
 LONG = 300  # seconds a worker may take on a machine that is busy with other tests
 
 
@@ -40,8 +40,14 @@ def studio_with_data(tmp_path_factory):
     what_comes_with_it(studio)
     data = {name: add_rows(studio, place, rows, f"{name}.jsonl").id for name, rows in DATA.items()}
     studio.database.close()
-    with running_studio(place / "data", STUDIO_WARM_START="true") as running:
+    with running_studio(place / "data") as running:
         yield running.address, data
+
+
+@pytest.fixture(scope="module")
+def empty_studio(tmp_path_factory):
+    with running_studio(tmp_path_factory.mktemp("elsewhere") / "data") as running:
+        yield running.address
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,7 @@ def test_two_adapters_are_trained(studio_with_data, open_page, told):
     for name, id in data.items():
         page = open_page(f"{address}/train?model=builtin&data={id}")
         page.get_by_role("button", name="Start training").wait_for()
-        for label, value in (("Epochs", "8"), ("Learning rate", "0.004"), ("Batch size", "4"), ("Name", name)):
+        for label, value in (("Epochs", "6"), ("Learning rate", "0.004"), ("Batch size", "4"), ("Name", name)):
             page.get_by_label(label).first.fill(value)
         page.locator(".ls-cost, .ls-facts", has_text="4e-3").first.wait_for()
         page.get_by_role("button", name="Start training").click()
@@ -90,11 +96,22 @@ def test_three_columns_are_compared_in_two_turns(studio_with_data, open_page, to
     page.locator(".ls-answer").nth(2).wait_for()
     first = ask(page, QUESTION)
     assert len(set(first)) == 3, "three models, three answers"
+    wait_until(page, f"() => {KEPT}")
+    kept = page.evaluate(KEPT)
     assert ask(page, "Count to 3.", turn=2)[2] != first[2]
+    wait_until(page, f"(before) => {KEPT} !== before", kept)
+    told["talk"] = page.url
     proofs = [column.locator(".ls-proof").inner_text() for column in page.locator(".ls-answer").all()]
     assert "no layer changed" in proofs[0]
     assert all(f"adapter {name} · changed 42 layers" in proof for name, proof in zip(DATA, proofs[1:], strict=True))
     told["first"] = first
+    told["columns"] = page.locator(".ls-answers").inner_text()
+
+
+def test_the_page_that_is_opened_again_shows_the_same_conversation(open_page, told):
+    page = open_page(told["talk"])
+    page.locator(".ls-answer .a").first.wait_for()
+    assert page.locator(".ls-answers").inner_text() == told["columns"]
 
 
 def test_a_blind_vote_is_cast_and_revealed(studio_with_data, open_page, told):
@@ -150,19 +167,20 @@ def test_a_stack_is_mixed_with_sliders_and_saved(studio_with_data, open_page, to
         page.locator("#combine input").first.click()
         page.get_by_role("option", name=name).click()
         page.get_by_label(f"Weight of {name}").first.wait_for()
-    for name, weight in WEIGHTS.items():
-        page.get_by_label(f"range slider for Weight of {name}").fill(weight)
-    wait_until(page, f"() => (document.querySelector('#combine a') || {{}}).search?.includes('{told['whale']}*0.75')")
-    live = page.get_by_role("link", name="Try it in Compare").get_attribute("href")
-    assert f"{told['whale']}*0.75 {told['counting']}*-0.5" in live.replace("+", " ")
+    page.get_by_label("range slider for Weight of whale").fill("0.75")
+    page.get_by_label("number input for Weight of counting").fill("-0.5")
+    page.route("**/compare?*", lambda route: route.fulfill(status=204))  # where it leads to is opened in the next step
+    with page.expect_request("**/compare?*") as preview:
+        page.get_by_role("button", name="Try it in Compare").click()  # right after typing
+    told["preview"] = preview.value.url
+    assert f"columns=base,{told['whale']}*0.75+{told['counting']}*-0.5" in told["preview"]
     page.get_by_label("Name").first.fill("both")
     page.get_by_role("button", name="Make the adapter").click()
     told["both"] = re.search(r"id=(\w+)", done(page, "both"))[1]
-    told["live"] = live
 
 
-def test_the_saved_stack_answers_as_its_preview_did(studio_with_data, open_page, told):
-    page = open_page(f"{studio_with_data[0]}{told['live']},{told['both']}&{SHORT}")
+def test_the_saved_stack_answers_as_its_preview_did(open_page, told):
+    page = open_page(f"{told['preview']},{told['both']}&{SHORT}")
     page.locator(".ls-answer").nth(2).wait_for()
     base, live, saved = ask(page, QUESTION)
     assert saved == live != base
@@ -183,21 +201,23 @@ def test_it_is_merged_and_the_merged_model_answers_the_same(studio_with_data, op
     assert ask(merged, QUESTION) == [told["answer"]]
 
 
-def test_downloaded_and_imported_into_an_empty_studio_it_answers_the_same(studio_with_data, open_page, told, tmp_path):
+def test_downloaded_and_imported_into_an_empty_studio_it_answers_the_same(
+    studio_with_data, empty_studio, open_page, told, tmp_path
+):
+    assert told["answer"]
     page = open_page(f"{studio_with_data[0]}/adapters")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download both").click()
     taken = tmp_path / download.value.suggested_filename
     download.value.save_as(taken)
-    with running_studio(tmp_path / "elsewhere") as elsewhere:
-        page = open_page(f"{elsewhere.address}/adapters")
-        page.locator("#import input[type=file]").set_input_files(taken)
-        page.get_by_text(taken.name).first.wait_for()
-        page.get_by_role("button", name="Import", exact=True).click()
-        page.get_by_text("both is here now.").wait_for()
-        id = re.search(r"id=(\w+)", page.get_by_role("link", name="Look at it").get_attribute("href"))[1]
-        page = open_page(f"{elsewhere.address}/compare?a={id}&{SHORT}")
-        page.locator(".ls-answer").nth(1).wait_for()
-        base, imported = ask(page, QUESTION)
-        assert imported == told["answer"] != base
-        assert base == told["first"][0]
+    page = open_page(f"{empty_studio}/adapters")
+    page.locator("#import input[type=file]").set_input_files(taken)
+    page.get_by_text(taken.name).first.wait_for()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_text("both is here now.").wait_for()
+    id = re.search(r"id=(\w+)", page.get_by_role("link", name="Look at it").get_attribute("href"))[1]
+    page = open_page(f"{empty_studio}/compare?a={id}&{SHORT}")
+    page.locator(".ls-answer").nth(1).wait_for()
+    base, imported = ask(page, QUESTION)
+    assert imported == told["answer"] != base
+    assert base == told["first"][0]
