@@ -95,6 +95,7 @@ def test_one_column_is_asked_again_and_a_question_edited(studio_app, open_page):
     page.get_by_text("draw 2").wait_for()
     assert page.locator(".ls-answer .a").first.inner_text() == base
     page.get_by_text("first token after").first.wait_for()
-    page.get_by_role("button", name="Edit the question").click()
+    page.get_by_role("button", name="Edit turn 1").first.click()
     wait_until(page, "() => document.querySelector('.ls-prompt textarea').value === 'Describe a cat.'")
-    assert page.locator(".ls-answer .a").count() == 0
+    page.get_by_text("You are editing question 1.").wait_for()
+    assert page.locator(".ls-answer .a").count() == 3  # they stay until it is sent
