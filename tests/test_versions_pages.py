@@ -83,6 +83,15 @@ def test_edits_by_click_gather_and_are_saved(studio, small):
     assert "<img" not in changes
 
 
+def test_saving_beside_another_version_leads_to_where_the_edits_can_be_brought_over(studio, small):
+    asked = Asked(f"id={small.id}")
+    rows.pressed(studio, asked, {"act": "drop", "id": "2"}, 1, 1)
+    saving.save_version(studio, small.id, 1, [change(1, "theirs")])
+    assert rows.pressed(studio, asked, {"act": "save", "why": ""}, 1, 1)[2] == f"/data?id={small.id}"
+    assert "Bring them over to version 2" in rows.draw(studio, asked, 2, "", "", 1, "")
+    assert answers(studio, small.id)[:2] == ["theirs", "2!"]
+
+
 def test_a_second_tab_hears_that_another_version_was_saved(studio, small):
     saving.save_version(studio, small.id, 1, [change(1, "one!")])
     with pytest.raises(Conflict, match="has been saved meanwhile"):

@@ -1,12 +1,13 @@
 """Rows of a data set: search them, change, drop, add or hold out some, undo, and save all of it as the next version."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from studio import datasets
-from studio.errors import NotFound, StudioError
+from studio.errors import Conflict, NotFound, StudioError
 from studio.pages import parts
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, SLOW, on_load, plain
@@ -152,7 +153,8 @@ def pressed(studio: Studio, request: gr.Request, said: Any, version: int, start:
         drafts.bring_over(studio, dataset)
         return start, "", f"/data?id={dataset}"
     elif act == "save":
-        drafts.save_draft(studio, dataset, why=str(said.get("why", "")))
+        with contextlib.suppress(Conflict):  # the page, read anew, says what was saved meanwhile and what can be done
+            drafts.save_draft(studio, dataset, why=str(said.get("why", "")))
         return start, "", f"/data?id={dataset}"
     return start, "", ""
 
