@@ -1,6 +1,7 @@
 """Answers of the model in training to the pinned prompts, so that a person sees it change."""
 
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -18,11 +19,12 @@ def answer_prompts(
     tokenizer: ChatTokenizer,
     prompts: list[list[int]],
     context_length: int,
-    most_tokens: int = MOST_NEW_TOKENS,
+    most_tokens: Sequence[int] | None = None,
 ) -> list[tuple[str, float]]:
     """The likeliest answer of the model in training to each prompt (token ids): (text, seconds it took).
 
-    All are written at once where the engine knows that the model keeps rows apart. A prompt that leaves no room in the
+    All are written at once where the engine knows that the model keeps rows apart. `most_tokens` of each answer, so that
+    none is longer for its company; MOST_NEW_TOKENS where it is not given. A prompt that leaves no room in the
     context is shortened from its beginning. The model comes back in the mode it was in.
     """
     was_training = engine.model.training
@@ -31,13 +33,14 @@ def answer_prompts(
         with torch.no_grad():
             front = engine.prompt.front()
             room = context_length - (front.tokens if front else 0)
-            most = min(most_tokens, max(1, room // 2))
-            asked = [ids[-(room - most) :] for ids in prompts]
+            wanted = most_tokens or [MOST_NEW_TOKENS] * len(prompts)
+            most = [min(each, max(1, room // 2)) for each in wanted]
+            asked = [(ids[-(room - each) :], each) for ids, each in zip(prompts, most, strict=True)]
             if engine.packs:
-                found = at_once(engine.causal, front, tokenizer, asked, most)
+                found = at_once(engine.causal, front, tokenizer, asked)
             else:
                 plain = engine.model if front else engine.causal
-                found = [alone(plain, tokenizer, ids, most) for ids in asked]
+                found = [alone(plain, tokenizer, *each) for each in asked]
     finally:
         engine.model.train(was_training)
     stop = set(tokenizer.stop_ids)
@@ -45,10 +48,11 @@ def answer_prompts(
 
 
 def at_once(
-    model, front: Front | None, tokenizer: ChatTokenizer, asked: list[list[int]], most: int
+    model, front: Front | None, tokenizer: ChatTokenizer, asked: list[tuple[list[int], int]]
 ) -> list[tuple[list[int], float]]:
+    """`asked`: each prompt, and the most tokens of its answer."""
     stop = frozenset(tokenizer.stop_ids)
-    written = finish(model, RowAdapters(model), [Answer(ids, stop, most, front=front) for ids in asked])
+    written = finish(model, RowAdapters(model), [Answer(ids, stop, most, front=front) for ids, most in asked])
     return [(answer.ids, answer.last_at - answer.asked_at) for answer in written]
 
 

@@ -49,7 +49,9 @@ def side_by_side(studio: Studio, ids: Sequence[str]) -> tuple[list[Adapter], lis
     """Raises Invalid for too few or too many, NotFound."""
     ids = list(dict.fromkeys(ids))
     if not FEWEST <= len(ids) <= MOST:
-        raise Invalid(f"{len(ids)} adapters are chosen.", f"Choose {FEWEST} to {MOST}.", "id")
+        raise Invalid(
+            f"{len(ids)} adapter{' is' if len(ids) == 1 else 's are'} chosen.", f"Choose {FEWEST} to {MOST}.", "id"
+        )
     found = [adapters.get_adapter(studio, id) for id in ids]
     told = [dict(lines_of(studio, adapter)) for adapter in found]
     keys = dict.fromkeys(key for each in told for key in each)

@@ -89,9 +89,10 @@ def add_edits(
 
 
 def stale(draft: Draft) -> Conflict:
+    edits, them = ("edits that wait are", "them") if len(draft.kept) > 1 else ("edit that waits is", "it")
     return Conflict(
-        f"Version {draft.newest} has been saved meanwhile, and the {len(draft.kept)} edits that wait are of version {draft.version}.",
-        f"Bring them over to version {draft.newest}, or take them back.",
+        f"Version {draft.newest} has been saved meanwhile, and the {len(draft.kept)} {edits} of version {draft.version}.",
+        f"Bring {them} over to version {draft.newest}, or take {them} back.",
         "version",
     )
 

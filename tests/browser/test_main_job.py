@@ -100,7 +100,7 @@ def test_base_and_adapter_answer_differently_and_say_who_they_are(studio_app, op
     assert base != adapted
     assert "captain" in adapted
     page.get_by_text("no layer changed").wait_for()
-    page.get_by_role("button", name="Word differences against the base").click()
+    page.get_by_role("button", name="Word differences").click()
     page.locator(".ls-diff ins", has_text="captain").first.wait_for()
     trained["answer"] = adapted
 

@@ -19,13 +19,16 @@ SIZE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "c
 )
 def test_the_planned_memory_is_near_the_measured_peak(tmp_path, recompute, method):
     place = training_place(tmp_path, save_model_folder(tmp_path / "base", **SIZE))
-    place.write_rows("small", [conversation(row, "Count!", "one two three ships " * 25) for row in range(1, 9)])
+    questions = [f"{row} ships: count {row}!" for row in range(1, 9)]  # what rows begin with alike is computed once
+    place.write_rows(
+        "small", [conversation(row, asked, "one two three ships " * 25) for row, asked in enumerate(questions, 1)]
+    )
     numbers = {"gradient_checkpointing": recompute, "heldout_rows": 0, "sequence_length": 256, "token_budget": 2048}
     method = {"rank": 16, "dropout": 0.0, **method}
     attempt = place.queue("r1", resolved=numbers, method=method, training={"batch_size": 8, "max_steps": 3})
     result = place.train(attempt)
     assert result["status"] == "succeeded", attempt.log.read_text()
-    tokens = max(line["tokens"] for line in steps_of(attempt))
+    tokens = max(line["computed_tokens"] for line in steps_of(attempt))
     assert tokens > 800
 
     plan = read_plan(read_json(attempt.run.plan))

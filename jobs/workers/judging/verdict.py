@@ -98,8 +98,7 @@ class Verdict:
             self.write()
 
     def written(self, rows: Sequence[Shown]) -> list[str]:
-        training = self.training
-        most = max(row.most_tokens for row in rows)
+        training, most = self.training, [row.most_tokens for row in rows]
         with training.accelerator.autocast():
             found = answer_prompts(
                 training.engine, training.tokenizer, [row.prompt for row in rows], training.facts.context_length, most

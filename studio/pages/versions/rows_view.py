@@ -60,7 +60,9 @@ def waiting(draft: Draft) -> str:
         actions = action(f"Bring them over to version {draft.newest}", "bring", "")
         actions += action("Take all back", "discard", "", confirm=f"Take {count} back? They are gone then.")
         said = f"Version {draft.newest} has been saved meanwhile. Nothing is lost: they can be brought over to it."
-        return parts.banner("warn", f"{count} of version {draft.version} wait.", said, actions)
+        return parts.banner(
+            "warn", f"{count} of version {draft.version} {'waits' if len(draft.kept) == 1 else 'wait'}.", said, actions
+        )
     save = (
         '<input class="ls-why" data-why maxlength="200" placeholder="What for? (counted otherwise)" aria-label="What the version is for">'
         f'<button type="button" class="ls-btn s p" data-act="save" data-id="">Save as version {draft.newest + 1}</button>'
