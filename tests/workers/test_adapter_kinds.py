@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jobs.workers.adapters_in_memory import RowAdapters, load_adapter
-from jobs.workers.decode import Answer, finish
+from jobs.workers.decode import Answer, Sampling, finish
 from jobs.workers.self_check import EQUAL, check_adapter
 from studio.errors import BadInput
 from studio.files import read_json, write_json
@@ -60,14 +60,15 @@ def test_rows_of_every_method_beside_rows_of_the_base_are_what_peft_writes(tmp_p
     assert bool(adapter.layers_changed) != bool(adapter.front)
 
 
-def test_all_methods_at_once_in_one_batch_answer_as_each_does_alone(tmp_path):
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.9, 0.9, seed=11)], ids=["likeliest", "drawn"])
+def test_all_methods_at_once_in_one_batch_answer_as_each_does_alone(tmp_path, sampling):
     model = model_of("llama", vocabulary=VOCABULARY)
     loaded = [load_adapter(model, None, method, save_some(tmp_path / method, method).path) for method in ONE_EACH]
     loaded += [None, load_adapter(model, None, "lora", save_adapter(tmp_path / "lora", model))]
     asked = [(adapter, list(WORDS[: 3 + number % 4])) for number, adapter in enumerate(loaded)]
 
     def written(pairs) -> list[list[int]]:
-        answers = [Answer(prompt, frozenset(), 8, adapter) for adapter, prompt in pairs]
+        answers = [Answer(prompt, frozenset(), 8, adapter, sampling) for adapter, prompt in pairs]
         return [answer.ids for answer in finish(model, RowAdapters(model), answers)]
 
     together = written(asked)

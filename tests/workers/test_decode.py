@@ -169,12 +169,15 @@ def test_a_cancelled_row_leaves_at_once_and_the_others_go_on(model):
     assert batch.answers == []
 
 
-def test_a_seed_draws_the_same_answer_alone_and_in_company(model, adapter):
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_seed_draws_the_same_answer_alone_and_in_company(architecture, tmp_path):
+    model = tiny_model(architecture, **ARCHITECTURES[architecture])
+    adapter = load_adapter(model, None, "any", save_adapter(tmp_path, model))
     drawn = {"temperature": 0.9, "top_p": 0.9, "seed": 11}
-    alone = ids_of(model, answer(SHORT, **drawn))[0]
+    alone = [ids_of(model, answer(SHORT, who, **drawn))[0] for who in (None, adapter)]
     company = ids_of(model, answer(LONG, **drawn), answer(SHORT, adapter, **drawn), answer(SHORT, **drawn))
-    assert company[2] == alone
-    assert ids_of(model, answer(SHORT, **{**drawn, "seed": 12}))[0] != alone
+    assert [company[2], company[1]] == alone
+    assert ids_of(model, answer(SHORT, **{**drawn, "seed": 12}))[0] != alone[0]
 
 
 def test_only_the_likeliest_tokens_within_top_p_are_drawn():
