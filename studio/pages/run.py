@@ -49,15 +49,7 @@ def build(studio: Studio) -> None:
     forgotten(studio, of_run)
     actions, asking, naming = _actions(), _question(), _naming()
     preferences = _curves(page)
-    with gr.Tabs():
-        with gr.Tab("Log"):
-            page["log"] = gr.HTML(elem_classes=["ls-plain"], js_on_load=FOLLOW, apply_default_css=False)
-        with gr.Tab("Samples"):
-            page["samples"] = plain()
-        with gr.Tab("Settings used"):
-            page["settings"] = plain()
-        with gr.Tab("History"):
-            page["history"] = plain()
+    page |= _tabs()
     goes_to = gr.Textbox("", visible=False)
     seen = gr.Textbox("", visible=False)  # what is drawn, so that a tick without news changes nothing
     timer = gr.Timer(REFRESH_SECONDS, active=False)
@@ -128,6 +120,20 @@ def _parts() -> dict[str, gr.HTML]:
         "doctor": plain(visible=False),
         "figures": plain('<div class="ls-skeleton" style="height:128px" aria-busy="true"></div>'),
     }
+
+
+def _tabs() -> dict[str, gr.HTML]:
+    """What stands below the curves."""
+    with gr.Tabs():
+        with gr.Tab("Log"):
+            log = gr.HTML(elem_classes=["ls-plain"], js_on_load=FOLLOW, apply_default_css=False)
+        with gr.Tab("Samples"):
+            samples = plain()
+        with gr.Tab("Settings used"):
+            settings = plain()
+        with gr.Tab("History"):
+            history = plain()
+    return {"log": log, "samples": samples, "settings": settings, "history": history}
 
 
 def _actions() -> dict[str, gr.Button]:
