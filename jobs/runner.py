@@ -18,9 +18,9 @@ from jobs.supervise import GRACE_SECONDS
 from jobs.warm import Warm
 from jobs.watch import Watch
 from studio import run_queue
-from studio.admission import check_disk
 from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
+from studio.limits import check_room
 from studio.records import Run, Status
 from studio.settings import read_settings
 from studio.studio import Studio
@@ -119,7 +119,7 @@ class Runner:
     def no_room(self) -> bool:
         """Whether the disk is too full to start anything; said once."""
         try:
-            check_disk(self.studio.data.path)
+            check_room(self.studio)
             self.disk_full = False
         except Conflict as error:
             if not self.disk_full:

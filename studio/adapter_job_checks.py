@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from studio import adapters, base_models
-from studio.admission import check_disk
 from studio.errors import BadInput, Conflict, Invalid, clip
 from studio.files import read_json
 from studio.folders import AdapterFolder
 from studio.lab_settings import AnyLabSettings, MergeSettings, Parent, ShrinkSettings, StackSettings
+from studio.limits import check_room
 from studio.lora_files import PlainLora, read_lora
 from studio.methods import METHODS
 from studio.records import Adapter, BaseModel
@@ -75,7 +75,7 @@ def check_stack(studio: Studio, settings: StackSettings) -> Checked:
     loras = [read_lora(studio.data.adapter(adapter.id), adapter.name) for adapter in found]
     check_modules(studio, base, found, loras)
     check_templates(studio, base, found)
-    check_disk(studio.data.path, FLOAT_BYTES * sum(size_of(lora) for lora in loras))
+    check_room(studio, FLOAT_BYTES * sum(size_of(lora) for lora in loras))
     return Checked(
         base,
         found,
@@ -95,7 +95,7 @@ def check_shrink(studio: Studio, settings: ShrinkSettings) -> Checked:
         )
     base = common_base(studio, [adapter])
     check_modules(studio, base, [adapter], [lora])
-    check_disk(studio.data.path, FLOAT_BYTES * size_of(lora))
+    check_room(studio, FLOAT_BYTES * size_of(lora))
     return Checked(base, [adapter], [1.0], settings.name or f"{adapter.name[:85]}, rank {settings.rank}")
 
 
@@ -107,7 +107,7 @@ def check_merge(studio: Studio, settings: MergeSettings) -> Checked:
         why = method.cannot(method.settings_told(told)).get("merge")
         if why:
             raise Invalid(why, "Use the adapter as it is.", "adapter")
-    check_disk(studio.data.path, int(MERGE_ROOM * base_models.facts_of(base).size_bytes))
+    check_room(studio, int(MERGE_ROOM * base_models.facts_of(base).size_bytes))
     return Checked(base, [adapter], [1.0], settings.name or f"{base.name} with {adapter.name}"[:100])
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from studio.admission import check_disk
 from studio.errors import BadInput, TooLarge, clip
 from studio.folders import AdapterFolder
+from studio.limits import check_room
 from studio.model_files import inside
 from studio.plan import clean_name
 from studio.studio import Studio
@@ -44,7 +44,7 @@ PICKLES = ("adapter_model.bin", "adapter_model.pt", "pytorch_model.bin")
 def gather(studio: Studio, files: Sequence[tuple[str, Path]], target: Path) -> None:
     """What is taken of the zip, or of the files, in one flat folder. Raises BadInput or TooLarge."""
     limit = studio.settings.max_upload_mb << 20
-    check_disk(studio.data.path, sum(path.stat().st_size for _, path in files))
+    check_room(studio, sum(path.stat().st_size for _, path in files))
     if len(files) == 1 and zipfile.is_zipfile(files[0][1]):
         unzip(files[0][1], target, limit)
         return
@@ -61,7 +61,7 @@ def from_folder(studio: Studio, source: Path, target: Path) -> list[str]:
     """What is taken of a folder below the models folder; the names of all its files. Raises BadInput or TooLarge."""
     root, files = studio.settings.models_root, sorted(path for path in source.iterdir() if path.is_file())
     found = [path for path in files if path.name in (*TAKEN, *PICKLES)]
-    check_disk(studio.data.path, sum(path.stat().st_size for path in found))
+    check_room(studio, sum(path.stat().st_size for path in found))
     for path in found:
         take_file(inside(path, root), path.name, target, studio.settings.max_upload_mb << 20)
     return [path.name for path in files]

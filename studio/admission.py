@@ -1,13 +1,12 @@
 """What must be true before a run may wait in the queue: its model and data are there, it fits the device, and the disk has room."""
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from studio import base_models, datasets
 from studio.errors import Conflict, DoesNotFit, NotFound
+from studio.limits import check_room
 from studio.memory import Estimate, estimate
 from studio.plan import TrainingPlan
 from studio.records import BaseModel, Dataset
@@ -15,7 +14,6 @@ from studio.studio import Studio
 from studio.versions.lineage import get_version
 
 GIB = 2**30
-KEPT_FREE_SHARE, KEPT_FREE_BYTES = 0.05, 2 * GIB  # of the disk: the smaller of the two stays free
 BYTES_PER_PARAMETER = 12  # of a checkpoint: the parameter and two averages of AdamW, 4 bytes each
 
 
@@ -42,7 +40,7 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
     needs = estimate(studio, plan)
     if needs.fits == "no":
         raise DoesNotFit(needs.total_bytes / GIB, needs.device_bytes / GIB)
-    check_disk(studio.data.path, 2 * BYTES_PER_PARAMETER * needs.trainable_parameters)
+    check_room(studio, 2 * BYTES_PER_PARAMETER * needs.trainable_parameters)
     name = plan.name or f"{dataset.name} on {model.name}"[:100]
     origin = {
         "name": name,
@@ -63,14 +61,3 @@ def check_still_there(session: Session, plan: TrainingPlan) -> None:
     for kind, word, id in ((BaseModel, "base model", plan.base_model), (Dataset, "data set", plan.dataset)):
         if session.get(kind, id) is None:
             raise NotFound(word, id)
-
-
-def check_disk(folder: Path, needed_bytes: int = 0) -> None:
-    """Raise Conflict when the disk is nearly full, or has no room for two checkpoints of this size."""
-    disk = shutil.disk_usage(folder)
-    kept_free = min(KEPT_FREE_SHARE * disk.total, KEPT_FREE_BYTES)
-    if disk.free < max(kept_free, needed_bytes):
-        raise Conflict(
-            f"The disk with the data folder has only {disk.free / GIB:.1f} GiB free, and {max(kept_free, needed_bytes) / GIB:.1f} GiB are wanted before a run starts.",
-            "Delete old runs, adapters or data sets, or make room on the disk.",
-        )

@@ -19,6 +19,7 @@ from studio.dataset_report import Report
 from studio.errors import BadInput, Invalid, StudioError, TooLarge, Unavailable, clip
 from studio.files import read_json, sync_folder, write_json
 from studio.folders import DatasetFolder, new_id
+from studio.limits import check_room
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Dataset, DatasetVersion
 from studio.studio import Studio
@@ -81,6 +82,8 @@ def _request(
             f"The file has {size / 2**20:,.0f} MB, and {settings.max_upload_mb:,} MB is the limit.",
             "Split it, or start the studio with a larger --max-upload-mb.",
         )
+    if write:
+        check_room(studio, size)
     return ReadingRequest(
         file=Path(file).resolve(), file_name=shown_file_name(file_name), format=format or None, mapping=dict(mapping) if mapping else None,
         text_limit=limit, memory_mb=settings.parse_memory_mb, cpu_seconds=settings.parse_seconds, write=write,

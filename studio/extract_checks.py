@@ -2,9 +2,9 @@
 
 from studio import base_models
 from studio.adapter_job_checks import FLOAT_BYTES, Checked
-from studio.admission import check_disk
 from studio.errors import Invalid, clip
 from studio.lab_settings import ExtractSettings
+from studio.limits import check_room
 from studio.model_facts import LinearLayer, ModelFacts
 from studio.studio import Studio
 
@@ -22,7 +22,7 @@ def check_extract(studio: Studio, settings: ExtractSettings) -> Checked:
     layers = targeted(facts, settings)
     numbers = sum(min(settings.rank, layer.inputs, layer.outputs) * (layer.inputs + layer.outputs) for layer in layers)
     whole = sum(each for each in sizes_of_others(facts)) if settings.keep_others else 0
-    check_disk(studio.data.path, FLOAT_BYTES * (numbers + whole))
+    check_room(studio, FLOAT_BYTES * (numbers + whole))
     name = settings.name or f"{tuned.name} from {base.name}"[:100]
     return Checked(base, [], [], name, {"tuned": base_models.described(tuned)})
 

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from studio import checkpoints
 from studio.admission import Admission, admitted, check_still_there
-from studio.errors import Conflict, Invalid, NotFound, TooMany
+from studio.errors import Conflict, Invalid, NotFound
 from studio.files import read_json, write_json
 from studio.folders import RunFolder, new_id
+from studio.limits import check_open_runs
 from studio.listing import LIMIT, Listing, listing
 from studio.plan import TrainingPlan, given_name, read_plan
 from studio.records import (
@@ -69,7 +70,7 @@ def queue_run(
     """T1: check the plan, freeze it and put it in the queue.
 
     The same key again answers the run that it made the first time. Raises what admission.admitted raises, TooMany when
-    too many runs are open, Conflict when the key was used for another plan.
+    too many runs are open or wait, Conflict when the key was used for another plan.
     """
     with studio.database.read() as session:
         if known := _of_key(session, owner, idempotency_key):
@@ -82,7 +83,7 @@ def queue_run(
         with studio.database.write() as session:
             if known := _of_key(session, owner, idempotency_key):
                 raise _MadeMeanwhile(known.id)
-            _check_open_runs(studio, session)
+            check_open_runs(studio, session, owner)
             check_still_there(session, plan)
             session.add(run)
             session.flush()
@@ -132,16 +133,6 @@ def _same(studio: Studio, known: Run, plan: TrainingPlan) -> Run:
     if frozen != plan.model_copy(update=given):
         raise Conflict("This Idempotency-Key was used for another plan.", "Use a new key for a new run.")
     return known
-
-
-def _check_open_runs(studio: Studio, session: Session) -> None:
-    most = studio.settings.max_open_runs
-    count = session.scalar(select(func.count()).where(Run.state.in_(OPEN)))
-    if count >= most:
-        raise TooMany(
-            f"{count} runs wait or train already, and {most} are allowed.",
-            "Wait for some to end, cancel some, or raise --max-open-runs.",
-        )
 
 
 def get_run(studio: Studio, id: str) -> Run:

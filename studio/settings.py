@@ -44,7 +44,31 @@ class StudioSettings(BaseSettings):
     )
     max_upload_mb: int = Field(2048, ge=1, description="Largest data file that can be uploaded, in MB.")
     max_body_mb: int = Field(10, ge=1, description="Largest request to the API other than an upload, in MB.")
-    max_open_runs: int = Field(200, ge=1, description="How many runs may wait or run at the same time.")
+    max_open_runs: int = Field(200, ge=1, description="How many runs may be open (wait, run or be paused) at a time.")
+    max_open_runs_per_person: int = Field(100, ge=1, description="How many of these may be one person's.")
+    max_waiting_runs: int = Field(150, ge=1, description="How many runs may wait for a device at the same time.")
+    max_waiting_runs_per_person: int = Field(75, ge=1, description="How many of these may be one person's.")
+    keep_free_percent: float = Field(
+        5, ge=0, le=50, description="Nothing new is taken in or started while less of the disk than this share is free."
+    )
+    keep_free_gb: float = Field(
+        2, ge=0, description="On a large disk this much is enough, in GiB: the smaller of the two counts."
+    )
+    max_data_gb: float | None = Field(
+        None, gt=0, description="How much the data folder may hold, in GiB. Default: as much as the disk has room for."
+    )
+    keep_checkpoints_days: float = Field(
+        30, ge=0, description="For so many days after its end a run keeps its checkpoints."
+    )
+    keep_checkpoints_runs: int = Field(
+        10,
+        ge=0,
+        description="Each person's newest ended runs, so many, keep their best and last checkpoint beyond that.",
+    )
+    log_mb: float = Field(
+        10, gt=0, description="The web app's and the runner's log are each begun anew at this size, in MB."
+    )
+    log_files: int = Field(5, ge=1, le=100, description="So many older ones of each are kept beside it.")
     poll_seconds: float = Field(0.5, gt=0, le=60, description="How often the runner looks for work and at its runs.")
     chat_idle_seconds: float = Field(600, ge=1, description="The chat worker ends after this long without a question.")
     openai_url: str | None = Field(

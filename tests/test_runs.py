@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, insert
 
-from studio import admission, base_models, datasets, run_queue, runs
+from studio import admission, base_models, datasets, limits, run_queue, runs
 from studio.errors import BadInput, Conflict, DoesNotFit, Invalid, NotFound, TooMany
 from studio.files import read_json
 from studio.plan import read_plan
@@ -108,7 +108,7 @@ def test_a_plan_that_does_not_fit_says_both_numbers(studio, plan, monkeypatch):
 
 def test_nothing_is_queued_on_a_full_disk(studio, plan, monkeypatch):
     monkeypatch.setattr(
-        admission.shutil, "disk_usage", lambda _: type("Disk", (), {"total": 100 * 2**30, "free": 2**30})()
+        limits.shutil, "disk_usage", lambda _: type("Disk", (), {"total": 100 * 2**30, "free": 2**30})()
     )
     with pytest.raises(Conflict, match="only 1.0 GiB free, and 2.0 GiB are wanted"):
         runs.queue_run(studio, plan)
@@ -118,7 +118,7 @@ def test_the_number_of_open_runs_is_limited(studio, plan):
     few = Studio(StudioSettings(data_folder=studio.settings.data_folder, max_open_runs=2), studio.database, studio.data)
     first = runs.queue_run(few, plan)
     runs.queue_run(few, plan)
-    with pytest.raises(TooMany, match="2 runs wait or train already, and 2 are allowed"):
+    with pytest.raises(TooMany, match="2 runs wait, train or are paused already, and 2 are allowed"):
         runs.queue_run(few, plan)
     assert len(folders(studio)) == 2
     runs.cancel_run(few, first.id)
