@@ -21,6 +21,7 @@ from studio import run_queue
 from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
 from studio.limits import check_room
+from studio.line.devices import see_devices
 from studio.records import Run, Status
 from studio.settings import read_settings
 from studio.studio import Studio
@@ -54,9 +55,7 @@ class Runner:
 
     def run(self, signals: Signals) -> None:
         """Until a signal comes. Trainings go on without us."""
-        run_queue.see_devices(
-            self.studio, [(device.id, device.name, device.memory_bytes) for device in self.devices.values()]
-        )
+        see_devices(self.studio, [(device.id, device.name, device.memory_bytes) for device in self.devices.values()])
         for run in run_queue.adopt(self.studio, self.id):
             log.info("%s (%s) is found again: %s.", run.name, run.id, run.state.value)
         self.tick()

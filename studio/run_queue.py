@@ -4,29 +4,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from studio.records import LIVE, Adapter, Device, Run, Status, Want, utc_now
+from studio.line.devices import choose
+from studio.records import LIVE, Adapter, Device, Run, Status, utc_now
 from studio.studio import Studio
 from studio.transitions import RUNNER, move, tell
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5
 ALIVE = timedelta(seconds=20)  # a runner that was not seen for longer is taken for absent
-UNUSED = (Device.run_id.is_(None), Device.suite_run.is_(None))  # held by no training and by no suite
-IN_ORDER = (Run.priority.desc(), Run.queued_at, Run.id)
-
-
-def see_devices(studio: Studio, found: Sequence[tuple[str, str, int]]) -> None:
-    """Make the device rows those that were found: (id, name, memory in bytes). One that is gone stays while it is held."""
-    with studio.database.write() as session:
-        ids = [id for id, _, _ in found]
-        session.execute(delete(Device).where(Device.id.not_in(ids), *UNUSED))
-        for id, name, memory in found:
-            row = session.get(Device, id) or Device(id=id)
-            row.name, row.memory_bytes, row.seen_at = name, memory, utc_now()
-            session.add(row)
 
 
 def heartbeat(studio: Studio, runner: str) -> None:
@@ -51,44 +39,40 @@ def runner_seen(session: Session) -> bool:
 
 
 def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run, list[str]] | None:
-    """T2: the run at the head of the line with its devices, or None when it must wait for devices or nobody waits.
+    """T2: the run at the head of the line with its devices' slots, or None when it must wait for them or nobody waits.
 
     The head of the line is not overtaken while it waits for devices, so that a large run never starves; one that wants
-    more devices than there are (`usable`: their ids) is passed over.
+    more devices than there are (`usable`: their ids), or than others' processes leave it, is passed over.
     """
     with studio.database.read() as session:
-        if session.scalar(waiting(len(usable)).limit(1)) is None:
+        head = choose(session, usable)
+        if head is None or (head.slots is None and head.run.reserved_at is not None):
             return None  # the usual case takes no write lock
     with studio.database.write() as session:
-        free = list(session.scalars(select(Device.id).where(Device.id.in_(usable), *UNUSED).order_by(Device.id)))
-        head = session.scalar(waiting(len(usable)).limit(1))
-        if head is None or head.gpus > len(free):
+        if (head := choose(session, usable)) is None:
             return None
-        taken = free[: head.gpus]
-        names = session.scalars(select(Device.name).where(Device.id.in_(taken)))
-        text = f"Started on {', '.join(names)}." if head.attempt == 0 else f"Started again on {', '.join(names)}."
-        run = move(
-            session, head.id, head.epoch, (head.state,), Status.STARTING, RUNNER, text, take=taken, fence=True, attempt_epoch=head.epoch + 1, attempt=head.attempt + 1,
-            runner=runner, lease_until=utc_now() + LEASE, not_before=None, pid=None, pid_start=None, boot_id=None, problem=None, fix=None,
-        )  # fmt: skip
-        return run, taken
+        if head.slots is None:
+            head.run.reserved_at = head.run.reserved_at or utc_now()
+            return None
+        return _start(session, runner, *head), head.slots
 
 
-def waiting(devices: int) -> Select:
-    """Runs that may start on a machine with so many devices, in order: priority, then owners with fewest devices in use, then age."""
-    in_use = (
-        select(Run.owner, func.count().label("devices"))
-        .join(Device, Device.run_id == Run.id)
-        .group_by(Run.owner)
-        .subquery()
-    )
-    due = or_(Run.not_before.is_(None), Run.not_before <= utc_now())
-    return (
-        select(Run)
-        .outerjoin(in_use, in_use.c.owner == Run.owner)
-        .where(Run.state.in_((Status.QUEUED, Status.RETRY_WAIT)), Run.want == Want.RUN, due, Run.gpus <= devices)
-        .order_by(Run.priority.desc(), func.coalesce(in_use.c.devices, 0), Run.queued_at, Run.id)
-    )
+def _start(session: Session, runner: str, run: Run, taken: Sequence[str]) -> Run:
+    names = session.scalars(select(Device.name).where(Device.id.in_(taken)))
+    text = f"Started on {', '.join(names)}." if run.attempt == 0 else f"Started again on {', '.join(names)}."
+    return move(
+        session, run.id, run.epoch, (run.state,), Status.STARTING, RUNNER, text, take=taken, fence=True, attempt_epoch=run.epoch + 1, attempt=run.attempt + 1,
+        runner=runner, lease_until=utc_now() + LEASE, not_before=None, reserved_at=None, pid=None, pid_start=None, boot_id=None, problem=None, fix=None,
+    )  # fmt: skip
+
+
+def wants_chat_to_leave(studio: Studio, usable: Sequence[str]) -> bool:
+    """Whether the run at the head of the line waits for nothing but the chat worker's device."""
+    with studio.database.read() as session:
+        if session.scalar(select(Device.id).where(Device.chat.is_not(None)).limit(1)) is None:
+            return False
+        now, then = choose(session, usable), choose(session, usable, chat_leaves=True)
+        return now is not None and now.slots is None and then is not None and then.slots is not None
 
 
 def live_runs(studio: Studio) -> list[Run]:

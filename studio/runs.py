@@ -16,6 +16,8 @@ from studio.errors import Conflict, Invalid, NotFound
 from studio.files import read_json, write_json
 from studio.folders import RunFolder, new_id
 from studio.limits import check_open_runs
+from studio.line.order import WAITING, check_priority
+from studio.line.places import NOWHERE, places
 from studio.listing import LIMIT, Listing, listing
 from studio.plan import TrainingPlan, given_name, read_plan
 from studio.records import (
@@ -31,13 +33,12 @@ from studio.records import (
     Want,
     utc_now,
 )
-from studio.run_queue import IN_ORDER, runner_seen
+from studio.run_queue import runner_seen
 from studio.studio import Studio
 from studio.transitions import move
 from studio.wake import wake_runner
 
 S = Status
-WAITING = (S.QUEUED, S.RETRY_WAIT)
 BUSY_FIRST = (
     S.RUNNING,
     S.STARTING,
@@ -84,6 +85,7 @@ def queue_run(
             if known := _of_key(session, owner, idempotency_key):
                 raise _MadeMeanwhile(known.id)
             check_open_runs(studio, session, owner)
+            check_priority(session, owner, run.priority)
             check_still_there(session, plan)
             session.add(run)
             session.flush()
@@ -119,6 +121,7 @@ def _new_run(admission: Admission, owner: str, key: str | None, parent: str | No
     return Run(
         id=new_id(), owner=owner, name=plan.name, base_model=plan.base_model, dataset=plan.dataset, dataset_version=plan.dataset_version or 1, method=plan.method.name, tags=list(plan.tags), notes=plan.notes,
         parent=parent, idempotency_key=key, priority=plan.resources.priority, gpus=plan.resources.gpus, steps=resolved.steps,
+        memory_bytes=admission.needs.total_bytes, planned_seconds=admission.needs.seconds if admission.needs.measured_speed else None,
         micro_batch=resolved.micro_batch, grad_accum=resolved.accumulation, grad_checkpointing=resolved.gradient_checkpointing,
     )  # fmt: skip
 
@@ -272,7 +275,9 @@ def _change(
         for sources, to, want, text in arrows:
             if run.state in sources:
                 ended = {"ended_at": utc_now()} if to in TERMINAL else {}
-                fresh = {"problem": None, "fix": None, "not_before": None} if to is S.QUEUED else {}
+                fresh = (
+                    {"problem": None, "fix": None, "not_before": None, "reserved_at": None} if to is S.QUEUED else {}
+                )
                 moved = move(session, run.id, run.epoch, (run.state,), to, by, text, want=want, **ended, **fresh)
                 break
         else:
@@ -333,17 +338,6 @@ def clone_values(studio: Studio, id: str) -> dict:
     return {**plan_of(studio, id).model_dump(mode="json"), "name": f"{get_run(studio, id).name[:93]} (copy)"}
 
 
-def queue_position(studio: Studio, id: str) -> int | None:
-    """1 for the run that starts next; None when it does not wait."""
-    with studio.database.read() as session:
-        return _positions(session).get(id)
-
-
-def _positions(session: Session) -> dict[str, int]:
-    ids = session.scalars(select(Run.id).where(Run.state == S.QUEUED).order_by(*IN_ORDER))
-    return {id: place for place, id in enumerate(ids, 1)}
-
-
 def shown(studio: Studio, run: Run) -> dict:
     return shown_all(studio, [run])[0]
 
@@ -358,7 +352,7 @@ def shown_all(studio: Studio, found: Sequence[Run]) -> list[dict]:
         adapters = dict(
             session.execute(select(Adapter.run, Adapter.id).where(Adapter.run.in_([run.id for run in found]))).all()
         )
-        positions = _positions(session) if any(run.state is S.QUEUED for run in found) else {}
+        standing = places(studio, session) if any(run.state in WAITING for run in found) else {}
     return [
         {
             **{name: getattr(run, name) for name in COLUMNS},
@@ -370,7 +364,7 @@ def shown_all(studio: Studio, found: Sequence[Run]) -> list[dict]:
                 for name in ("rank", "alpha")
             },
             "progress": 1.0 if run.state is S.SUCCEEDED else min(1.0, run.step / run.steps) if run.steps else 0.0,
-            "queue_position": positions.get(run.id),
+            **standing.get(run.id, NOWHERE).shown,
             "adapter": adapters.get(run.id),
         }
         for run in found

@@ -69,6 +69,12 @@ class StudioSettings(BaseSettings):
         10, gt=0, description="The web app's and the runner's log are each begun anew at this size, in MB."
     )
     log_files: int = Field(5, ge=1, le=100, description="So many older ones of each are kept beside it.")
+    runs_per_device: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="How many trainings may share one GPU at the same time, where their planned memory fits into it together.",
+    )
     poll_seconds: float = Field(0.5, gt=0, le=60, description="How often the runner looks for work and at its runs.")
     chat_idle_seconds: float = Field(600, ge=1, description="The chat worker ends after this long without a question.")
     openai_url: str | None = Field(

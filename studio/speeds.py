@@ -41,11 +41,12 @@ def speed_of(studio: Studio, run_id: str) -> float | None:
     folder = studio.data.run(run_id)
     for attempt in reversed(folder.attempts()):
         if speed := read_json(attempt.result, default={}).get("tokens_per_second"):
-            return speed * _slowness_of(read_json(folder.plan))
+            return speed * slowness_of(read_json(folder.plan))
     return None
 
 
-def _slowness_of(values: dict | None) -> float:
+def slowness_of(values: dict | None) -> float:
+    """Of a plan as its file holds it; 1 where it cannot be read."""
     try:
         return slowness(read_plan(values)) if values else 1.0
     except StudioError:  # a plan of another version of the studio

@@ -138,13 +138,14 @@ def tell(session: Session, run: Run, text: str, by: str = RUNNER) -> None:
 def _hold_devices(session: Session, run_id: str, epoch: int, to: Status, take: Sequence[str] | None) -> None:
     """Devices are held exactly while a run is live, at its epoch."""
     held = update(Device).execution_options(synchronize_session=False)
+    unused = (Device.run_id.is_(None), Device.suite_run.is_(None), Device.chat.is_(None))
     if to not in LIVE:
         session.execute(held.where(Device.run_id == run_id).values(run_id=None, epoch=None))
     elif take is None:
         session.execute(held.where(Device.run_id == run_id).values(epoch=epoch))
-    elif _rows(
-        session.execute(held.where(Device.id.in_(take), Device.run_id.is_(None)).values(run_id=run_id, epoch=epoch))
-    ) != len(take):
+    elif _rows(session.execute(held.where(Device.id.in_(take), *unused).values(run_id=run_id, epoch=epoch))) != len(
+        take
+    ):
         raise Stale(run_id)
 
 

@@ -2,8 +2,9 @@
 
 import json
 
-from studio import base_models, run_queue
+from studio import base_models
 from studio.files import write_json
+from studio.line.devices import see_devices
 from studio.suites import lists, runs
 from studio.suites import run_queue as queue
 from studio.suites.builtin import add_builtin_suites
@@ -17,7 +18,7 @@ def with_a_pirate(studio):
     """The built-in base with an adapter, and a device to answer on."""
     base_models.add_builtin(studio)
     add_lora(studio, "pirate", rank=4, seed=1)
-    run_queue.see_devices(studio, [("cpu", "a CPU", 1)])
+    see_devices(studio, [("cpu", "a CPU", 1)])
     return studio
 
 

@@ -3,10 +3,10 @@
 import json
 
 from studio.files import write_json
+from studio.line.devices import see_devices
 from studio.plan import TrainingPlan
 from studio.records import BaseModel, Dataset, Device, Run, RunEvent, Status
 from studio.resolved_plan import ResolvedPlan
-from studio.run_queue import see_devices
 from studio.studio import Studio
 
 

@@ -14,6 +14,7 @@ import pytest
 from jobs.processes import ATTEMPT_MARK
 from studio import adapters, metrics, run_queue, runs
 from studio.files import read_json
+from studio.line.devices import see_devices
 from studio.records import LIVE, Status, Want
 from tests.queueing import holders, queued, state_of
 
@@ -193,7 +194,7 @@ def test_a_second_runner_on_the_same_data_folder_ends_with_a_sentence(studio, ru
 
 def test_a_runner_that_died_between_claim_and_start_leaves_a_run_that_starts_again(studio, runner):
     run = queued(studio, "claimed only", {"steps": 2})
-    run_queue.see_devices(studio, [("cpu", "CPU", 1)])
+    see_devices(studio, [("cpu", "CPU", 1)])
     run_queue.claim_next(studio, "dead", ["cpu"])
     runner.start()
     done = until(studio, run, S.SUCCEEDED)

@@ -13,6 +13,7 @@ from jobs.gpus import FoundDevice
 from studio import adapters, base_models, run_queue
 from studio.errors import Conflict, Invalid, NotFound
 from studio.files import write_json
+from studio.line.devices import see_devices
 from studio.records import Adapter, Device, JobState, Run, Status, SuiteRun, utc_now
 from studio.suites import forgetting, lists, results, runs
 from studio.suites import run_queue as queue
@@ -51,7 +52,7 @@ def test_a_suite_holds_a_device_like_a_training_and_gives_it_back(place):
     assert held_by(place) == run.id
     queued(place)
     assert run_queue.claim_next(place, "runner", ["cpu"]) is None  # the training waits for the suite's device
-    run_queue.see_devices(place, [("cuda:0", "a GPU", 1)])
+    see_devices(place, [("cuda:0", "a GPU", 1)])
     assert "cpu" in holders(place)  # a device that is gone stays while a suite holds it
     leave_answers(place, run, [[True, True]] * 5)
     write_json(place.data.suite_run(run.id).result, {})
@@ -234,7 +235,7 @@ def trained(studio):
     """A studio in which two trainings have ended."""
     what_comes_with_it(studio)
     add_builtin_suites(studio)
-    run_queue.see_devices(studio, [("cpu", "a CPU", 1)])
+    see_devices(studio, [("cpu", "a CPU", 1)])
     return studio
 
 

@@ -6,7 +6,7 @@ from studio.records.comparisons import BlindComparison, Comparison, Vote
 from studio.records.datasets import Dataset, DatasetEdit, DatasetVersion
 from studio.records.record import LOCAL_PERSON, Person, Record, UtcDateTime, owner_column, stored_as_text, utc_now
 from studio.records.remembered import RememberedAnswer
-from studio.records.runs import Device, Run, RunEvent
+from studio.records.runs import ChatWait, Device, Run, RunEvent
 from studio.records.states import LIVE, OPEN, TERMINAL, JobState, ModelState, Status, Want
 from studio.records.suites import Suite, SuiteRun
 
@@ -15,6 +15,7 @@ __all__ = [
     "AdapterJob",
     "BaseModel",
     "BlindComparison",
+    "ChatWait",
     "Comparison",
     "Dataset",
     "DatasetEdit",

@@ -39,7 +39,13 @@ class Run(Record):
     max_attempts: Mapped[int] = mapped_column(default=3)
     not_before: Mapped[datetime | None]
     priority: Mapped[int] = mapped_column(default=0)
+    line_at: Mapped[datetime | None]  # its place in the line, where its owner moved it; otherwise queued_at is
+    reserved_at: Mapped[
+        datetime | None
+    ]  # since then it is at the head and waits for devices; smaller runs wait behind it
     gpus: Mapped[int] = mapped_column(default=1)
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)  # planned, on each device
+    planned_seconds: Mapped[float | None]  # from the speed of earlier runs on its base; None where there were none
     runner: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
     pid: Mapped[int | None]  # of the supervisor; with start time and boot id it is an identity
@@ -85,14 +91,28 @@ class RunEvent(Record):
 
 
 class Device(Record):
-    """One slot that a run can hold: a GPU, or the CPU of a machine without one."""
+    """One slot that somebody can hold: a GPU, or the CPU of a machine without one; a GPU that runs may share has several."""
 
     __tablename__ = "devices"
 
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # "cpu", "cuda:0"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # "cpu", "cuda:0"; a second slot of it "cuda:0#2"
     name: Mapped[str] = mapped_column(String(100))
+    visible: Mapped[str] = mapped_column(String(64), default="", server_default="")  # for CUDA_VISIBLE_DEVICES
     memory_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    foreign_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # held by others' processes
+    trouble: Mapped[str] = mapped_column(default="", server_default="")  # what keeps runs from it, in words
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
     suite_run: Mapped[str | None] = mapped_column(ForeignKey("suite_runs.id", ondelete="SET NULL"))
+    chat: Mapped[str | None] = mapped_column(String(32))  # the lease of the chat worker that is on it
     epoch: Mapped[int | None]
     seen_at: Mapped[datetime] = mapped_column(default=utc_now)  # by the runner; its heartbeat
+
+
+class ChatWait(Record):
+    """Somebody's question that waits for a device, in one line with the runs; forgotten when nobody waits for it any more."""
+
+    __tablename__ = "chat_waits"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    since: Mapped[datetime] = mapped_column(default=utc_now)
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now)  # by whoever waits

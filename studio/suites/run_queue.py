@@ -13,8 +13,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from studio.files import read_json
-from studio.records import Device, JobState, Run, SuiteRun, utc_now
-from studio.run_queue import UNUSED, waiting
+from studio.line.devices import free_for_whole, run_before
+from studio.records import Device, JobState, SuiteRun, utc_now
 from studio.studio import Studio
 from studio.suites import results
 
@@ -31,7 +31,7 @@ def claim(studio: Studio, usable: Sequence[str]) -> tuple[SuiteRun, str] | None:
             return None  # the usual case takes no write lock
     with studio.database.write() as session:
         head, device = session.scalar(HEAD), _free_device(session, usable)
-        if head is None or device is None or _trainings_before(session, head, len(usable)):
+        if head is None or device is None or run_before(session, usable, head.queued_at):
             return None
         device.suite_run = head.id
         head.state, head.started_at, head.attempts = JobState.RUNNING, utc_now(), 0
@@ -39,12 +39,8 @@ def claim(studio: Studio, usable: Sequence[str]) -> tuple[SuiteRun, str] | None:
 
 
 def _free_device(session: Session, usable: Sequence[str]) -> Device | None:
-    return session.scalar(select(Device).where(Device.id.in_(usable), *UNUSED).order_by(Device.id).limit(1))
-
-
-def _trainings_before(session: Session, head: SuiteRun, devices: int) -> bool:
-    """Whether a training that may start on this machine has waited for longer."""
-    return session.scalar(waiting(devices).where(Run.queued_at <= head.queued_at).limit(1)) is not None
+    free = free_for_whole(session, usable)
+    return session.get(Device, free) if free else None
 
 
 def running(studio: Studio) -> list[SuiteRun]:

@@ -15,8 +15,8 @@ from jobs.gpus import FoundDevice  # noqa: E402
 from jobs.workers.answering import Answering  # noqa: E402
 from jobs.workers.suite import __main__ as worker  # noqa: E402
 from studio import base_models  # noqa: E402
-from studio import run_queue as training_queue  # noqa: E402
 from studio.files import read_json  # noqa: E402
+from studio.line.devices import see_devices  # noqa: E402
 from studio.records import JobState  # noqa: E402
 from studio.suites import lists, results, run_queue, runs  # noqa: E402
 from studio.suites.runs import SuiteRunRequest  # noqa: E402
@@ -35,7 +35,7 @@ PROMPTS = [
 def place(studio):
     base = add_tiny_base(studio)
     add_tiny_adapter(studio, base, "pirate", seed=1)
-    training_queue.see_devices(studio, [("cpu", "a CPU", 1)])
+    see_devices(studio, [("cpu", "a CPU", 1)])
     return studio
 
 
