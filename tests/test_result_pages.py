@@ -84,7 +84,7 @@ def test_a_failed_run_says_what_happened_what_to_do_and_the_end_of_its_log(stock
 def test_a_waiting_run_says_its_place_in_the_queue(stocked):
     leave_run(stocked, "first", Status.QUEUED)
     second = runs.get_run(stocked, leave_run(stocked, "second", Status.QUEUED))
-    assert "number 2 in the queue" in draw(stocked, second)["figures"]
+    assert "2nd in line" in draw(stocked, second)["figures"]
 
 
 @pytest.mark.parametrize("state", Status)

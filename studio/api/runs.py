@@ -8,6 +8,7 @@ from pydantic import Field
 from studio import adapters, checkpoints, metrics, runs
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.doctor import reading as doctor
+from studio.line import steering
 from studio.listing import LIMIT, MOST
 from studio.plan import TrainingPlan, read_plan
 from studio.records import Status
@@ -30,8 +31,11 @@ class OfStep(Body):
     step: int = Field(ge=1, le=MOST_NUMBER)
 
 
-class Rename(Body):
-    name: str = Field(min_length=1, max_length=100)
+class Change(Body):
+    name: str | None = Field(None, min_length=1, max_length=100)
+    priority: int | None = Field(
+        None, ge=-10, le=10, strict=True, description="Of a run that waits: higher starts first."
+    )
 
 
 @ROUTER.post("", status_code=201)
@@ -103,6 +107,13 @@ def resume_run(id: str, here: Here, who: Who) -> dict:
     return detailed(here, id)
 
 
+@ROUTER.post("/{id}/first")
+def move_first(id: str, here: Here, who: Who) -> dict:
+    """Move a waiting run before its owner's other ones; nobody else's place changes."""
+    steering.move_first(here, id, by=who)
+    return detailed(here, id)
+
+
 @ROUTER.post("/{id}/clone", status_code=201)
 def clone_run(id: str, body: Changes, here: Here, who: Who, idempotency_key: Key = None) -> dict:
     """Queue a new run with the same plan and these changes."""
@@ -111,8 +122,12 @@ def clone_run(id: str, body: Changes, here: Here, who: Who, idempotency_key: Key
 
 
 @ROUTER.patch("/{id}")
-def rename_run(id: str, change: Rename, here: Here) -> dict:
-    runs.rename_run(here, id, change.name)
+def change_run(id: str, change: Change, here: Here, who: Who) -> dict:
+    """Give it another name, or another priority while it waits: its owner may lower it, an administrator may raise it too."""
+    if change.priority is not None:
+        steering.set_priority(here, id, change.priority, by=who)
+    if change.name is not None:
+        runs.rename_run(here, id, change.name)
     return detailed(here, id)
 
 

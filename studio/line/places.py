@@ -59,6 +59,8 @@ def places(studio: Studio, session: Session) -> dict[str, Place]:
         return {}
     found = slots(session)
     cards = cards_in(found)
+    if not cards:  # no runner has been here yet
+        return {run.id: Place(number) for number, run in enumerate(line, 1)}
     able = [run for run in line if attainable(cards, need_of(run))]
     starts = _starts(studio, session, found, cards, able)
     standing = {run.id: Place(number, starts[run.id]) for number, run in enumerate(able, 1)}

@@ -1,6 +1,7 @@
 """Home: what trains now, what needs attention, and the way from an idea to an adapter."""
 
 from studio import metrics, overview, runs
+from studio.line.shown import devices_shown
 from studio.pages import home_view as view
 from studio.pages import parts
 from studio.pages.events import every, on_load, plain
@@ -37,7 +38,8 @@ def draw(studio: Studio) -> str:
     speeds = {run["id"]: metrics.latest(studio, run["id"]).get("tokens_per_second") for run in live}
     actions = parts.button("Add data", "/data") + parts.button("New training run", "/train", primary=True)
     head = head_html("Home", view.headline(len(live), waiting, len(failed)), actions)
-    sections = [view.live_cards(live, speeds), view.attention(failed, waiting, runs.runner_alive(studio))]
+    troubles = [device["trouble"] for device in devices_shown(studio) if device["trouble"]]
+    sections = [view.live_cards(live, speeds), view.attention(failed, waiting, runs.runner_alive(studio), troubles)]
     if newest:
         sections.append(f'<div class="ls-grid ls-g21">{view.recent(newest)}{view.steps(has)}</div>')
     else:

@@ -1,5 +1,6 @@
 """How Home is drawn: from runs as runs.shown_all gives them, and from counts."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from studio.overview import Counts
@@ -29,9 +30,9 @@ def live_cards(runs: list[Shown], speeds: dict[str, float | None]) -> str:
     return parts.grid(cards, min(len(cards), 2)) if cards else ""
 
 
-def attention(failed: list[Shown], waiting: int, runner_alive: bool) -> str:
-    """What a person should look at: no runner, and runs that failed."""
-    found = []
+def attention(failed: list[Shown], waiting: int, runner_alive: bool, troubles: Iterable[str] = ()) -> str:
+    """What a person should look at: no runner, devices that others fill, and runs that failed."""
+    found = [parts.banner("warn", trouble) for trouble in troubles]
     if not runner_alive and waiting:
         found.append(
             parts.banner(

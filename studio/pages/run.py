@@ -8,6 +8,9 @@ from studio import metrics, runs
 from studio.doctor import reading as doctor
 from studio.errors import NotFound
 from studio.files import read_json
+from studio.line import steering
+from studio.line.order import WAITING
+from studio.line.places import place_of
 from studio.pages import doctor_view, method_words, parts, run_view, settings_view, verdict_view
 from studio.pages.chart import chart
 from studio.pages.errors import plainly
@@ -18,6 +21,7 @@ from studio.pages.suites.forgotten import forgotten, of_run
 from studio.records import OPEN, TERMINAL, Run, Status, Want, utc_now
 from studio.resolved_plan import ResolvedPlan
 from studio.studio import Studio
+from studio.training_settings import Resources
 from studio.verdict.reading import step_to_take, verdict_of
 from studio.verdict.step_adapters import adapter_of_step
 
@@ -47,7 +51,7 @@ ASK = {
 def build(studio: Studio) -> None:
     page = _parts()
     forgotten(studio, of_run)
-    actions, asking, naming = _actions(), _question(), _naming()
+    actions, asking, naming, ranking = _actions(), _question(), _naming(), _ranking()
     preferences = _curves(page)
     page |= _tabs()
     goes_to = gr.Textbox("", visible=False)
@@ -95,6 +99,7 @@ def build(studio: Studio) -> None:
     actions["pause"].click(act(runs.pause_run), None, outputs, **QUICK)
     actions["take"].click(plainly(take), None, goes_to, **QUICK).success(None, goes_to, None, js=GO, **QUICK)
     actions["resume"].click(act(runs.resume_run), None, outputs, **QUICK)
+    actions["first"].click(act(steering.move_first), None, outputs, **QUICK)
     actions["again"].click(
         None,
         js="() => { location.href = '/train?from=' + encodeURIComponent(new URLSearchParams(location.search).get('id')); }",
@@ -103,6 +108,7 @@ def build(studio: Studio) -> None:
     actions["link"].click(None, None, actions["link"], js=COPY_LINK, **QUICK)
     _confirmed(studio, actions, asking, outputs, look)
     _renamed(studio, actions["rename"], naming, outputs, look)
+    _given_priority(studio, actions["priority"], ranking, outputs, look)
 
 
 COPY_LINK = """async () => {
@@ -142,6 +148,8 @@ def _actions() -> dict[str, gr.Button]:
             "stop": gr.Button("Stop and keep the adapter", variant="stop", visible=False, scale=0, min_width=230),
             "pause": gr.Button("Pause", visible=False, scale=0, min_width=100),
             "resume": gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=110),
+            "first": gr.Button("First of my runs", visible=False, scale=0, min_width=150),
+            "priority": gr.Button("Priority…", visible=False, scale=0, min_width=110),
             "cancel": gr.Button("Cancel…", visible=False, scale=0, min_width=110),
             "take": gr.Button("Make an adapter", variant="primary", visible=False, scale=0, min_width=270),
             "again": gr.Button("Clone", visible=False, scale=0, min_width=100),
@@ -166,6 +174,15 @@ def _naming() -> dict[str, Any]:
         name = gr.Textbox(label="New name of the run", max_length=100, max_lines=1, scale=4, interactive=True)
         save = gr.Button("Save the name", variant="primary", size="sm", scale=0, min_width=130)
     return {"box": box, "name": name, "save": save}
+
+
+def _ranking() -> dict[str, Any]:
+    """Where another priority is chosen."""
+    with gr.Row(visible=False, elem_classes=["ls-ask"]) as box:
+        about = Resources.model_fields["priority"]
+        priority = gr.Slider(-10, 10, 0, step=1, label=about.title, info=about.description, scale=4, interactive=True)
+        save = gr.Button("Save the priority", variant="primary", size="sm", scale=0, min_width=150)
+    return {"box": box, "priority": priority, "save": save}
 
 
 def _curves(page: dict[str, gr.HTML]) -> gr.Row:
@@ -228,6 +245,22 @@ def _renamed(studio: Studio, rename: gr.Button, naming: dict[str, Any], outputs:
     gr.on([naming["save"].click, name.submit], plainly(given), name, [*outputs, box], **QUICK)
 
 
+def _given_priority(studio: Studio, button: gr.Button, ranking: dict[str, Any], outputs: list, look) -> None:
+    """Of a run that waits."""
+    box, priority = ranking["box"], ranking["priority"]
+
+    def begin(request: gr.Request):
+        return gr.update(visible=True), runs.get_run(studio, request.query_params.get("id", "")).priority
+
+    def given(wanted: float, request: gr.Request):
+        id = request.query_params.get("id", "")
+        steering.set_priority(studio, id, int(wanted))
+        return {**look(id), box: gr.update(visible=False)}
+
+    button.click(plainly(begin), None, [box, priority], **QUICK)
+    ranking["save"].click(plainly(given), priority, [*outputs, box], **QUICK)
+
+
 def missing() -> str:
     crumb = '<a href="/runs">Runs</a> / not found'
     return head_html("Run", crumb_html=crumb) + parts.empty(
@@ -237,7 +270,7 @@ def missing() -> str:
 
 def mark_of(studio: Studio, run: Run) -> str:
     """Changes whenever something that is drawn of the run has changed."""
-    place = runs.queue_position(studio, run.id) if run.state is Status.QUEUED else ""
+    place = run_view.stands(place_of(studio, run.id)) if run.state in WAITING else ""
     _, written = metrics.log(studio, run.id, -1)
     return f"{run.state}|{run.epoch}|{run.step}|{run.heldout_loss}|{run.name}|{place}|{written}|{len(runs.events(studio, run.id))}"
 
@@ -249,6 +282,8 @@ def offers(run: Run) -> dict[str, bool]:
         "stop": training,
         "pause": training or run.state in (Status.QUEUED, Status.RETRY_WAIT),
         "resume": run.state is Status.PAUSED,
+        "first": run.state in WAITING,
+        "priority": run.state in WAITING,
         "cancel": run.state in OPEN and run.state is not Status.CANCELLING,
         "again": True,
         "rename": True,
@@ -274,7 +309,7 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
         "verdict": verdict_view.card(verdict),
         "doctor": doctor_view.findings(doctor.findings(studio, run), run.id, running=run.state in OPEN),
         "figures": run_view.figures(
-            run, latest, estimated_bytes(studio, run.id), shown["queue_position"], utc_now(), objective
+            run, latest, estimated_bytes(studio, run.id), place_of(studio, run.id), utc_now(), objective
         ),
         "loss": run_view.loss_chart(series),
         "accuracy": run_view.accuracy_chart(series),

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Any
 
+from studio.line.order import WAITING as LINE
+from studio.line.places import Place
 from studio.pages import parts, words
 from studio.pages.chart import curves, line
 from studio.pages.copying import copy_button
@@ -85,7 +87,7 @@ def figures(
     run: Run,
     latest: Mapping[str, Any],
     estimated_bytes: int | None,
-    queue_place: int | None,
+    place: Place,
     now: datetime,
     objective: str = "answers",
 ) -> str:
@@ -109,9 +111,9 @@ def figures(
             words.memory(latest["memory_bytes"]) if latest.get("memory_bytes") else "–",
             f"estimated {words.memory(estimated_bytes)}" if estimated_bytes else "peak",
         ),
-        _time(run, queue_place, now),
+        _time(run, place, now),
     )
-    status = f'<p class="ls-sub" role="status">{escape(waits(run, queue_place))}</p>' if run.state in WAITING else ""
+    status = f'<p class="ls-sub" role="status">{escape(waits(run, place))}</p>' if run.state in WAITING else ""
     return f'<section class="ls-card ls-figures" aria-label="Progress">{parts.progress(share, "Progress")}{status}<div class="ls-grid ls-g6">{"".join(stats)}</div></section>'
 
 
@@ -131,10 +133,17 @@ def perplexity(loss: float) -> str:
     return words.figure(math.exp(min(loss, 50)))
 
 
-def waits(run: Run, queue_place: int | None) -> str:
-    if run.state is Status.QUEUED and queue_place:
-        return f"Waits for a device: number {queue_place} in the queue."
+def waits(run: Run, place: Place) -> str:
+    if run.state in LINE and (said := stands(place)):
+        return f"{WAITING[run.state]}: {said}."
     return WAITING.get(run.state, "") + "."
+
+
+def stands(place: Place) -> str:
+    """Where it stands in the line and about when it starts, or what it is passed over for; "" where it stands in none."""
+    if place.number is None:
+        return ""
+    return place.blocked.rstrip(".") or words.in_line(place.number, place.seconds)
 
 
 def _step_note(run: Run, latest: Mapping[str, Any]) -> str:
@@ -147,14 +156,13 @@ def _best(latest: Mapping[str, Any]) -> str:
     return f"best {words.loss(best)}" if best is not None else "smoothed"
 
 
-def _time(run: Run, queue_place: int | None, now: datetime) -> str:
+def _time(run: Run, place: Place, now: datetime) -> str:
     if run.state in TERMINAL:
         took = (run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None
         return parts.stat("Time", words.duration(took), f"ended {words.ago(run.ended_at, now)}")
-    if run.state in (Status.QUEUED, Status.RETRY_WAIT):
-        return parts.stat(
-            "In the queue", f"no. {queue_place}" if queue_place else "–", f"queued {words.ago(run.queued_at, now)}"
-        )
+    if run.state in LINE:
+        starts = "start not known yet" if place.seconds is None else f"starts in about {words.duration(place.seconds)}"
+        return parts.stat("In line", words.nth(place.number) if place.number else "–", starts)
     if run.state in LIVE and run.seconds_left is not None:
         ends = (now + timedelta(seconds=run.seconds_left)).astimezone()
         return parts.stat("Time left", words.duration(run.seconds_left), f"ends about {ends:%H:%M}")

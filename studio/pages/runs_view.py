@@ -56,8 +56,11 @@ def heldout(loss: float | None, base: float | None) -> str:
 
 def steps(run: Shown) -> str:
     """How far it is: a bar while it is under way, then the numbers alone."""
-    if run["state"] == Status.QUEUED and run["queue_position"]:
-        return f'<span class="ls-muted">no. {run["queue_position"]} in the queue</span>'
+    if run["queue_position"] and not run["step"]:
+        place = (
+            "passed over" if run["waits_because"] else words.in_line(run["queue_position"], run["starts_in_seconds"])
+        )
+        return f'<span class="ls-muted" title="{escape(run["waits_because"])}">{place}</span>'
     said = f"{words.count(run['step'])} / {words.count(run['steps'])}" if run["steps"] else "–"
     if run["state"] not in LIVE:
         return f'<span class="ls-muted ls-num">{said}</span>'

@@ -74,6 +74,20 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     return moment.strftime("%-d %b %Y")
 
 
+def nth(number: int) -> str:
+    """2 → "2nd"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def in_line(number: int, seconds: float | None) -> str:
+    """(2, 840.0) → "2nd in line, about 14 min"; without a time where none is known."""
+    place = "next in line" if number == 1 else f"{nth(number)} in line"
+    if seconds is None:
+        return place
+    return f"{place}, about {duration(seconds)}" if seconds >= 10 else f"{place}, in a moment"
+
+
 def share(part: float) -> str:
     """0.00524 → "0.524 %"."""
     return f"{part * 100:.3g} %"
