@@ -231,7 +231,7 @@ def test_the_time_rests_on_what_the_running_one_says_and_on_speeds_that_were_mea
     with studio.database.write() as session:
         session.get(Run, live.id).step = 5
     attempt = studio.data.run(live.id).attempt(1).create()
-    attempt.metrics.write_text('{"step": 5, "steps": 10, "loss": 2.0, "tokens": 1000, "seconds": 10.0}\n')
+    attempt.metrics.write_text('{"step": 5, "steps": 10, "loss": 2.0, "tokens_per_second": 100.0}\n')
     assert place_of(studio, third.id).seconds == pytest.approx(540 + 12 + 5000 / 100, abs=1)
 
 

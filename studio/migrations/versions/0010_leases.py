@@ -14,7 +14,7 @@ def upgrade() -> None:
         table.add_column(sa.Column("line_at", sa.DateTime(), nullable=True))
         table.add_column(sa.Column("reserved_at", sa.DateTime(), nullable=True))
         table.add_column(sa.Column("memory_bytes", sa.BigInteger(), nullable=True))
-        table.add_column(sa.Column("planned_seconds", sa.Float(), nullable=True))
+        table.add_column(sa.Column("planned_seconds", sa.Double(), nullable=True))
     with op.batch_alter_table("devices") as table:
         table.add_column(sa.Column("visible", sa.String(length=64), nullable=False, server_default=""))
         table.add_column(sa.Column("foreign_bytes", sa.BigInteger(), nullable=False, server_default="0"))
