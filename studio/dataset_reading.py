@@ -26,6 +26,7 @@ EXAMPLES = 3
 EXAMPLE_CHARACTERS = 2000
 ENOUGH_LETTERS = 10_000  # of a single text, to learn something from
 HELD_OUT = "heldout"
+OPTIONAL_PARTS = {"context", "system", "history", "tools"}
 KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
 
 
@@ -61,6 +62,7 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
         container=container.kind,
         encoding=container.encoding,
         delimiter=container.delimiter,
+        packed=container.packed,
     )
     report.columns = (
         list(container.columns) or list(dict.fromkeys(name for value in values for name in value))[:COLUMNS]
@@ -71,12 +73,39 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
     for warning in container.warnings:
         reading.note(None, warning, "warning")
     format = _choose_format(report, request, values)
-    reading.take(rows, format)
+    reading.take(unfolded(rows, format), format)
     if format and request.heldout_file:
         heldout = open_container(request.heldout_file, KNOWN_COLUMNS, request.text_limit, as_text)
-        reading.take(heldout.rows, format, heldout=True)
+        reading.take(unfolded(heldout.rows, format), format, heldout=True)
     reading.finish()
+    report.reason = reason_for(report, request, format, reading.fitting)
     return report
+
+
+def unfolded(rows: Iterator[SourceRow], format: Format | None) -> Iterator[SourceRow]:
+    """One row for each conversation: some formats keep several in one, at the same line then, and counted on from row to row."""
+    if format is None or format.several is None:
+        yield from rows
+        return
+    number = 0
+    for row in rows:
+        for value in [row.value] if row.value is None else format.several(row.value):
+            number += 1
+            yield SourceRow(number, row.line, value, row.fault)
+
+
+def reason_for(report: Report, request: ReadingRequest, format: Format | None, fitting: int) -> str:
+    """Why the file is read as it is, with the rows that speak for it."""
+    if format is None:
+        return ""
+    asked = "Read as you chose" if request.format or request.mapping else "Seen as"
+    rows, have = "row" if report.rows_total == 1 else "rows", "has" if fitting == 1 else "have"
+    of = f"{fitting:,} of {report.rows_total:,} {rows} {have}"
+    named = [clip(name, 40) for part, name in report.mapping.items() if part not in OPTIONAL_PARTS]
+    what = (
+        format.sign or f"{', '.join(named[:-1])}{' and ' if named[1:] else ''}{named[-1] if named else 'its columns'}"
+    )
+    return f"{asked}{'' if request.mapping else f' {format.title}'}: {of} {what}."
 
 
 def _look_ahead(rows: Iterator[SourceRow]) -> tuple[Iterator[SourceRow], list[SourceRow]]:
@@ -139,6 +168,7 @@ class Reading:
     def __init__(self, report: Report, writer: RowWriter):
         self.report, self.writer = report, writer
         self.counts = _Counts()
+        self.fitting = 0  # rows in which the format has what it is told by
         self._seen: dict[int, int] = {}  # hash of a row's content → its row, negative when held out
         self._columns: set[str] = set()  # seen so far
         self._bad: list[Finding] = []
@@ -152,6 +182,7 @@ class Reading:
                 if row.fault:
                     raise row.fault
                 if format:
+                    self.fitting += format.fits(row.value) or has_columns(row.value, self.report.mapping, format)
                     held = heldout or is_held_out(row.value)
                     self._use(row, checked(format.read(row.value, self.report.mapping)), format, held)
             except RowFault as fault:
@@ -254,6 +285,11 @@ class Reading:
         report.sha256 = self.writer.finish()
         report.size_bytes = self.writer.size_bytes
         report.findings = self._bad + self._warnings
+
+
+def has_columns(row: dict, mapping: dict[str, str], format: Format) -> bool:
+    """Whether the row has the columns that the person chose; other formats know their own rows."""
+    return format.name == "columns" and all(name in row for part, name in mapping.items() if part not in OPTIONAL_PARTS)
 
 
 def is_held_out(row: dict) -> bool:

@@ -38,9 +38,11 @@ class Report(BaseModel):
     format: str | None = None  # None: not recognised
     format_title: str | None = None
     kind: Literal["conversations", "text", "preference"] = "conversations"
-    container: Literal["json", "jsonl", "csv", "parquet", "text"]
+    container: Literal["json", "jsonl", "csv", "parquet", "arrow", "qna", "text"]
     encoding: str | None = None  # "utf-8", "utf-16", "cp1252"; None for Parquet
     delimiter: str | None = None  # of a table
+    packed: str | None = None  # what the file is compressed with
+    reason: str = ""  # why it is taken for this format, in words
     columns: list[str] = Field(default_factory=list)
     unused_columns: list[str] = Field(default_factory=list)
     mapping: dict[str, str] = Field(

@@ -27,6 +27,7 @@ def spoken(messages: list[dict]) -> list[str]:
 def conversation(row: dict, **mapping) -> list[str]:
     """The checked conversation of a row, in the format that is recognised for it."""
     format = FORMATS["columns"] if mapping else recognise([row])
+    row, *_ = format.several(row) if format.several else [row]
     return spoken(check(format.read(row, mapping)).messages)
 
 
@@ -55,6 +56,18 @@ def test_every_format_names_the_columns_it_reads(format):
     assert mapping
     assert set(mapping) <= {*PARTS, "history"}
     assert set(mapping.values()) <= format.uses
+
+
+A_CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]}  # fmt: skip
+A_TREE = {"text": "Hi", "role": "prompter", "replies": [
+    {"text": "No.", "role": "assistant", "rank": 1, "replies": []},
+    {"text": "Hello!", "role": "assistant", "rank": 0, "replies": [
+        {"text": "Bye", "role": "prompter", "replies": [
+            {"text": "Worse.", "role": "assistant", "rank": 0, "deleted": True, "replies": []},
+            {"text": "Bye!", "role": "assistant", "rank": None, "replies": [{"text": "Still there?", "role": "prompter", "replies": []}]},
+        ]},
+    ]},
+]}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -98,6 +111,32 @@ def test_every_format_names_the_columns_it_reads(format):
             "sharegpt",
             ["system: Be kind.", "user: Hi", "assistant: Hello!", "user: Bye", "assistant: Bye!"],
         ),
+        ({"id": "1", "data": ["Hi", "Hello!", "Bye", "Bye!"]}, "sharegpt", ["user: Hi", "assistant: Hello!", "user: Bye", "assistant: Bye!"]),
+        ({"dialogue": [{"speaker": "Customer", "utterance": "Hi"}, {"speaker": "Agent", "utterance": "Hello!"}]}, "sharegpt", ["user: Hi", "assistant: Hello!"]),
+        ({"input": "Hi", "output": "Hello!"}, "input_output", ["user: Hi", "assistant: Hello!"]),
+        ({"prompt": "Hi", "completion": "Hello!", "label": True}, "kto", ["user: Hi", "assistant: Hello!"]),
+        ({"messages": [{"role": "user", "content": "Hi"}], "completion": "Hello!", "label": "true"}, "kto", ["user: Hi", "assistant: Hello!"]),
+        ({"prompt": A_TREE, "tree_state": "ready"}, "oasst", ["user: Hi", "assistant: Hello!", "user: Bye", "assistant: Bye!"]),
+        (
+            {"messages": [{"role": "user", "content": "Add."}, {"role": "assistant", "content": "2", "reasoning_content": "1 and 1"}]},
+            "messages",
+            ["user: Add.", "assistant: <think>\n1 and 1\n</think>\n\n2"],
+        ),
+        (
+            {"messages": [{"role": "user", "content": "Add."}, A_CALL, {"role": "tool", "content": "2"}, {"role": "tool", "content": "3"}, {"role": "assistant", "content": "2 and 3"}]},
+            "messages",
+            [
+                "user: Add.",
+                'assistant: <tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>',
+                "user: <tool_response>\n2\n</tool_response>\n<tool_response>\n3\n</tool_response>",
+                "assistant: 2 and 3",
+            ],
+        ),
+        (
+            {"conversations": [{"from": "human", "value": "Add."}, {"from": "gpt", "value": "Wait."}, {"from": "function_call", "value": '{"name": "add", "arguments": {"a": 1}}'}]},
+            "sharegpt",
+            ["user: Add.", 'assistant: Wait.\n<tool_call>\n{"name": "add", "arguments": {"a": 1}}\n</tool_call>'],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )  # fmt: skip
@@ -121,17 +160,21 @@ def test_a_row_becomes_the_conversation_it_means(row, name, expected):
         (messages(Q, ("assistant", None)), "empty", "'messages[1].content' is null"),
         (messages(("narrator", "x"), A), "role", "'narrator'"),
         (messages((7, "x"), A), "role", "does not say who speaks"),
-        (messages(Q, ("tool", "42"), A), "tool", "'messages[1]' calls a tool"),
         ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}]}, "tool", "messages[1]"),
         (messages(("user", [{"type": "image_url", "image_url": {"url": "x"}}]), A), "picture", "messages[0].content[0]"),
-        (messages(("user", [{"type": "reasoning", "text": "hm"}]), A), "type", "'reasoning'"),
+        (messages(("user", [{"type": "hologram", "text": "hm"}]), A), "type", "'hologram'"),
         (messages(("user", "<img>http://x/y.png</img>What?"), A), "picture", "Message 1"),
         ({"messages": [{"role": "user", "content": "Hi"}, "Hello!"]}, "type", "'messages[1]' is no message"),
         ({"messages": '[{"role": "user", "content": "Hi"'}, "json", "not valid JSON"),
         ({"messages": '[{"role": "user", "role": "system"}]'}, "keys", "'role' twice"),
         ({"conversations": [{"from": "human", "value": "Hi"}, {"from": "function_call", "value": "f()"}]}, "tool", "conversations[1]"),
-        ({"instruction": "Add.", "instances": [{"input": "1", "output": "2"}] * 3}, "instances", "3 instances"),
-        ({"instruction": "Add.", "instances": []}, "instances", "0 instances"),
+        ({"messages": [{"role": "user", "content": "Hi"}, A_CALL, {"role": "tool", "content": None}]}, "empty", "messages[2]"),
+        ({"messages": [{"role": "user", "content": "Hi"}, A_CALL], "tools": "[{]"}, "json", "not valid JSON"),
+        ({"messages": [{"role": "user", "content": "Hi"}, A_CALL], "tools": [1]}, "tools", "descriptions of tools"),
+        ({"instruction": "Add.", "instances": []}, "instances", "no input with its output"),
+        ({"instruction": "Add.", "instances": 3}, "instances", "no input with its output"),
+        ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "No."}], "label": False}, "verdict", "marked as not good"),
+        ({"prompt": {"role": "narrator", "text": "Hi", "replies": []}}, "role", "neither by the prompter"),
         ({"prompt": "Hi", "completion": "Hello!", "history": [["one"]]}, "type", "history[0]"),
         ({"prompt": ["Hi"], "completion": {"a": 1}}, "type", "an object"),
     ],

@@ -1,7 +1,11 @@
 """Broken and hostile data files: each gets one sentence with the line."""
 
+import gzip
+import io
 import json
+import lzma
 import random
+import zipfile
 
 import pyarrow
 import pyarrow.parquet
@@ -29,6 +33,14 @@ def read(tmp_path):
         return report, list(iter_training_rows(folder))
 
     return reads
+
+
+def zipped(*names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return content.getvalue()
 
 
 def said(row: dict) -> list[str]:
@@ -148,7 +160,44 @@ def test_a_bad_row_in_a_list_costs_only_itself_too(read, row, kind):
         (f"[{GOOD}] tail", "Line 2: more follows"),
         ("- instruction: Say hello.\n  output: Hello!\n", "YAML"),
         ("PK\x03\x04rest", "zip archive"),
-        (b"\x1f\x8b\x08rest", "gzip"),
+        (b"\x1f\x8b\x08rest", "compressed with gzip and damaged"),
+        (gzip.compress(b""), "compressed with gzip, and there is nothing inside"),
+        (gzip.compress(b"a" * 2000)[:-9], "damaged"),
+        (gzip.compress(b"PAR1" + b"x" * 100 + b"PAR1"), "Parquet inside gzip"),
+        (lzma.compress(b"PK\x05\x06"), "empty zip archive"),
+        (zipped("train.jsonl", "more/dev.jsonl", "a", "b"), "zip archive with train.jsonl, more/dev.jsonl, a and 1 more"),
+        (zipped("xl/workbook.xml"), "Excel workbook"),
+        (zipped("word/document.xml"), "office program"),
+        (zipped("archive/data.pkl"), "Python pickle, which is never opened here"),
+        (b"\x80\x02}q\x00.", "Python pickle"),
+        (b"\x40\x00\x00\x00\x00\x00\x00\x00" + b'{"__metadata__":{}}', "weights of a model (safetensors)"),
+        (b"GGUF\x03\x00\x00\x00", "weights of a model (GGUF)"),
+        (b"SQLite format 3\x00" + b"\0" * 100, "SQLite database"),
+        (b"x" * 257 + b"ustar\x0000", "tar archive"),
+        (b"\x93NUMPY\x01\x00", "array of NumPy"),
+        (b"ARROW1\x00\x00" + b"\x01" * 100, "begins like Arrow"),
+        (b"\xff\xff\xff\xff\x10\x00\x00\x00" + b"\xee" * 100, "begins like Arrow"),
+        ("\n<html><body>404</body></html>", "web page"),
+        ("<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "storage server said in place of the data: AccessDenied"),
+        ("<?xml version='1.0'?><rows/>", "XML"),
+        ("Entry not found", "a server said in place of the data: Entry not found"),
+        ("Access to dataset me/mine is restricted. You must be authenticated to access it.", "a server said"),
+        ("Invalid username or password.", "a server said"),
+        ('{"error": "Repository not found"}', "a server said in place of the data"),
+        ("import datasets\n\nclass Set(datasets.GeneratorBasedBuilder):\n    pass\n", "never run here"),
+        ('{"version": "1.0", "added_tokens": [], "model": {"type": "BPE"}}', "a tokenizer"),
+        ('{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}', "settings of a model"),
+        ('{"default": {"features": {}, "splits": {}}}', "only says which data there is"),
+        ('{"features": [], "rows": [{"row_idx": 0, "row": {"a": "b"}}]}', "data viewer"),
+        ('{"cells": [], "nbformat": 4}', "notebook"),
+        ('{"log_history": [], "best_metric": null}', "record of a training"),
+        ('{"custom_id": "1", "method": "POST", "url": "/v1", "body": {}}', "batch file"),
+        ('{"prompt": ["a", "b"], "completion": ["c", "d"]}', "a list for each column"),
+        ('{"prompt": {"0": "a", "1": "b"}, "completion": {"0": "c", "1": "d"}}', "a list for each column"),
+        ('{"segments": [{"label": true, "text": "a"}]}', "segments with labels"),
+        ('{"turns": ["a", "b"], "question_id": 1}', "questions without answers"),
+        ('{"input_ids": [1, 2], "labels": [1, 2]}', "token numbers"),
+        ('{"messages": [], "images": ["a.png"]}', "pictures"),
         (b"PAR1" + b"x" * 100, "no end"),
         (b"PAR1" + b"x" * 100 + b"PAR1", "cannot be read as such"),
         (b"PAR1" + b"\xff" * 100 + b"\xff\xff\xff\x7fPAR1", "cannot be read as such"),
@@ -187,7 +236,9 @@ def test_cells_of_a_table_stay_what_they_are(read):
     assert report.rows_bad == 0
 
 
-@pytest.mark.parametrize(("delimiter", "name"), [(",", "comma"), (";", "semicolon"), ("\t", "tab")])
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "vertical bar"), ("\x1f", "unit separator")]
+)  # fmt: skip
 def test_a_row_with_another_number_of_cells_is_bad_whatever_the_delimiter(read, delimiter, name):
     d = delimiter
     report, rows = read(f'instruction{d}input{d}output\na{d}b{d}c\nd{d}e\n"x\ny"{d}{d}z\nf{d}g{d}h{d}i\n')
@@ -345,3 +396,57 @@ def test_damage_anywhere_ends_in_a_report_or_a_sentence(read, tmp_path):
             continue
         assert report.rows_total == report.rows_ready + report.rows_bad or report.needs_mapping
         report.model_dump_json()
+
+
+def test_a_table_that_names_its_separator_and_one_with_decimal_commas_are_read(read):
+    report, rows = read('sep=;\nprompt;completion\n"How much?";1,50 €\nAnd now?;2,75 €\n')
+    assert (report.delimiter, [said(row)[1] for row in rows]) == (";", ["1,50 €", "2,75 €"])
+    report, rows = read("\ufeffquestion;answer\r\nHow much?;1,50\r\nAnd now?;2,75\r\n")
+    assert (report.delimiter, [said(row)[1] for row in rows]) == (";", ["1,50", "2,75"])
+
+
+def test_a_text_with_a_table_in_it_stays_a_text(read):
+    assert read("| word | meaning |\n|---|---|\n| port | left |\n")[0].container == "text"
+
+
+def test_a_compressed_file_that_unpacks_to_more_than_the_limit_is_refused(read):
+    with pytest.raises(BadInput, match="compressed with gzip and unpacks to more than 1 MB"):
+        read(gzip.compress(GOOD.encode() * 100_000), text_limit=1 << 20)
+
+
+def test_arrow_files_and_streams_are_read_and_damage_in_them_is_told(read, tmp_path):
+    table = pyarrow.table({"prompt": ["a", "b"] * 50, "completion": ["c", "d"] * 50})
+    for write in (pyarrow.ipc.new_stream, pyarrow.ipc.new_file):
+        path = tmp_path / "table.arrow"
+        with write(path, table.schema) as file:
+            file.write_table(table, max_chunksize=30)
+        report, rows = read(path.read_bytes())
+        assert (report.container, len(rows), report.rows_bad) == ("arrow", 100, 0)
+        with pytest.raises(BadInput, match="Arrow"):
+            read(path.read_bytes()[:-700])
+
+
+def test_one_instruction_with_many_instances_is_a_row_for_each(read):
+    instances = [{"input": "1 1", "output": "2"}, {"input": "2 2", "output": "4"}, {"input": "3 3", "output": ""}]
+    report, rows = read(json.dumps({"instruction": "Add.", "instances": instances}) + "\n" + json.dumps({"instruction": "Hi", "instances": instances[:1]}))  # fmt: skip
+    assert [(row["row"], row["line"], said(row)[1]) for row in rows] == [(1, 1, "2"), (2, 1, "4"), (4, 2, "2")]
+    assert [(found.row, found.line, found.kind) for found in report.bad] == [(3, 1, "empty")]
+    assert (report.rows_total, report.rows_ready, report.rows_bad) == (4, 3, 1)
+
+
+def test_conversations_without_a_name_are_rows(read):
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]
+    for content in (json.dumps([talk, talk[:1] + talk[1:]]), json.dumps(talk) + "\n" + json.dumps(talk)):
+        report, rows = read(content)
+        assert (report.format, len(rows)) == ("messages", 2)
+
+
+def test_the_reason_for_a_guess_counts_the_rows_that_speak_for_it(read):
+    report, _ = read(GOOD * 3 + '{"instruction": "a", "output": "b"}\n')
+    assert report.reason == "Seen as Prompt and completion: 3 of 4 rows have prompt and completion."
+    assert (
+        read(GOOD, format="question_answer")[0].reason
+        == "Read as you chose Question and answer: 0 of 1 row have its columns."
+    )
+    report, _ = read('{"title": "Soup", "recipe": "Boil."}\n' * 2, mapping={"prompt": "title", "response": "recipe"})
+    assert report.reason == "Read as you chose: 2 of 2 rows have title and recipe."

@@ -94,8 +94,6 @@ def test_a_pair_that_says_nothing_is_refused_with_what_to_do(row, kind, words):
 @pytest.mark.parametrize(
     ("row", "name"),
     [
-        ({"messages": [HI, GOOD], "label": True}, "kto"),
-        ({"prompt": "Hi", "completion": "Hello!", "label": False}, "kto"),
         ({"instruction": "Hi", "completions": [{"response": "a", "overall_score": 3}, {"response": "b", "overall_score": 1}]}, "ranking"),
         ({"prompt": "Hi", "responses": ["a", "b"], "scores": [1, 2]}, "ranking"),
         ({"prompt": "Hi", "response_0": "a", "response_1": "b", "better_response_id": 1}, "ranking"),

@@ -8,6 +8,8 @@ from studio.formats.format import RowFault
 
 ROW_BYTES = 1 << 20
 """A larger row is refused: no base model could take it in, and a broken file looks just like it."""
+SPEAKERS = {"role", "from"}
+"""Of a message: who says it."""
 
 
 @dataclass
@@ -20,11 +22,12 @@ class SourceRow:
 
 @dataclass
 class Container:
-    kind: Literal["json", "jsonl", "csv", "parquet", "text"]
+    kind: Literal["json", "jsonl", "csv", "parquet", "arrow", "qna", "text"]
     rows: Iterator[SourceRow]
     """Read once, in order. Raises BadInput where nothing after that place can be read."""
     encoding: str | None = None
     delimiter: str | None = None
+    packed: str | None = None  # "gzip", "xz", ...
     columns: list[str] = field(default_factory=list)  # known before the first row in tables and Parquet
     warnings: list[RowFault] = field(default_factory=list)  # about the file as a whole
 
@@ -45,6 +48,8 @@ def large_row() -> RowFault:
 
 def as_row(number: int, line: int | None, value: Any) -> SourceRow:
     """A JSON value as a row. What is not an object has no columns, so it is none."""
+    if isinstance(value, list) and value and all(isinstance(each, dict) and SPEAKERS & each.keys() for each in value):
+        value = {"messages": value}  # a conversation without a name
     if isinstance(value, dict):
         if value:
             return SourceRow(number, line, value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from studio.containers.container import SourceRow
+from studio.containers.packed import open_text
 
 MARK = "<|endoftext|>"
 """Between two documents, as GPT-2's corpora have it; it belongs to neither."""
@@ -23,7 +24,7 @@ Separator = Literal["mark", "blank line", "line"]
 
 def separator_of(path: Path, encoding: str) -> Separator:
     """What stands between the documents of a text, by its first million letters."""
-    with open(path, encoding=encoding) as file:
+    with open_text(path, encoding) as file:
         head = file.read(LOOKED_AT)
     if MARK in head:
         return "mark"

@@ -32,17 +32,18 @@ def open_parquet(path: Path, text_limit: int) -> Container:
         raise
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadInput(
-            f"The file says that it is Parquet, and cannot be read as such: {_short(error)}.",
+            f"The file says that it is Parquet, and cannot be read as such: {short(error)}.",
             "Write it again, or bring the data as JSON Lines.",
         ) from None
-    _check_schema(schema)
+    check_schema(schema)
     unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     if unpacked > text_limit:
         raise BadInput(
             f"The row groups of this Parquet file unpack to {unpacked >> 20:,} MB, and {text_limit >> 20:,} MB is the limit.",
             "Split it into several files.",
         )
-    return Container("parquet", _rows(file), columns=list(schema.names))
+    batches = file.iter_batches(batch_size=BATCH, use_threads=False)
+    return Container("parquet", rows_of(batches, "Parquet"), columns=list(schema.names))
 
 
 def _check_ends(path: Path) -> None:
@@ -59,7 +60,7 @@ def _check_ends(path: Path) -> None:
         )
 
 
-def _check_schema(schema: "pyarrow.Schema") -> None:
+def check_schema(schema: "pyarrow.Schema") -> None:
     shown = clip("; ".join(f"{column.name}: {column.type}" for column in schema), 600)
     names = schema.names
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -85,12 +86,13 @@ def _holds_binary(kind: "pyarrow.DataType") -> bool:
     return any(_holds_binary(kind.field(number).type) for number in range(kind.num_fields))
 
 
-def _rows(file) -> Iterator[SourceRow]:
+def rows_of(batches: "Iterator[pyarrow.RecordBatch]", what: str) -> Iterator[SourceRow]:
+    """The rows of batches one by one. Raises BadInput where the file turns out to be damaged."""
     import pyarrow
 
     number = 0
     try:
-        for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
+        for batch in batches:
             for row in range(batch.num_rows):
                 number += 1
                 yield _row(number, batch.slice(row, 1))
@@ -98,7 +100,7 @@ def _rows(file) -> Iterator[SourceRow]:
         raise
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise BadInput(
-            f"The Parquet file is damaged after row {number}: {_short(error)}.",
+            f"The {what} file is damaged after row {number}: {short(error)}.",
             "Write it again, or bring the data as JSON Lines.",
         ) from None
 
@@ -117,5 +119,5 @@ def _row(number: int, batch: "pyarrow.RecordBatch") -> SourceRow:
         )
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
     return clip(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__, 200).rstrip(".")

@@ -1,14 +1,16 @@
-"""Which container a file is, by its first bytes. Files that hold nothing to learn are refused by name: archives, pointers, pictures."""
+"""Which container a file is, by its first bytes. Files that hold nothing to learn are refused by name (other_files)."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.containers import parquet
+from studio.containers import arrow, parquet, qna
 from studio.containers.container import Container, SourceRow
 from studio.containers.documents import read_documents, separator_of
 from studio.containers.json_lines import read_lines
 from studio.containers.json_values import JsonValues
+from studio.containers.other_files import TAKEN, refuse_other_kinds
+from studio.containers.packed import check_unpacks, open_bytes, open_text
 from studio.containers.tables import named, read_table, recognise_table
 from studio.containers.text import encoding_of, is_binary
 from studio.errors import BadInput
@@ -17,41 +19,6 @@ from studio.formats.strict_json import depth_of, parse
 from studio.formats.text import COLUMNS
 
 HEAD = 1 << 16
-TAKEN = "Bring JSON, JSON Lines, CSV, Parquet or plain text."
-# (first bytes, what the file is, what to do)
-KNOWN = [
-    (
-        b"version https://git-lfs.github.com/spec",
-        "is a Git LFS pointer: it only names the data, which was not downloaded",
-        "Fetch the data with 'git lfs pull', or download it from its page, and upload that file.",
-    ),
-    (
-        b"PK\x03\x04",
-        "is a zip archive or an Excel workbook",
-        "Unpack it and upload the file inside; save a workbook as CSV.",
-    ),
-    (b"PK\x05\x06", "is an empty zip archive", TAKEN),
-    (b"\x1f\x8b", "is compressed with gzip", "Unpack it and upload the file inside."),
-    (b"BZh", "is compressed with bzip2", "Unpack it and upload the file inside."),
-    (b"\xfd7zXZ\x00", "is compressed with xz", "Unpack it and upload the file inside."),
-    (b"\x28\xb5\x2f\xfd", "is compressed with Zstandard", "Unpack it and upload the file inside."),
-    (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive", "Unpack it and upload the file inside."),
-    (b"Rar!", "is a RAR archive", "Unpack it and upload the file inside."),
-    (b"ARROW1", "is an Arrow file", "Write it as Parquet or JSON Lines."),
-    (b"\xff\xff\xff\xff", "is an Arrow stream", "Write it as Parquet or JSON Lines."),
-    (b"SQLite format 3", "is an SQLite database", "Write its table as CSV."),
-    (b"%PDF", "is a PDF", TAKEN),
-    (b"{\\rtf", "is a rich-text document", TAKEN),
-    (b"\x89PNG", "is a picture", TAKEN),
-    (b"\xff\xd8\xff", "is a picture", TAKEN),
-    (
-        b"\x80\x04\x95",
-        "is a Python pickle, which is never opened here because it could run code",
-        "Write it as JSON Lines or Parquet.",
-    ),
-    (b"<!DOCTYPE", "is a web page, perhaps the page about the data in place of the data", TAKEN),
-    (b"<html", "is a web page, perhaps the page about the data in place of the data", TAKEN),
-]
 TEXT_COLUMNS = frozenset(COLUMNS)
 LIST = re.compile(r'\s*\[\s*([\[{"\]\d-]|true|false|null|NaN|Infinity|$)')
 """How a list begins in JSON; a text may begin with [Chapter 1]."""
@@ -63,23 +30,28 @@ YAML = re.compile(r"\s*(---\s*\n|-\s+\w+:(\s|$)|\w+:\s*\n\s+-\s)")
 def open_container(path: Path, known_columns: frozenset[str], text_limit: int, as_text: bool = False) -> Container:
     """The container in a file. Raises BadInput when there is none, or nothing in it.
 
-    known_columns: names that formats read, which tell a table's header from a sentence. text_limit: bytes that Parquet may unpack to.
+    known_columns: names that formats read, which tell a table's header from a sentence. text_limit: bytes that the file may unpack to.
     as_text: what might be a table is plain text, unless it has a column for text.
     """
-    with open(path, "rb") as file:
+    packed = check_unpacks(path, text_limit)
+    with open_bytes(path) as file:
         head = file.read(HEAD)
     if not head:
         raise BadInput("The file is empty.", TAKEN)
-    for magic, what, fix in KNOWN:
-        if head.startswith(magic):
-            raise BadInput(f"The file {what}.", fix)
-    if head[257:262] == b"ustar":
-        raise BadInput("The file is a tar archive.", "Unpack it and upload the file inside.")
+    if packed and head.startswith(parquet.MAGIC):
+        raise BadInput(
+            f"The file is Parquet inside {packed}.", "Unpack it and upload the file inside; it is small in itself."
+        )
     if head.startswith((parquet.MAGIC, parquet.ENCRYPTED)):
         return parquet.open_parquet(path, text_limit)
+    if arrow.is_arrow(head) and not packed:
+        return arrow.open_arrow(path, head)
+    refuse_other_kinds(path, head)
     if is_binary(head):
         raise BadInput("The file is binary and of no kind that is known here.", TAKEN)
-    return _open_text(path, known_columns, as_text)
+    found = _open_text(path, known_columns, as_text)
+    found.packed = packed
+    return found
 
 
 def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Container:
@@ -88,13 +60,17 @@ def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Cont
     shown = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
     if not first:
         raise BadInput("There is nothing but blank lines in the file.", TAKEN)
-    if (first == "[" and LIST.match("".join(lines))) or (first == "{" and not _one_row_per_line(lines)):
+    is_list = first == "[" and bool(LIST.match("".join(lines)))
+    if (is_list and not _one_list_per_line(lines)) or (first == "{" and not _one_row_per_line(lines)):
         return Container(
             "json", _closing(path, encoding, None, lambda file: JsonValues(file).rows()), shown, warnings=warnings
         )
-    if first == "{":
+    if first == "{" or is_list:
         return Container("jsonl", _closing(path, encoding, None, read_lines), shown, warnings=warnings)
-    with open(path, encoding=encoding, newline="") as file:
+    if qna.is_qna(lines, path, encoding) and not as_text:
+        pairs = _closing(path, encoding, None, qna.read_qna)
+        return Container("qna", pairs, shown, columns=list(qna.COLUMNS), warnings=warnings)
+    with open_text(path, encoding, newline="") as file:
         table = recognise_table(file, known_columns)
     if table is None or (as_text and not set(named(table.columns)) & TEXT_COLUMNS):
         check_readable(lines, path, encoding)
@@ -102,18 +78,18 @@ def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Cont
         texts = _closing(path, encoding, None, lambda file: read_documents(file, separator))
         return Container("text", texts, shown, columns=["text"], warnings=warnings)
     rows = _closing(path, encoding, "", lambda file: read_table(file, table))
-    return Container("csv", rows, shown, table.delimiter, named(table.columns), warnings)
+    return Container("csv", rows, shown, table.delimiter, columns=named(table.columns), warnings=warnings)
 
 
 def _closing(path: Path, encoding: str, newline: str | None, read) -> Iterator[SourceRow]:
-    with open(path, encoding=encoding, newline=newline) as file:
+    with open_text(path, encoding, newline) as file:
         yield from read(file)
 
 
 def _beginning(path: Path, encoding: str) -> tuple[str, list[str]]:
     """(the first character that is no blank, the first two lines that are not blank, cut where they are long)."""
     lines: list[str] = []
-    with open(path, encoding=encoding) as file:
+    with open_text(path, encoding) as file:
         while len(lines) < 2 and (line := file.readline(2 * HEAD)):
             if line.strip():
                 lines.append(line)
@@ -128,6 +104,11 @@ def _one_row_per_line(lines: list[str]) -> bool:
         return depth_of(lines[0]) > 60 or isinstance(parse(lines[0]), dict)
     except RowFault as fault:
         return fault.kind != "json"
+
+
+def _one_list_per_line(lines: list[str]) -> bool:
+    """A conversation on each line, as a list of messages without a name."""
+    return len(lines) == 2 and all(line.startswith("[{") for line in lines) and lines[0].rstrip().endswith("}]")
 
 
 def check_readable(lines: list[str], path: Path, encoding: str) -> None:
@@ -146,5 +127,5 @@ def check_readable(lines: list[str], path: Path, encoding: str) -> None:
 
 
 def _has_front_matter(path: Path, encoding: str) -> bool:
-    with open(path, encoding=encoding) as file:
+    with open_text(path, encoding) as file:
         return bool(FRONT_MATTER.match(file.read(HEAD).lstrip()))

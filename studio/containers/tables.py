@@ -1,4 +1,4 @@
-"""Tables of text: CSV with commas, semicolons or tabs. Every cell is text exactly as written: NA, 007 and 1e5 stay what they are."""
+"""Tables of text: CSV with commas, semicolons, tabs or what else parts the cells. Every cell is text exactly as written: NA, 007 and 1e5 stay what they are."""
 
 import csv
 from collections.abc import Iterator
@@ -10,8 +10,19 @@ from studio.containers.container import ROW_BYTES, SourceRow, large_row
 from studio.errors import BadInput, clip
 from studio.formats.format import RowFault
 
-DELIMITERS = (",", ";", "\t")
-DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
+USUAL = (",", ";", "\t")
+SELDOM = ("|", "^", "~", "\x01", "\x1f")  # taken only where nearly all rows agree, for a text may have them too
+DELIMITER_NAMES = {
+    ",": "comma",
+    ";": "semicolon",
+    "\t": "tab",
+    "|": "vertical bar",
+    "^": "caret",
+    "~": "tilde",
+    "\x01": "control character (1)",
+    "\x1f": "unit separator",
+}
+TOLD = "sep="  # how a first line says which separator follows, as Excel writes and reads it
 SAMPLE = 40
 
 csv.field_size_limit(2 * ROW_BYTES)  # our own limit is on the whole row and comes first
@@ -55,13 +66,21 @@ class _TooLarge(Exception):
 class Table:
     delimiter: str
     columns: list[str]
+    told: bool = False  # by a first line such as "sep=;"
 
 
 def recognise_table(file: TextIO, known_columns: frozenset[str]) -> Table | None:
     """The table in a text stream, by the delimiter under which its first rows agree; None when there is none."""
     lines = list(islice(iter(lambda: file.readline(ROW_BYTES), ""), SAMPLE * 5))
+    if (
+        lines
+        and lines[0].lower().startswith(TOLD)
+        and (delimiter := lines[0][len(TOLD) :].rstrip("\r\n")) in DELIMITER_NAMES
+    ):
+        rows = _sample(lines[1:], delimiter)
+        return Table(delimiter, rows[0], told=True) if rows else None
     best: tuple[tuple, Table] | None = None
-    for delimiter in DELIMITERS:
+    for delimiter in (*USUAL, *SELDOM):
         rows = _sample(lines, delimiter)
         if not rows or any(len(name) > 100 or "\n" in name for name in rows[0]):
             continue
@@ -69,13 +88,21 @@ def recognise_table(file: TextIO, known_columns: frozenset[str]) -> Table | None
             if delimiter == "," and rows[0][0].strip() == "text":  # a table of nothing but texts
                 return Table(delimiter, rows[0])
             continue
-        known = sum(name.strip() in known_columns for name in rows[0])
-        agreeing = sum(len(row) == len(rows[0]) for row in rows[1:]) / max(1, len(rows) - 1)
+        known, agreeing = _agreement(rows, known_columns)
+        agreed = agreeing >= 0.9 or known >= 2
+        if delimiter in SELDOM and not (agreed and len(rows) > 1 and rows[0][0].strip() and rows[0][-1].strip()):
+            continue
         if known >= 2 or (agreeing >= 0.5 and len(rows) > 1 and not is_sentence(lines[0])):
             score = (known, agreeing, len(rows[0]))
             if best is None or score > best[0]:
                 best = (score, Table(delimiter, rows[0]))
     return best and best[1]
+
+
+def _agreement(rows: list[list[str]], known_columns: frozenset[str]) -> tuple[int, float]:
+    """(names of the heading that formats know, share of the rows that have as many cells)."""
+    known = sum(name.strip() in known_columns for name in rows[0])
+    return known, sum(len(row) == len(rows[0]) for row in rows[1:]) / max(1, len(rows) - 1)
 
 
 def is_sentence(header: str) -> bool:
@@ -101,6 +128,8 @@ def read_table(file: TextIO, table: Table) -> Iterator[SourceRow]:
     """Rows of a text stream opened with newline="". Raises BadInput for an open quote, which swallows the rest of the file."""
     lines = _Lines(file)
     reader = csv.reader(lines, delimiter=table.delimiter, strict=True)
+    if table.told:
+        next(reader)
     header = next(row for row in _rows(reader, lines) if row[1])
     columns = named(header[1])
     number = 0

@@ -4,6 +4,7 @@ import codecs
 import re
 from pathlib import Path
 
+from studio.containers.packed import open_bytes
 from studio.errors import BadInput
 from studio.formats.format import RowFault
 
@@ -21,7 +22,7 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 
 def encoding_of(path: Path) -> tuple[str, list[RowFault]]:
     """The encoding to open the file with, and what to know about it. Raises BadInput where no encoding fits the whole file."""
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         head = file.read(1 << 16)
     marked = next((name for bom, name in BOMS if head.startswith(bom)), None) or _unmarked_utf16(head)
     encoding = marked or "utf-8"
@@ -55,7 +56,7 @@ def _first_bad_byte(path: Path, encoding: str) -> int | None:
     """Offset of the first byte that does not decode; None when all do."""
     decoder = codecs.getincrementaldecoder(encoding)()
     offset = 0
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         while True:
             block = file.read(BLOCK)
             waiting = len(decoder.getstate()[0])  # bytes of a letter whose rest is in this block
@@ -71,7 +72,7 @@ def _first_bad_byte(path: Path, encoding: str) -> int | None:
 def _is_windows(path: Path) -> bool:
     """Whether the file is Windows-1252 throughout: few high bytes, none undefined there, and none that form a letter of UTF-8."""
     high = total = 0
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         while block := file.read(BLOCK):
             if _UTF8_LETTER.search(block):
                 return False
@@ -87,21 +88,28 @@ def _is_windows(path: Path) -> bool:
 def _place(path: Path, offset: int) -> tuple[int, str]:
     """(line, the letters around) of a byte, read as Windows-1252."""
     line, done = 1, 0
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         while done < offset:
             block = file.read(min(BLOCK, offset - done))
             line += block.count(b"\n") or block.count(b"\r")
             done += len(block)
-        file.seek(max(0, offset - 12))
-        around = file.read(24).decode("cp1252", "replace")
+    around = _bytes_at(path, max(0, offset - 12), 24).decode("cp1252", "replace")
     return line, "".join(c if c.isprintable() else " " for c in around).strip()
+
+
+def _bytes_at(path: Path, offset: int, count: int) -> bytes:
+    with open_bytes(path) as file:
+        if file.seekable():
+            file.seek(offset)
+        else:
+            while offset and (passed := len(file.read(min(BLOCK, offset)))):
+                offset -= passed
+        return file.read(count)
 
 
 def _bad_byte(path: Path, offset: int, encoding: str) -> BadInput:
     line, shown = _place(path, offset)
-    with open(path, "rb") as file:
-        file.seek(offset)
-        byte = file.read(1)
+    byte = _bytes_at(path, offset, 1)
     name = {"utf-8-sig": "UTF-8", "utf-8": "UTF-8"}.get(encoding, encoding.upper())
     found = f"the byte 0x{byte[0]:02X}" if byte else "the end of the file in the middle of a letter"
     return BadInput(
@@ -114,5 +122,5 @@ def is_binary(head: bytes) -> bool:
     """Whether these first bytes are no text in any encoding that is looked for."""
     if any(head.startswith(bom) for bom, _ in BOMS) or _unmarked_utf16(head):
         return False
-    control = sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32)))
+    control = sum(head.count(byte) for byte in (0, *range(2, 9), *range(14, 27), *range(28, 31)))  # 1 and 31 part cells
     return control > 0.02 * len(head)

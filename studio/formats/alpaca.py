@@ -16,18 +16,28 @@ def fits(row: Row) -> bool:
 
 
 def read(row: Row, mapping: Mapped) -> Conversation:
-    instances = row.get(INSTANCES)
-    if FIELDS.fits(row) or instances is None:
-        return FIELDS.read(row, mapping)
-    if not isinstance(instances, list) or len(instances) != 1 or not isinstance(instances[0], dict):
-        count = len(instances) if isinstance(instances, list) else 0
+    if not FIELDS.fits(row) and INSTANCES in row:
         raise RowFault(
             "instances",
-            f"The instruction comes with {count} instances, and a row is one question with one answer.",
-            "Write one row for each instance.",
+            f"'{INSTANCES}' holds no input with its output, so there is nothing to learn.",
+            'Write it as [{"input": "...", "output": "..."}, ...], or drop the row.',
             INSTANCES,
         )
-    return FIELDS.read({**row, **instances[0]}, mapping)
+    return FIELDS.read(row, mapping)
+
+
+def mapping(columns: list[str]) -> dict[str, str]:
+    nested = {"response": INSTANCES} if INSTANCES in columns else {}
+    return nested | FIELDS.mapping(columns)
+
+
+def several(row: Row) -> list[Row]:
+    """Self-instruct: one instruction with many instances is a row for each of them."""
+    found = row.get(INSTANCES)
+    if FIELDS.fits(row) or not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        return [row]
+    rest = {name: value for name, value in row.items() if name != INSTANCES}
+    return [{**rest, **one} for one in found]
 
 
 FORMAT = replace(
@@ -40,5 +50,7 @@ FORMAT = replace(
     ),
     fits=fits,
     read=read,
+    several=several,
+    mapping=mapping,
     uses=FIELDS.all | {INSTANCES},
 )

@@ -13,6 +13,7 @@ PARTS = {
     "response": "the answer to learn",
     "system": "the system message (optional)",
     "messages": "a whole conversation, instead of prompt and response",
+    "tools": "the tools that such a conversation may call (optional)",
     "chosen": "the preferred answer, instead of one response",
     "rejected": "the answer it is preferred to",
     "text": "raw text, instead of all others",
@@ -90,7 +91,8 @@ def read(row: Row, mapping: Mapped) -> Found:
         return read_pair(row, {**mapping, "prompt": mapping.get("messages", mapping.get("prompt"))})
     there = {part: column for part, column in mapping.items() if column in row}
     if "messages" in mapping:
-        return read_messages(row.get(mapping["messages"]), mapping["messages"], row.get(mapping.get("system", "")))
+        system, tools = (row.get(mapping.get(part, "")) for part in ("system", "tools"))
+        return read_messages(row.get(mapping["messages"]), mapping["messages"], system, tools)
     for part in ("prompt", "response"):
         if part not in there:
             raise RowFault(

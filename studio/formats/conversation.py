@@ -6,24 +6,20 @@ from typing import Any
 from studio.errors import clip
 from studio.formats.format import Conversation, Document, Message, Row, RowFault
 from studio.formats.strict_json import parse
+from studio.formats.tool_calls import CALLS, RESULTS, call_text, described, result_text, told
 
 ROLES = {
-    "user": "user", "human": "user", "prompter": "user",
-    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "model": "assistant",
+    "user": "user", "human": "user", "prompter": "user", "customer": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "ai": "assistant", "chatbot": "assistant", "agent": "assistant", "bing": "assistant", "bard": "assistant", "model": "assistant",
     "system": "system", "developer": "system",
 }  # fmt: skip
-TOOLS = (
-    "tool",
-    "function",
-    "function_call",
-    "function-call",
-    "tool_call",
-    "tool_calls",
-    "tool_response",
-    "observation",
-    "ipython",
-)
 PICTURES = ("image", "images", "image_url", "input_image", "video", "videos", "audio", "audios", "input_audio")
+SPEAKERS = ("role", "from", "speaker", "author", "sender")
+CONTENTS = ("content", "value", "text", "message", "utterance")
+"""How a message calls who speaks and what is said."""
+REASONING = ("reasoning", "thinking", "thought")
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Parts of an answer, and fields beside it, with what is thought before it."""
 MARKS = ("train", "training", "weight", "loss_weight", "loss")
 """How an answer is marked to be learned or not: by axolotl, OpenAI, LLaMA-Factory and ms-swift."""
 # Marks of well-known chat templates. In a text they are ordinary characters to us, and nearly always a leftover.
@@ -68,8 +64,10 @@ def _part(part: Any, field: str) -> str:
                 "Drop the row, or describe it in words.",
                 field,
             )
-        if kind in TOOLS:
-            raise tool_fault(field)
+        if kind in CALLS:
+            return call_text(part.get("value", part.get("text", part)), field)
+        if kind in REASONING and isinstance(thought := part.get("value", part.get("text")), str):
+            return _thought(thought)
         raise RowFault(
             "type",
             f"'{field}' is a part of the type '{clip(kind, 40)}', which is no text.",
@@ -84,11 +82,9 @@ def _part(part: Any, field: str) -> str:
     )
 
 
-def tool_fault(field: str) -> RowFault:
-    return RowFault(
-        "tool", f"'{field}' calls a tool or holds its result, and not every chat template can write that down.",
-        "Write the call and its result as ordinary text, or drop the row.", field,
-    )  # fmt: skip
+def _thought(text: str) -> str:
+    """What a model thinks before it answers, as Qwen 3 and DeepSeek write it."""
+    return f"<think>\n{text.strip()}\n</think>\n\n"
 
 
 def list_in(value: Any, field: str) -> list:
@@ -105,37 +101,59 @@ def list_in(value: Any, field: str) -> list:
     return value
 
 
-def read_messages(value: Any, field: str, system: Any = None) -> Conversation:
-    """A conversation from a list of messages in any of the usual spellings; `system` stands before it."""
+def read_messages(value: Any, field: str, system: Any = None, tools: Any = None) -> Conversation:
+    """A conversation from a list of messages in any of the usual spellings; `system` stands before it, with the tools it may call."""
     found = Conversation([])
     if system is not None and text_of(system, "system").strip():
         found.messages.append({"role": "system", "content": text_of(system, "system")})
+    calls = False
     for number, item in enumerate(list_in(value, field)):
         place = f"{field}[{number}]"
         if not isinstance(item, dict):
             raise RowFault(
                 "type", f"'{place}' is no message.", 'Write each message as {"role": "user", "content": "..."}.', place
             )
-        pair = _pair(item)
-        if pair:
+        if pair := _pair(item):
             found.messages += [
                 {"role": role, "content": text_of(content, f"{place}.{name}")} for role, name, content in pair
             ]
+            continue
+        message, of_a_tool = _message(item, place, found)
+        before = found.messages[-1] if found.messages else {}
+        if (of_a_tool or (calls and before.get("role") == "assistant")) and before.get("role") == message["role"]:
+            before["content"] = (
+                f"{before['content']}\n{message['content']}".strip()
+            )  # several results, or words and a call
+            before.update({name: message[name] for name in ("learn",) if name in message})
         else:
-            found.messages.append(_message(item, place, found))
+            found.messages.append(message)
+        calls = calls or of_a_tool
+    _show_tools(found, described(tools), calls)
     return found
+
+
+def _show_tools(found: Conversation, about: str | None, calls: bool) -> None:
+    """Put what is said of the tools into the system message, and tell how calls are written."""
+    if about:
+        if found.messages and found.messages[0]["role"] == "system":
+            found.messages[0]["content"] = f"{found.messages[0]['content'].rstrip()}\n\n{about}".lstrip()
+        else:
+            found.messages.insert(0, {"role": "system", "content": about})
+    if about or calls:
+        found.warnings.append(told(calls))
 
 
 def _pair(item: Row) -> list[tuple[str, str, Any]]:
     """A question and its answer in one object: {"human": ..., "assistant": ...}."""
-    if "role" in item or "from" in item:
+    if any(name in item for name in SPEAKERS):
         return []
     said = [(ROLES[name], name, content) for name, content in item.items() if name in ROLES]
     return sorted(said, key=lambda part: ("system", "user", "assistant").index(part[0]))
 
 
-def _message(item: Row, place: str, found: Conversation) -> Message:
-    role = item.get("role", item.get("from"))
+def _message(item: Row, place: str, found: Conversation) -> tuple[Message, bool]:
+    """(the message, whether it calls a tool or holds its result)."""
+    role = next((item[name] for name in SPEAKERS if name in item), None)
     if not isinstance(role, str):
         raise RowFault(
             "role",
@@ -144,8 +162,11 @@ def _message(item: Row, place: str, found: Conversation) -> Message:
             place,
         )
     name = role.strip().lower()
-    if name in TOOLS or item.get("tool_calls") or item.get("function_call"):
-        raise tool_fault(place)
+    key = next((key for key in CONTENTS if key in item), "content")
+    if name in CALLS:
+        return {"role": "assistant", "content": call_text(item.get(key, item), f"{place}.{key}")}, True
+    if name in RESULTS:
+        return {"role": "user", "content": result_text(text_of(item.get(key), f"{place}.{key}"))}, True
     if name not in ROLES:
         raise RowFault(
             "role",
@@ -153,7 +174,6 @@ def _message(item: Row, place: str, found: Conversation) -> Message:
             "Use system, user and assistant (or human and gpt).",
             place,
         )
-    key = next((key for key in ("content", "value", "text") if key in item), "content")
     if any(item.get(name) for name in PICTURES):
         raise RowFault(
             "picture",
@@ -161,9 +181,24 @@ def _message(item: Row, place: str, found: Conversation) -> Message:
             "Drop the row.",
             place,
         )
-    message = {"role": ROLES[name], "content": text_of(item.get(key), f"{place}.{key}")}
-    learn = _mark(item, place, found) if ROLES[name] == "assistant" else None
-    return message if learn is None else {**message, "learn": learn}
+    if ROLES[name] != "assistant":
+        return {"role": ROLES[name], "content": text_of(item.get(key), f"{place}.{key}")}, False
+    content, calls = _answer(item, key, place)
+    message, learn = {"role": "assistant", "content": content}, _mark(item, place, found)
+    return message if learn is None else {**message, "learn": learn}, calls
+
+
+def _answer(item: Row, key: str, place: str) -> tuple[str, bool]:
+    """(what the assistant says, with its thoughts before and its calls of tools after it, whether it calls any)."""
+    called = next((item[name] for name in CALLS if item.get(name)), None)
+    thought = next((item[name] for name in THOUGHTS if isinstance(item.get(name), str) and item[name].strip()), None)
+    said = "" if item.get(key) is None and called else text_of(item.get(key), f"{place}.{key}")
+    if thought and "<think>" not in said:
+        said = _thought(thought) + said
+    if called:
+        said = f"{said}\n{call_text(called, place)}".lstrip("\n")
+    calls = bool(called) or (isinstance(item.get(key), list) and "<tool_call>" in said)
+    return said, calls
 
 
 def _mark(item: Row, place: str, found: Conversation) -> bool | None:

@@ -23,6 +23,8 @@ class Fields:
     context_first: bool = False
 
     def fits(self, row: Row) -> bool:
+        if self.prompt[0] in row and self.response[0] in row:  # nearly always
+            return True
         return any(name in row for name in self.prompt) and any(name in row for name in self.response)
 
     def mapping(self, columns: list[str]) -> dict[str, str]:

@@ -109,3 +109,7 @@ class Format:
     standing: int = 0
     """Among formats that fit equally many rows the highest wins: the more particular one."""
     kind: Kind = "conversations"
+    several: Callable[[Row], list[Row]] | None = None
+    """several(row): the rows that one row stands for, where a format keeps many together."""
+    sign: str = ""
+    """What its rows have, in words, where that is no list of columns: "rows have ..."."""

@@ -5,11 +5,14 @@ import math
 import re
 from typing import Any
 
+import orjson
+
 from studio.errors import clip
 from studio.formats.format import RowFault
 
 DEPTH = 64
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_KEYS = re.compile(r'"\s*:')
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
 
 
@@ -30,6 +33,8 @@ def parse(text: str, field: str | None = None) -> Any:
     """The value of a JSON text. Raises RowFault with what is wrong, and where in the text."""
     if text.count("{") + text.count("[") > DEPTH and depth_of(text) > DEPTH:
         raise RowFault("depth", f"It is nested more than {DEPTH} deep.", "Write it flatter, or drop the row.", field)
+    if (value := _plain(text)) is not None:
+        return value
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -48,6 +53,37 @@ def parse(text: str, field: str | None = None) -> Any:
             field,
         )
     return value
+
+
+def _plain(text: str) -> Any:
+    """The value of a text that is surely right, three times faster; None where the strict way has to look.
+
+    orjson takes what we refuse, a key that is there twice, and what it would change, a whole number of more than 64 bits, which
+    becomes a fraction. So each key must be seen in the text exactly once, and there must be no fractions.
+    """
+    try:
+        value = orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+    return value if type(value) is dict and _keys_in(value) == len(_KEYS.findall(text)) else None
+
+
+_ODD = -(1 << 40)  # makes any sum of keys differ from what is counted
+
+
+def _keys_in(value: Any) -> int:
+    """How many keys all objects in it have together; below zero where there is a fraction."""
+    if isinstance(value, dict):
+        count, inside = len(value), value.values()
+    else:
+        count, inside = 0, value
+    for each in inside:
+        kind = type(each)
+        if kind is dict or kind is list:
+            count += _keys_in(each)
+        elif kind is float:
+            return _ODD
+    return count
 
 
 def _in_words(error: json.JSONDecodeError) -> str:

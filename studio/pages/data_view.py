@@ -51,7 +51,7 @@ def formats() -> str:
     """What may be brought, before a file is there."""
     shown = "".join(_formats_of(kind, title) for kind, title in KINDS.items())
     return (
-        '<h2 class="ls-h2">What a row may look like</h2><p class="ls-sub">As JSON, JSON Lines, CSV, Parquet or plain text. '
+        '<h2 class="ls-h2">What a row may look like</h2><p class="ls-sub">As JSON, JSON Lines, CSV, Parquet, Arrow or plain text, compressed too. '
         f"It is recognised by its content.</p>{shown}"
     )
 
@@ -92,7 +92,10 @@ def recognised(report: Report) -> str:
     details = [report.file_name, words.plural(report.rows_total, "row"), words.size(report.upload_bytes)]
     if report.encoding and report.encoding != "utf-8":
         details.append(report.encoding)
-    return f'<div class="ls-row">{kind}<span class="ls-sub">{parts.text(" · ".join(details))}</span></div>'
+    if report.packed:
+        details.append(report.packed)
+    reason = f'<p class="ls-sub ls-gap">{parts.text(report.reason)}</p>' if report.reason else ""
+    return f'<div class="ls-row">{kind}<span class="ls-sub">{parts.text(" · ".join(details))}</span></div>{reason}'
 
 
 def counts(report: Report) -> str:
