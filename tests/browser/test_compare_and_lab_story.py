@@ -212,7 +212,8 @@ def test_downloaded_and_imported_into_an_empty_studio_it_answers_the_same(
     download.value.save_as(taken)
     page = open_page(f"{empty_studio}/adapters")
     page.locator("#import input[type=file]").set_input_files(taken)
-    page.get_by_text(taken.name).first.wait_for()
+    uploaded = page.get_by_role("cell", name=taken.name, exact=True)  # while it goes up its name stands there as well
+    uploaded.wait_for()
     page.get_by_role("button", name="Import", exact=True).click()
     page.get_by_text("both is here now.").wait_for()
     id = re.search(r"id=(\w+)", page.get_by_role("link", name="Look at it").get_attribute("href"))[1]
