@@ -17,11 +17,12 @@ PROJECT = Path(__file__).parent
 log = logging.getLogger("studio")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], runner: str = "jobs.runner") -> int:
+    """`runner`: the module that is run beside the web app."""
     try:
         settings = read_settings(arguments)
         listening = listen(settings)
-        serve(settings, listening)
+        serve(settings, listening, runner)
     except StudioError as error:
         print(f"{error.problem}\n{error.fix}", file=sys.stderr)
         return 2
@@ -44,7 +45,7 @@ def listen(settings: StudioSettings) -> socket.socket:
     return listening
 
 
-def serve(settings: StudioSettings, listening: socket.socket) -> None:
+def serve(settings: StudioSettings, listening: socket.socket, runner_module: str) -> None:
     os.umask(0o077)  # data sets and adapters are nobody else's
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "alembic"):
@@ -59,7 +60,7 @@ def serve(settings: StudioSettings, listening: socket.socket) -> None:
     studio = Studio.open(settings)
     add_what_comes_with_it(studio)
     app = build_app(studio)
-    runner = Runner(settings) if settings.runner else None
+    runner = Runner(settings, runner_module) if settings.runner else None
     try:
         run_web(app, settings, listening)
     finally:
@@ -93,7 +94,8 @@ def run_web(app, settings: StudioSettings, listening: socket.socket) -> None:
 class Runner:
     """The job runner as a process of its own, started again when it dies. Trainings are not its children's concern: they go on without it."""
 
-    def __init__(self, settings: StudioSettings):
+    def __init__(self, settings: StudioSettings, module: str):
+        self._module = module
         self._environment = {**os.environ, **settings.as_environment(), "PYTHONUNBUFFERED": "1"}
         self._stopping = threading.Event()
         self._process = self._start()
@@ -103,7 +105,7 @@ class Runner:
         # Its standard input is a pipe that closes when we die, however that happens: then it ends too.
         # A session of its own: Ctrl-C in the terminal is for us, and we end it in order.
         return subprocess.Popen(
-            [sys.executable, "-m", "jobs.runner", "--until-stdin-closes"],
+            [sys.executable, "-m", self._module, "--until-stdin-closes"],
             cwd=PROJECT,
             env=self._environment,
             stdin=subprocess.PIPE,

@@ -93,7 +93,7 @@ def _kept(status: str, step: int, result: dict) -> Outcome:
 
 def _paused(run: Run, step: int, ending: Ending) -> Outcome:
     text = f"Paused after step {step}." if step else "Paused before its first step."
-    if ending.killed_by_us or ending.signal:
+    if ending.killed_by_us or ending.signal or ending.lost:
         text = "Paused; it ended before it had saved, and goes on from its last checkpoint."
     return Outcome(Status.PAUSED, text, {"attempt": max(0, run.attempt - 1), "want": Want.PAUSE})
 

@@ -1,5 +1,6 @@
 """Stands in for the trainer: keeps its contract with the run's folder, in milliseconds and without torch. What it does is said in the plan's notes."""
 
+import fcntl
 import json
 import os
 import signal
@@ -28,13 +29,16 @@ def main(folder: str) -> int:
     if does.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if does.get("grandchild"):  # leaves session and process group, as a data loader's helper might
-        subprocess.Popen([sys.executable, "-c", "import os, time; os.setsid(); time.sleep(600)"])
+        subprocess.Popen(["sleep", "600"], start_new_session=True)
     print("stub: begins", flush=True)
+    alone = hold_alone(attempt)  # noqa: F841 - held for as long as this process lives
     step = done_before(attempt)
     if not step:
         tell(attempt, step=0, heldout_loss=4.0)
     while step < does["steps"]:
         if asked:
+            while does.get("slow to end") and not (attempt.run.path / "go").exists():
+                time.sleep(0.02)
             return end_early(attempt, step)
         time.sleep(does["seconds"])
         step += 1
@@ -56,6 +60,16 @@ def main(folder: str) -> int:
             return end_badly(attempt, does["end"], step)
     save_adapter(attempt)
     return end(attempt, "succeeded", 0, step)
+
+
+def hold_alone(attempt: AttemptFolder):
+    """A lock that ends with this process: were a second training of the run alive, it would leave a note for the test."""
+    lock = open(attempt.run.path / "alone.lock", "w")  # noqa: SIM115 - open for as long as this process lives
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        (attempt.run.path / "two-at-once").touch()
+    return lock
 
 
 def done_before(attempt: AttemptFolder) -> int:

@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.processes import ATTEMPT_MARK
 from studio import adapters, metrics, run_queue, runs
 from studio.files import read_json
 from studio.line.devices import see_devices
 from studio.records import LIVE, Status, Want
 from tests.queueing import holders, queued, state_of
+from tests.training_processes import processes_of
 
 PROJECT = Path(__file__).parents[1]
 PATIENCE = 60  # seconds on a busy machine until something must have happened
@@ -59,17 +59,6 @@ def runner(studio):
     for process in processes_of(studio):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-
-
-def processes_of(studio, run=None):
-    """Everything that lives of all trainings of this studio, or of one run, supervisors included."""
-    root = str(studio.data.run(run.id).path) if run else str(studio.data.path)
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(ATTEMPT_MARK, "").startswith(root) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
 
 
 def until(studio, run, *states):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +39,14 @@ class Running:
         self.process.wait(30)
 
 
-def start(folder: Path, port: int = 0, **environment: str) -> Running:
-    """Start the studio and wait until it says its address."""
+def start(folder: Path, port: int = 0, program: Sequence[str] = ("app.py",), **environment: str) -> Running:
+    """Start the studio and wait until it says its address. `program`: what Python is given."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder.parent / f"{folder.name}-app.log"
     settings = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", **environment}
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), "--data-folder", str(folder)],
+            [sys.executable, *program, "--port", str(port), "--data-folder", str(folder)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
