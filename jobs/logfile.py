@@ -1,5 +1,6 @@
 """What a worker says, kept in log.txt up to a limit: its beginning as it comes, and its very end, which holds the error."""
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -36,9 +37,10 @@ class LogFile:
     def __exit__(self, *_) -> None:
         self.close_pipe()
         self.thread.join(5)
-        if self.left_out:
-            self.file.write(f"\n... {self.left_out:,} bytes of the log are left out here ...\n".encode())
-        self.file.write(self.end)
+        with contextlib.suppress(OSError):  # the disk is full: how the worker ended must be written all the same
+            if self.left_out:
+                self.file.write(f"\n... {self.left_out:,} bytes of the log are left out here ...\n".encode())
+            self.file.write(self.end)
         self.file.close()
 
     def write(self, text: str) -> None:

@@ -13,6 +13,7 @@ from jobs import downloads, lab, suites
 from jobs.gpus import FoundDevice, find_devices, threads_per_run
 from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
+from jobs.outcome import not_started
 from jobs.signals import Signals
 from jobs.supervise import GRACE_SECONDS
 from jobs.warm import Warm
@@ -22,7 +23,7 @@ from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
 from studio.limits import check_room
 from studio.line.devices import see_devices
-from studio.records import Run, Status
+from studio.records import Run
 from studio.settings import read_settings
 from studio.studio import Studio
 from studio.transitions import Stale
@@ -92,7 +93,7 @@ class Runner:
             self.beat_at = time.monotonic()
 
     def look_at_runs(self) -> None:
-        live = run_queue.live_runs(self.studio)
+        live = run_queue.live_runs(self.studio, self.id)
         known = {(run.id, run.attempt_epoch) for run in live}
         self.watches = {key: watch for key, watch in self.watches.items() if key in known}
         for run in live:
@@ -137,15 +138,8 @@ class Runner:
         except Exception as error:
             log.exception("%s (%s) cannot be started.", run.name, run.id)
             del self.watches[run.id, run.attempt_epoch]
-            text = f"Its process cannot be started: {error}."
-            run_queue.settle(
-                self.studio,
-                run,
-                Status.FAILED,
-                text,
-                problem=text,
-                fix="Free memory or processes on this machine, and train again.",
-            )
+            found = not_started(run, error)
+            run_queue.settle(self.studio, run, found.to, found.text, **found.values)
 
     def keep_warm(self) -> None:
         if self.warm:

@@ -25,6 +25,7 @@ from studio.folders import AttemptFolder
 PROJECT = Path(__file__).parents[1]
 GRACE_SECONDS = 30.0  # from a cancel to SIGKILL
 LEFTOVER_SECONDS = 3.0  # what a worker left behind may take to end by itself
+WRITE_AGAIN_SECONDS = (0.2, 1.0, 2.0, 4.0)
 NOT_OURS = 3  # exit code: another process has this attempt
 
 
@@ -165,15 +166,20 @@ class Supervisor:
         write_json(self.attempt.process, described(worker))
 
     def finish(self, code: int) -> int:
-        write_json(
-            self.attempt.exit,
-            {
-                "code": code if code >= 0 else None,
-                "signal": -code if code < 0 else None,
-                "killed_by_us": self.killed,
-                "at": time.time(),
-            },
-        )
+        found = {
+            "code": code if code >= 0 else None,
+            "signal": -code if code < 0 else None,
+            "killed_by_us": self.killed,
+            "at": time.time(),
+        }
+        for seconds in (*WRITE_AGAIN_SECONDS, None):
+            try:
+                write_json(self.attempt.exit, found)
+                break
+            except OSError:  # most likely the disk is full: without the file, the runner sees that and pauses the run
+                if seconds is None:
+                    raise
+                time.sleep(seconds)
         return 0
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -11,11 +12,12 @@ from pathlib import Path
 
 from jobs.gpus import FoundDevice
 from jobs.launchers.launcher import Launcher, python
-from jobs.outcome import KEPT, Ending, outcome, status_of
+from jobs.outcome import DISK_FULL, KEPT, Ending, outcome, status_of
 from jobs.processes import Identity, boot_id, marked, write_once
 from jobs.remedies import write_resolved
 from jobs.warm import Supervisor, Warm
 from studio import adapters, run_queue
+from studio.checkpoint_files import has_whole_checkpoint
 from studio.errors import StudioError
 from studio.files import read_json
 from studio.folders import AttemptFolder
@@ -23,6 +25,7 @@ from studio.metrics import RunMetrics
 from studio.records import Run, Status, Want
 from studio.studio import Studio
 
+SMALL_FILE_BYTES = 64 * 2**10
 PROJECT = Path(__file__).parents[1]
 WANTED = {Want.PAUSE: "pause", Want.STOP: "stop", Want.CANCEL: "cancel"}
 log = logging.getLogger("studio.runner")
@@ -112,6 +115,8 @@ class Watch:
                 orphan.signal(signal.SIGKILL)
             return None  # they are gone at the next look
         rebooted = process["boot_id"] != boot_id()
+        if not rebooted and disk_is_full(self.attempt):
+            return Ending(code=DISK_FULL)  # what ended could not even say so
         return Ending(lost="the machine was restarted" if rebooted else "its supervisor was killed")
 
     def settle(self, run: Run, ending: Ending) -> None:
@@ -126,7 +131,7 @@ class Watch:
             self.attempt,
             ending,
             refused,
-            has_checkpoint=any(self.attempt.run.path.glob("attempt-*/checkpoints/step-*")),
+            has_checkpoint=has_whole_checkpoint(self.attempt.run),
         )
         kept = adapter if found.to is Status.SUCCEEDED else None
         run_queue.settle(self.studio, run, found.to, found.text, kept, **{**self.noted, **found.values})
@@ -141,6 +146,11 @@ def identity(process: dict) -> Identity | None:
 def ending_of(attempt: AttemptFolder) -> Ending:
     found = read_json(attempt.exit, {})
     return Ending(found.get("code"), found.get("signal"), bool(found.get("killed_by_us")))
+
+
+def disk_is_full(attempt: AttemptFolder) -> bool:
+    """Too full for a small file, which is why nobody said how it ended."""
+    return shutil.disk_usage(attempt.path).free < SMALL_FILE_BYTES
 
 
 def give_up(attempt: AttemptFolder) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy
 
+from studio import storage
 from studio.errors import BadInput
 from studio.folders import AdapterFolder, new_id
 from studio.lora_files import FLOATS
@@ -74,12 +75,14 @@ def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadI
 
 
 def put_in_place(source: Path, target: Path) -> None:
-    """All plain files of `source` as the folder `target`, whole or not at all; what was there before is replaced."""
+    """All plain files of `source` as the folder `target`, whole or not at all; what was there before is replaced. Raises OSError."""
     beside = target.with_name(f".{target.name}.{new_id()}")
+    storage.reached("write", beside)
     copy_into(source, beside)
-    if target.exists():  # of a registration that was cut off before its row was written
-        shutil.rmtree(target)
-    os.rename(beside, target)
+    storage.sync_below(beside)
+    storage.remove(target)  # of a registration that was cut off before its row was written
+    storage.rename(beside, target)
+    storage.sync(target.parent)
 
 
 def copy_into(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from sqlalchemy import or_, select
 
+from studio import storage
 from studio.adapter_files import check_adapter, put_in_place, size_of
 from studio.errors import NotFound
 from studio.files import read_json, sha256_of, write_json
@@ -29,6 +30,8 @@ def take_in(studio: Studio, run: Run, attempt: AttemptFolder) -> Adapter:
     trained = AdapterFolder(attempt.adapter)
     check_adapter(trained)
     folder = studio.data.adapter(run.id)
+    for left in folder.path.parent.glob(f".{run.id}.*"):  # of one that was cut off; only the runner takes in
+        storage.remove(left)
     put_in_place(trained.path, folder.path)
     result = read_json(attempt.result, {})
     method = read_json(attempt.run.plan, {}).get("method", {})

@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.errors import Conflict, NotFound, clip
 from studio.files import read_json
 from studio.folders import CheckpointFolder
-from studio.records import Run
+from studio.records import Run, Status
 from studio.studio import Studio
 
 MOST_KEPT = 16  # checkpoints that were asked; the one not asked for longest goes first
@@ -48,6 +48,12 @@ def kept(studio: Studio, run: Run, step: int, field: str) -> str:
     os.utime(copies[-1])
     _drop_old(place)
     return copies[-1].name
+
+
+def are_lost(studio: Studio, run: Run) -> bool:
+    """Whether it is paused because it had checkpoints and none can be used: only the person can say that it shall start over."""
+    result = studio.data.run(run.id).attempt(run.attempt_epoch).result
+    return run.state is Status.PAUSED and read_json(result, {}).get("kind") == "no_checkpoint"
 
 
 def forget(studio: Studio, run: str) -> None:

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
+from studio import storage
 from studio.child_environment import PROJECT, child_environment
 from studio.dataset_reading import ReadingRequest
 from studio.dataset_report import Report
 from studio.errors import BadInput, Invalid, StudioError, TooLarge, Unavailable, clip
-from studio.files import read_json, sync_folder, write_json
+from studio.files import read_json, write_json
 from studio.folders import DatasetFolder, new_id
 from studio.limits import check_room
 from studio.plan import clean_name
@@ -217,7 +218,7 @@ def keep(studio: Studio, folder: DatasetFolder, dataset: Dataset) -> Dataset:
     for leftover in (folder.request, folder.path / "log.txt"):
         leftover.unlink(missing_ok=True)
     os.rename(folder.path, place.path)
-    sync_folder(place.path.parent)
+    storage.sync(place.path.parent)
     try:
         with studio.database.write() as session:
             session.add(dataset)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from studio.line.devices import choose
 from studio.records import LIVE, Adapter, Device, Run, Status, utc_now
 from studio.studio import Studio
-from studio.transitions import RUNNER, move, tell
+from studio.transitions import RUNNER, move
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 5
@@ -75,9 +75,10 @@ def wants_chat_to_leave(studio: Studio, usable: Sequence[str]) -> bool:
         return now is not None and now.slots is None and then is not None and then.slots is not None
 
 
-def live_runs(studio: Studio) -> list[Run]:
+def live_runs(studio: Studio, runner: str) -> list[Run]:
+    """Those of this runner. It changes no other's: one that was taken over is its successor's."""
     with studio.database.read() as session:
-        return list(session.scalars(select(Run).where(Run.state.in_(LIVE)).order_by(Run.id)))
+        return list(session.scalars(select(Run).where(Run.state.in_(LIVE), Run.runner == runner).order_by(Run.id)))
 
 
 def devices_of(studio: Studio, run_id: str) -> list[str]:
@@ -115,12 +116,6 @@ def note_progress(studio: Studio, run: Run, values: dict[str, Any]) -> None:
         session.execute(
             update(Run).where(Run.id == run.id, Run.epoch == run.epoch, Run.state.in_(LIVE)).values(**values)
         )
-
-
-def note(studio: Studio, run: Run, text: str) -> None:
-    """One thing worth telling about a run, in its history."""
-    with studio.database.write() as session:
-        tell(session, run, text)
 
 
 def settle(studio: Studio, run: Run, to: Status, text: str, adapter: Adapter | None = None, **values: Any) -> Run:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from studio import checkpoints
 from studio.admission import Admission, admitted, check_still_there
 from studio.errors import Conflict, Invalid, NotFound
-from studio.files import read_json, write_json
+from studio.files import read_json, write_json, write_text
 from studio.folders import RunFolder, new_id
 from studio.limits import check_open_runs
 from studio.line.order import WAITING, check_priority
@@ -247,15 +247,19 @@ def pause_run(studio: Studio, id: str, by: str = LOCAL_PERSON) -> Run:
     )  # fmt: skip
 
 
-def resume_run(studio: Studio, id: str, by: str = LOCAL_PERSON) -> Run:
-    """T7: back into the queue, to go on from the last complete checkpoint."""
+def resume_run(studio: Studio, id: str, by: str = LOCAL_PERSON, start_over: bool = False) -> Run:
+    """T7: back into the queue, to go on from the last complete checkpoint; or from the first step, where the person wants to start over."""
     with studio.database.read() as session:
         state = _found(session, id).state
     fix = "Wait until it is paused." if state is S.PAUSING else "Clone it to train again."
-    return _change(
-        studio, id, by, "resumed", (*WAITING, S.STARTING, S.RUNNING), fix,
-        ((S.PAUSED,), S.QUEUED, Want.RUN, "Resumed; waiting for a device."),
-    )  # fmt: skip
+    text, done = "Resumed; waiting for a device.", (*WAITING, S.STARTING, S.RUNNING)
+    if start_over:
+        text, done = "Resumed, to start over from its first step; waiting for a device.", ()
+        if state is S.PAUSED:
+            write_text(studio.data.run(id).start_over, by)
+        elif state in OPEN:
+            fix = "Pause it first."
+    return _change(studio, id, by, "resumed", done, fix, ((S.PAUSED,), S.QUEUED, Want.RUN, text))
 
 
 def _change(

@@ -131,8 +131,11 @@ def move(
 
 
 def tell(session: Session, run: Run, text: str, by: str = RUNNER) -> None:
-    """One thing worth knowing about a run whose state stays."""
-    session.add(RunEvent(run_id=run.id, epoch=run.epoch, from_state=run.state, to_state=run.state, by=by, text=text))
+    """One thing worth knowing about a run whose state stays. Raises Stale when it has moved on since `run` was read."""
+    state = session.scalar(select(Run.state).where(Run.id == run.id, Run.epoch == run.epoch))
+    if state is None:
+        raise Stale(run.id)
+    session.add(RunEvent(run_id=run.id, epoch=run.epoch, from_state=state, to_state=state, by=by, text=text))
 
 
 def _hold_devices(session: Session, run_id: str, epoch: int, to: Status, take: Sequence[str] | None) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 
 from studio.files import read_json, write_json
-from studio.folders import AdapterFolder, AttemptFolder
+from studio.folders import AdapterFolder, AttemptFolder, CheckpointFolder
 
 DEFAULT = {"steps": 5, "seconds": 0.02, "end": "succeed"}
 asked = False
@@ -83,7 +83,8 @@ def tell(attempt: AttemptFolder, **values) -> None:
 
 
 def checkpoint(attempt: AttemptFolder, step: int) -> None:
-    (attempt.checkpoints / f"step-{step}").mkdir(parents=True)
+    folder = CheckpointFolder(attempt.checkpoints / f"step-{step}").create()
+    write_json(folder.manifest, {"step": step, "plan": "", "files": {}})
 
 
 def end_early(attempt: AttemptFolder, step: int) -> int:

@@ -36,6 +36,8 @@ FOR_WORKERS = {
     "lab_settings",
     "passports",
     "code_version",
+    "checkpoint_files",
+    "storage",
     "linear_layers",
     "hub_token",
     "heldout",
@@ -55,6 +57,7 @@ LAYERS = [
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
     {"new_tokens"},
     {"settings", "errors", "files", "heldout"},
+    {"storage", "clock"},
 ]
 
 

@@ -1,7 +1,6 @@
 """What goes with an adapter's weights when it leaves: tokenizer and template, a model card for people, a passport for programs."""
 
 import math
-import os
 import re
 import secrets
 import shutil
@@ -10,11 +9,12 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from jobs.workers.checkpoint import sync
 from jobs.workers.model_card import TOKENIZER_FILES, model_card, plain
 from jobs.workers.report import versions
+from studio import storage
+from studio.checkpoint_files import attempts_until
 from studio.errors import StudioError, clip
-from studio.files import read_json, sha256_of, write_json
+from studio.files import read_json, sha256_of, write_json, write_text
 from studio.folders import AdapterFolder, AttemptFolder
 from studio.methods import METHODS
 from studio.model_facts import ModelFacts
@@ -38,21 +38,22 @@ def save_adapter(
 
     `model` is the PeftModel; `tokenizer` the folder whose tokenizer it was trained with.
     """
+    for each in attempts_until(attempt):
+        for left in each.path.glob(".adapter-*"):  # of a save that was cut off
+            storage.remove(left)
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
+    storage.reached("write", writing.path)
     origin = origin_of(attempt, plan, facts)
     write_adapter(writing, model, tokenizer, plan, origin)
     rows = model.config.get_text_config().vocab_size
     longer = {"embedding_rows": rows if rows != facts.vocabulary else None}  # what the base's embedding must be made to
     passport = {**passport_of(writing, origin, plan, resolved, results), **longer}
     write_json(writing.passport, passport)
-    writing.card.write_text(card_of(passport), encoding="utf-8")
-    for path in writing.path.iterdir():
-        sync(path)
-    sync(writing.path)
-    if attempt.adapter.exists():
-        shutil.rmtree(attempt.adapter)
-    os.rename(writing.path, attempt.adapter)
-    sync(attempt.path)
+    write_text(writing.card, card_of(passport))
+    storage.sync_below(writing.path)
+    storage.remove(attempt.adapter)  # a worker saves once: it is there only where an attempt was run by hand
+    storage.rename(writing.path, attempt.adapter)
+    storage.sync(attempt.path)
 
 
 def write_adapter(folder: AdapterFolder, model, tokenizer: Path, plan: TrainingPlan, origin: dict) -> None:

@@ -13,9 +13,7 @@ Random numbers need no saving: each step seeds them from the run's seed and its 
 
 import hashlib
 import json
-import os
 import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +21,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from studio.files import read_json, sha256_of, write_json
+from studio import checkpoint_files, storage
+from studio.errors import Conflict
+from studio.files import read_json, write_json
 from studio.folders import AdapterFolder, AttemptFolder, CheckpointFolder
 
-MANIFEST = "manifest.json"
+NEEDED = ("adapter.safetensors", "optimizer.safetensors", "state.json")
 Tensors = dict[str, torch.Tensor]
 
 
@@ -39,6 +39,16 @@ class Saved:
     state: dict
     best: Tensors | None = None
     method: Tensors = field(default_factory=dict)
+
+
+class NoCheckpointLeft(Conflict):
+    """There were checkpoints, and none can be used: whether to start over is for the person to say."""
+
+    def __init__(self, why: list[str]):
+        super().__init__(
+            f"The training cannot go on from where it was. {' '.join(why)}",
+            "Put the checkpoint back if you have a copy, and resume; or start over from the first step.",
+        )
 
 
 def save_checkpoint(
@@ -54,54 +64,74 @@ def save_checkpoint(
 
     The disk may fill up or the power fail at any line: what is called step-<n> is complete. Raises OSError.
     """
-    attempt.checkpoints.mkdir(parents=True, exist_ok=True)
-    for left in attempt.checkpoints.glob(".tmp-*"):  # of a write that failed
-        shutil.rmtree(left, ignore_errors=True)
-    writing = attempt.checkpoints / f".tmp-{step}-{secrets.token_hex(4)}"
-    writing.mkdir()
-    tensors = {
-        "adapter": saved.adapter,
-        "optimizer": saved.optimizer,
-        "best": saved.best,
-        "method": saved.method or None,
-    }
-    for name, values in tensors.items():
-        if values is not None:
-            save_file(
-                {key: value.detach().cpu().contiguous() for key, value in values.items()},
-                writing / f"{name}.safetensors",
-            )
-            sync(writing / f"{name}.safetensors")
-    write_json(writing / "state.json", saved.state)
+    final = CheckpointFolder(attempt.checkpoints / f"step-{step}")
+    if not attempt.checkpoints.exists():
+        attempt.checkpoints.mkdir(parents=True)
+        storage.sync(attempt.path)
+    if final.path.exists():
+        if checkpoint_files.fault_of(final, plan_hash, NEEDED) is None:
+            return final.path  # saved a moment ago: a pause came right after it
+        checkpoint_files.set_aside([final])
+    checkpoint_files.drop_leftovers(attempt)
+    writing = CheckpointFolder(attempt.checkpoints / f".tmp-{step}-{secrets.token_hex(4)}").create()
+    write_saved(writing, saved)
     if write_adapter is not None:
-        write_adapter(CheckpointFolder(writing).adapter.create())
-    written = sorted(path for path in writing.rglob("*") if path.is_file())
-    files = {
-        str(path.relative_to(writing)): {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in written
-    }
-    write_json(writing / MANIFEST, {"step": step, "plan": plan_hash, "files": files})
-    sync(writing)
-    final = attempt.checkpoints / f"step-{step}"
-    if final.exists():  # the same step, saved again after a pause that came too late
-        shutil.rmtree(final)
-    os.rename(writing, final)
-    sync(attempt.checkpoints)
-    for old in checkpoints_until(attempt)[keep:]:
-        if old.name == f"step-{spared}":
-            continue
-        shutil.rmtree(old, ignore_errors=True)
-    return final
+        storage.reached("write", writing.adapter.path)
+        write_adapter(writing.adapter.create())
+    checkpoint_files.seal(writing, step, plan_hash)
+    storage.rename(writing.path, final.path)
+    storage.sync(attempt.checkpoints)
+    write_json(attempt.run.saved, {"step": step})
+    for old in checkpoint_files.checkpoints_until(attempt)[keep:]:
+        if checkpoint_files.step_of(old.path) != spared:
+            storage.remove(old.path)
+    return final.path
 
 
-def newest_checkpoint(attempt: AttemptFolder, plan_hash: str) -> tuple[Path | None, list[str]]:
-    """The newest whole checkpoint of this run up to this attempt, and a sentence for each one passed over."""
-    passed_over = []
-    for path in checkpoints_until(attempt):
-        fault = fault_of(path, plan_hash)
-        if fault is None:
-            return path, passed_over
-        passed_over.append(f"The checkpoint {path.parent.parent.name}/{path.name} cannot be used: {fault}.")
-    return None, passed_over
+def write_saved(folder: CheckpointFolder, saved: Saved) -> None:
+    parts = {"adapter": saved.adapter, "optimizer": saved.optimizer, "best": saved.best, "method": saved.method or None}
+    for name, values in parts.items():
+        if values is not None:
+            whole = {key: value.detach().cpu().contiguous() for key, value in values.items()}
+            storage.reached("write", folder.path / f"{name}.safetensors")
+            save_file(whole, folder.path / f"{name}.safetensors")
+    write_json(folder.path / "state.json", saved.state)
+
+
+def to_go_on_from(
+    attempt: AttemptFolder, plan_hash: str
+) -> tuple[CheckpointFolder | None, list[CheckpointFolder], list[str]]:
+    """The checkpoint to go on from (None: begin at the first step), those to be set aside first, and what is to be said of that.
+
+    Changes nothing. Raises NoCheckpointLeft when there was one, none can be used, and the person has not said to start over.
+    """
+    every = checkpoint_files.checkpoints_until(attempt)
+    if attempt.run.start_over.exists():
+        return None, every, ["It starts over from the first step, as was wanted."]
+    found, said = checkpoint_files.newest_checkpoint(attempt, plan_hash, NEEDED)
+    aside = every if found is None else every[: [folder.path for folder in every].index(found.path)]
+    last = last_saved(attempt)
+    if last and last not in {checkpoint_files.step_of(folder.path) for folder in every}:
+        said = [f"The checkpoint of step {last} is missing.", *said]
+    if found is None and said:
+        raise NoCheckpointLeft(said)
+    return found, aside, said
+
+
+def went_on(attempt: AttemptFolder, aside: list[CheckpointFolder]) -> None:
+    """Once every process has read what it goes on from. Raises OSError."""
+    checkpoint_files.set_aside(aside)
+    if attempt.run.start_over.exists():
+        attempt.run.saved.unlink(missing_ok=True)
+        attempt.run.start_over.unlink()  # last: whoever is cut off before it starts over again
+
+
+def last_saved(attempt: AttemptFolder) -> int | None:
+    """The step of the last checkpoint that was saved; None when there never was one, or nobody wrote it down."""
+    try:
+        return read_json(attempt.run.saved, {}).get("step")
+    except (ValueError, AttributeError):
+        return None
 
 
 def load_checkpoint(path: Path) -> Saved:
@@ -115,43 +145,5 @@ def load_checkpoint(path: Path) -> Saved:
     )
 
 
-def checkpoints_until(attempt: AttemptFolder) -> list[Path]:
-    """Checkpoints of this run, newest first. Those of a later attempt are not ours to touch."""
-    number = int(attempt.path.name.rpartition("-")[2])
-    found = []
-    for each in attempt.run.attempts():
-        if int(each.path.name.rpartition("-")[2]) <= number:
-            found += [path for path in each.checkpoints.glob("step-*") if path.name[5:].isdigit()]
-    return sorted(found, key=lambda path: (int(path.name[5:]), path.stat().st_mtime_ns), reverse=True)
-
-
-def fault_of(path: Path, plan_hash: str) -> str | None:
-    """Why a checkpoint cannot be used, or None when it is whole."""
-    try:
-        manifest = read_json(path / MANIFEST)
-    except ValueError:
-        return "its manifest is damaged"
-    if manifest is None:
-        return "its manifest is missing"
-    if manifest.get("plan") != plan_hash:
-        return "it belongs to another plan"
-    for name, expected in manifest["files"].items():
-        file = path / name
-        if not file.exists():
-            return f"{name} is missing"
-        if file.stat().st_size != expected["size"] or sha256_of(file) != expected["sha256"]:
-            return f"{name} is damaged"
-    return None
-
-
 def hash_of(*values) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Have the file, or the folder's list of names, on the disk before going on."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -1,17 +1,18 @@
 """The ways in which a training ends: asked to by a signal, finished, or stopped by something that is said in words."""
 
-import errno
 import signal
 from dataclasses import dataclass
 
 import torch
 from accelerate.utils import broadcast_object_list
 
+from jobs.workers.checkpoint import NoCheckpointLeft
 from jobs.workers.optimizer import Diverged
 from studio.errors import StudioError
 from studio.folders import AttemptFolder
+from studio.storage import is_broken, is_full
 
-SUCCEEDED, PAUSED, CANCELLED, OUT_OF_MEMORY, REFUSED = 0, 75, 76, 77, 78
+SUCCEEDED, DISK_FULL, FILE_SYSTEM, PAUSED, CANCELLED, OUT_OF_MEMORY, REFUSED = 0, 73, 74, 75, 76, 77, 78
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Request:
 
 def ending_in_words(error: Exception) -> Ended | None:
     """How an error ends the training, or None when it is a bug."""
+    if isinstance(error, NoCheckpointLeft):
+        return Ended("paused", PAUSED, "no_checkpoint", error.problem, error.fix)
     if isinstance(error, StudioError):
         return Ended("failed", REFUSED, "plan", error.problem, error.fix)
     if isinstance(error, Diverged):
@@ -67,17 +70,21 @@ def ending_in_words(error: Exception) -> Ended | None:
             "The device ran out of memory.",
             "Choose a smaller micro-batch, shorter sequences or gradient checkpointing.",
         )
-    if (
-        isinstance(error, OSError)
-        and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        or "No space left on device" in str(error)
-    ):
+    if is_full(error):
         return Ended(
             "paused",
-            PAUSED,
+            DISK_FULL,
             "disk_full",
             "The disk is full, so the training has paused.",
             "Make room, then resume it: it goes on from its last checkpoint.",
+        )
+    if is_broken(error):
+        return Ended(
+            "failed",
+            FILE_SYSTEM,
+            "file_system",
+            f"The disk or network with the data folder did not do its work: {error}.",
+            "Look at the machine's log for errors of that disk, and train again.",
         )
     return None
 

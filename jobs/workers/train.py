@@ -1,5 +1,6 @@
 """Train one adapter: `accelerate launch -m jobs.workers.train <attempt folder>`."""
 
+import contextlib
 import sys
 
 import accelerate
@@ -67,7 +68,9 @@ def main(folder: str, request: type[Request] = Request) -> int:
             report.result("failed", 1, "bug", said, "Look at the end of the log, and report it.")
             raise
         report.say(f"{ended.problem} {ended.fix}")
-        return report.result(ended.status, ended.code, ended.kind, ended.problem, ended.fix)
+        with contextlib.suppress(OSError):  # where nothing can be written any more, the exit code still says it
+            report.result(ended.status, ended.code, ended.kind, ended.problem, ended.fix)
+        return ended.code
 
 
 if __name__ == "__main__":

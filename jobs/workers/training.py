@@ -18,7 +18,7 @@ from accelerate.utils import set_seed
 
 from jobs.workers.adapter_card import save_adapter, write_checkpoint_adapter
 from jobs.workers.build import load_model, set_start, words_of
-from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, newest_checkpoint, save_checkpoint
+from jobs.workers.checkpoint import Saved, hash_of, load_checkpoint, save_checkpoint, to_go_on_from, went_on
 from jobs.workers.ending import CANCELLED, PAUSED, SUCCEEDED, Request, ending_in_words
 from jobs.workers.engine import Engine
 from jobs.workers.examples import Batches, read_examples
@@ -34,6 +34,7 @@ from jobs.workers.optimizer import Diverged, Optimizer, learning_rate, rates_of
 from jobs.workers.progress import Progress
 from jobs.workers.prompts import pinned, sampled
 from jobs.workers.report import Report, finite, peak_memory_bytes
+from studio.checkpoint_files import name_of
 from studio.files import read_json
 from studio.folders import AdapterFolder, AttemptFolder, data_of
 from studio.methods import METHODS
@@ -133,18 +134,22 @@ class Training:
         return min(wanted, self.settings.max_steps or wanted)
 
     def resume(self) -> None:
-        """Go on from the newest whole checkpoint, if an earlier attempt left one."""
-        path, passed_over = newest_checkpoint(self.attempt, self.hash)
-        for line in passed_over:
+        """Go on from the newest whole checkpoint, if an earlier attempt left one. Raises NoCheckpointLeft."""
+        folder, aside, said = to_go_on_from(self.attempt, self.hash)
+        for line in said:
             self.report.say(line)
-        if path is None:
-            return
-        saved = load_checkpoint(path)
+        if folder is not None:
+            self.restore(load_checkpoint(folder.path))
+            self.report.say(f"Goes on from the checkpoint of step {self.progress.step} ({name_of(folder)}).")
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            went_on(self.attempt, aside)
+
+    def restore(self, saved: Saved) -> None:
         self.put(saved.adapter)
         self.optimizer.restore(saved.optimizer, saved.state["optimizer"])
         self.hooks.restore(saved.method)
         self.progress, self.best = Progress(**saved.state["progress"]), saved.best
-        self.report.say(f"Goes on from the checkpoint of step {self.progress.step} ({path.parent.parent.name}).")
 
     def put(self, values: dict[str, torch.Tensor]) -> None:
         with torch.no_grad():

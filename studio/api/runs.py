@@ -31,6 +31,10 @@ class OfStep(Body):
     step: int = Field(ge=1, le=MOST_NUMBER)
 
 
+class Resume(Body):
+    start_over: bool = Field(False, description="Begin at the first step again, whatever checkpoints there are.")
+
+
 class Change(Body):
     name: str | None = Field(None, min_length=1, max_length=100)
     priority: int | None = Field(
@@ -101,9 +105,9 @@ def pause_run(id: str, here: Here, who: Who) -> dict:
 
 
 @ROUTER.post("/{id}/resume")
-def resume_run(id: str, here: Here, who: Who) -> dict:
-    """Go on from the checkpoint of a paused run."""
-    runs.resume_run(here, id, by=who)
+def resume_run(id: str, here: Here, who: Who, how: Resume | None = None) -> dict:
+    """Go on from the last whole checkpoint of a paused run, or start over where its `result` says "no_checkpoint"."""
+    runs.resume_run(here, id, by=who, start_over=bool(how and how.start_over))
     return detailed(here, id)
 
 

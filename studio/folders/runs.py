@@ -122,6 +122,16 @@ class RunFolder(Folder):
         """What the base thinks of the answers of the run's preference pairs: computed once, before its first step."""
         return self.path / "reference.safetensors"
 
+    @property
+    def saved(self) -> Path:
+        """Written by the worker after each checkpoint: {"step"} of it, so that one that has gone is missed."""
+        return self.path / "saved.json"
+
+    @property
+    def start_over(self) -> Path:
+        """There while the person wants the next attempt to begin at the first step, whatever checkpoints there are."""
+        return self.path / "start_over"
+
     def attempt(self, epoch: int) -> AttemptFolder:
         return AttemptFolder(self.path / f"attempt-{epoch}")
 

@@ -1,5 +1,7 @@
 """Who is next: priority, then who stands at the head already, then owners with fewest devices in use, then age."""
 
+from datetime import timedelta
+
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -7,6 +9,7 @@ from studio.errors import Invalid
 from studio.line.cards import Need
 from studio.records import Device, Person, Run, Status, Want, utc_now
 
+LONGEST_WAIT = timedelta(seconds=300)  # between two attempts
 WAITING = (Status.QUEUED, Status.RETRY_WAIT)
 LINE_AT = func.coalesce(Run.line_at, Run.queued_at)  # since when it stands there, as far as the order goes
 
@@ -23,7 +26,9 @@ def waiting(devices: int, due: bool = True) -> Select:
         .group_by(Run.owner)
         .subquery()
     )
-    now = or_(Run.not_before.is_(None), Run.not_before <= utc_now())
+    moment = utc_now()
+    # A time too far ahead was written while the clock was: without this, a run would wait until then
+    now = or_(Run.not_before.is_(None), Run.not_before <= moment, Run.not_before > moment + LONGEST_WAIT)
     found = select(Run).outerjoin(in_use, in_use.c.owner == Run.owner)
     found = found.where(Run.state.in_(WAITING), Run.want == Want.RUN, Run.gpus <= devices, *((now,) if due else ()))
     standing = (Run.reserved_at.is_(None), Run.reserved_at)

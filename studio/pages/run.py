@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio import metrics, runs
+from studio import checkpoints, metrics, runs
 from studio.doctor import reading as doctor
 from studio.errors import NotFound
 from studio.files import read_json
@@ -41,6 +41,10 @@ CURVES = ("loss", "heldout_loss", "learning_rate", "tokens_per_second")
 OF_PREFERENCES = ("accuracy", "heldout_accuracy", "margin", "heldout_margin")
 ASK = {
     "cancel": ("Cancel this run? Nothing of it is kept.", "Cancel the run"),
+    "over": (
+        "Start over from the first step? What its checkpoints hold is given up.",
+        "Start over",
+    ),
     "delete": (
         "Delete this run with its log, curves and checkpoints? An adapter that it made stays.",
         "Delete the run",
@@ -69,7 +73,8 @@ def build(studio: Studio) -> None:
         if mark == before:
             return gr.skip()
         drawn = {page[name]: gr.update(value=html, visible=bool(html)) for name, html in draw(studio, run).items()}
-        offered = {actions[name]: gr.update(visible=visible) for name, visible in offers(run).items()}
+        lost = checkpoints.are_lost(studio, run)
+        offered = {actions[name]: gr.update(visible=visible) for name, visible in offers(run, lost).items()}
         step = step_to_take(studio, run.id)
         offered[actions["take"]] = gr.update(visible=step is not None, value=f"Make an adapter of step {step}")
         shown = {preferences: gr.update(visible=learns_preferences(studio, run))}
@@ -150,6 +155,7 @@ def _actions() -> dict[str, gr.Button]:
             "resume": gr.Button("Resume", variant="primary", visible=False, scale=0, min_width=110),
             "first": gr.Button("First of my runs", visible=False, scale=0, min_width=150),
             "priority": gr.Button("Priority…", visible=False, scale=0, min_width=110),
+            "over": gr.Button("Start over…", visible=False, scale=0, min_width=130),
             "cancel": gr.Button("Cancel…", visible=False, scale=0, min_width=110),
             "take": gr.Button("Make an adapter", variant="primary", visible=False, scale=0, min_width=270),
             "again": gr.Button("Clone", visible=False, scale=0, min_width=100),
@@ -208,7 +214,7 @@ def _curves(page: dict[str, gr.HTML]) -> gr.Row:
 
 
 def _confirmed(studio: Studio, actions: dict[str, gr.Button], asking: dict[str, Any], outputs: list, look) -> None:
-    """Cancel and delete, each behind its question."""
+    """Cancel, start over and delete, each behind its question."""
     box = [asking["box"], asking["words"], asking["yes"], asking["what"]]
 
     def ask(what: str):
@@ -221,6 +227,8 @@ def _confirmed(studio: Studio, actions: dict[str, gr.Button], asking: dict[str, 
             runs.delete_run(studio, id)
         elif what == "cancel":
             runs.cancel_run(studio, id)
+        elif what == "over":
+            runs.resume_run(studio, id, start_over=True)
         return {**look(id), asking["box"]: gr.update(visible=False)}
 
     for what in ASK:
@@ -275,7 +283,7 @@ def mark_of(studio: Studio, run: Run) -> str:
     return f"{run.state}|{run.epoch}|{run.step}|{run.heldout_loss}|{run.name}|{place}|{written}|{len(runs.events(studio, run.id))}"
 
 
-def offers(run: Run) -> dict[str, bool]:
+def offers(run: Run, lost_checkpoints: bool = False) -> dict[str, bool]:
     """Which actions there are in its state."""
     training = run.state in (Status.STARTING, Status.RUNNING)
     return {
@@ -284,6 +292,7 @@ def offers(run: Run) -> dict[str, bool]:
         "resume": run.state is Status.PAUSED,
         "first": run.state in WAITING,
         "priority": run.state in WAITING,
+        "over": lost_checkpoints,
         "cancel": run.state in OPEN and run.state is not Status.CANCELLING,
         "again": True,
         "rename": True,
@@ -305,6 +314,7 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
     return {
         "head": run_view.head(run, shown["base_model_name"], shown["dataset_name"], config),
         "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))
+        + run_view.held_up(run)
         + run_view.done(run, shown["adapter"], run.want is Want.STOP, gained),
         "verdict": verdict_view.card(verdict),
         "doctor": doctor_view.findings(doctor.findings(studio, run), run.id, running=run.state in OPEN),

@@ -53,6 +53,13 @@ def failure(run: Run, log_end: str) -> str:
     )
 
 
+def held_up(run: Run) -> str:
+    """Why it paused or waits though nobody asked for it, and what to do."""
+    if run.state not in (Status.PAUSED, Status.RETRY_WAIT) or not run.problem:
+        return ""
+    return parts.banner("warn", run.problem, run.fix or "")
+
+
 def done(run: Run, adapter_id: str | None, kept_early: bool, gained: str = "") -> str:
     """The result, handed over."""
     if run.state is not Status.SUCCEEDED or adapter_id is None:

@@ -8,14 +8,11 @@ from sqlalchemy import JSON, Enum, ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator
 
+from studio.clock import utc_now
 from studio.folders import new_id
 from studio.records.states import JobState, ModelState, Status, Want
 
 LOCAL_PERSON = "local"  # owns everything until accounts come
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class UtcDateTime(TypeDecorator):

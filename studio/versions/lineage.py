@@ -6,9 +6,10 @@ import shutil
 
 from sqlalchemy import func, select
 
+from studio import storage
 from studio.dataset_report import Report
 from studio.errors import Conflict, NotFound
-from studio.files import read_json, sync_folder
+from studio.files import read_json
 from studio.folders import DatasetFolder
 from studio.listing import LIMIT, Listing, listing
 from studio.records import Dataset, DatasetEdit, DatasetVersion, Person
@@ -85,7 +86,7 @@ def keep_version(
             place.parent.mkdir(mode=0o700, exist_ok=True)
             os.rename(folder.path, place)
             moved = True
-            sync_folder(place.parent)
+            storage.sync(place.parent)
             session.add(version)
             for name in ("rows", "heldout_rows", "size_bytes", "sha256"):
                 setattr(dataset, name, getattr(version, name))

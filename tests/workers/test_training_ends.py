@@ -168,7 +168,7 @@ def test_a_full_disk_pauses_the_training_and_it_goes_on_when_there_is_room(place
     with monkeypatch.context() as patch:
         patch.setattr(training, "save_adapter", full)
         result = train_here(first)
-    assert (result["exit"], result["status"], result["kind"]) == (75, "paused", "disk_full")
+    assert (result["exit"], result["status"], result["kind"]) == (73, "paused", "disk_full")
     second = first.run.attempt(2).create()
     assert train_here(second)["status"] == "succeeded"
     assert steps_of(second)[0]["step"] == 9

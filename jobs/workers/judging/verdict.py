@@ -14,7 +14,7 @@ from jobs.workers.generate import answer_prompts
 from jobs.workers.judging.base import as_base
 from jobs.workers.judging.shown import Shown, chosen_rows, shown_rows
 from jobs.workers.report import finite
-from studio.files import read_json, write_json
+from studio.files import read_json, write_json, write_text
 from studio.folders import AdapterFolder, data_of
 from studio.verdict.judgement import Judgement, Rows, Steps, judged
 from studio.verdict.words import in_full, sentences, title
@@ -146,7 +146,7 @@ class Verdict:
         folder = AdapterFolder(self.training.attempt.adapter)
         passport = {**read_json(folder.passport), "verdict": told}
         write_json(folder.passport, passport)
-        folder.card.write_text(card_of(passport), encoding="utf-8")
+        write_text(folder.card, card_of(passport))
 
 
 def summary(judgement: Judgement) -> dict:
