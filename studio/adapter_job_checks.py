@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import adapters, base_models
-from studio.errors import BadInput, Conflict, Invalid, clip
+from studio.errors import BadInput, Conflict, Invalid, at_field, clip
 from studio.files import read_json
 from studio.folders import AdapterFolder
 from studio.lab_settings import AnyLabSettings, MergeSettings, Parent, ShrinkSettings, StackSettings
@@ -67,7 +67,7 @@ def check_stack(studio: Studio, settings: StackSettings) -> Checked:
             "Leave the rank empty, or choose svd.",
             "rank",
         )
-    found = [adapters.get_adapter(studio, id) for id in ids]
+    found = [_found(studio, id, f"parents.{place}.adapter") for place, id in enumerate(ids)]
     for parent, adapter in zip(settings.parents, found, strict=True):
         if parent.weight == 0:
             raise Invalid(f"{adapter.name} has the weight 0, so nothing of it would go in.", "Leave it out.", "parents")
@@ -85,7 +85,7 @@ def check_stack(studio: Studio, settings: StackSettings) -> Checked:
 
 
 def check_shrink(studio: Studio, settings: ShrinkSettings) -> Checked:
-    adapter = adapters.get_adapter(studio, settings.adapter)
+    adapter = _found(studio, settings.adapter, "adapter")
     lora = read_lora(studio.data.adapter(adapter.id), adapter.name)
     if settings.rank >= lora.widest:
         raise Invalid(
@@ -100,7 +100,7 @@ def check_shrink(studio: Studio, settings: ShrinkSettings) -> Checked:
 
 
 def check_merge(studio: Studio, settings: MergeSettings) -> Checked:
-    adapter = adapters.get_adapter(studio, settings.adapter)
+    adapter = _found(studio, settings.adapter, "adapter")
     base = common_base(studio, [adapter])
     told = passport_of(studio.data.adapter(adapter.id)).get("method")
     if method := METHODS.get(adapter.method):
@@ -109,6 +109,11 @@ def check_merge(studio: Studio, settings: MergeSettings) -> Checked:
             raise Invalid(why, "Use the adapter as it is.", "adapter")
     check_room(studio, int(MERGE_ROOM * base_models.facts_of(base).size_bytes))
     return Checked(base, [adapter], [1.0], settings.name or f"{base.name} with {adapter.name}"[:100])
+
+
+def _found(studio: Studio, id: str, field: str) -> Adapter:
+    with at_field(field):
+        return adapters.get_adapter(studio, id)
 
 
 def common_base(studio: Studio, found: list[Adapter]) -> BaseModel:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from studio import base_models
 from studio.brought_adapters import FoundAdapter
-from studio.errors import BadInput, Invalid, clip
+from studio.errors import BadInput, Invalid, at_field, clip
 from studio.linear_layers import EMBEDDINGS, HEADS, TRANSPOSED
 from studio.model_facts import ModelFacts
 from studio.records import BaseModel, ModelState
@@ -24,7 +24,8 @@ def chosen_base(
     said = passport.get("base_model")
     fingerprint = said.get("fingerprint") if isinstance(said, dict) else None
     if wanted:
-        base = base_models.ready_model(studio, wanted)
+        with at_field("base_model"):
+            base = base_models.ready_model(studio, wanted)
         if fingerprint and fingerprint != base.fingerprint:
             raise BadInput(
                 f"{name} was trained on a base model with other weights than {base.name}: its passport names another fingerprint.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from studio import base_models, datasets
-from studio.errors import Conflict, DoesNotFit, NotFound
+from studio.errors import Conflict, DoesNotFit, NotFound, at_field
 from studio.limits import check_room
 from studio.memory import Estimate, estimate
 from studio.plan import TrainingPlan
@@ -28,14 +28,17 @@ class Admission:
 
 def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
     """What the run is frozen with. Raises NotFound, Conflict, Invalid or DoesNotFit with what to do."""
-    model = base_models.ready_model(studio, plan.base_model)
-    dataset = datasets.get_dataset(studio, plan.dataset)
+    with at_field("base_model"):
+        model = base_models.ready_model(studio, plan.base_model)
+    with at_field("dataset"):
+        dataset = datasets.get_dataset(studio, plan.dataset)
     if dataset.kind != "text" and not base_models.facts_of(model).has_chat_template:
         raise Conflict(
             f"{model.name} has no chat template, so there is no way to write a conversation for it.",
             "Choose one on its page: Models, then this model; or bring raw text, which needs none.",
         )
-    version = get_version(studio, dataset.id, plan.dataset_version)
+    with at_field("dataset_version"):
+        version = get_version(studio, dataset.id, plan.dataset_version)
     plan = plan.model_copy(update={"dataset_version": version.number})
     needs = estimate(studio, plan)
     if needs.fits == "no":

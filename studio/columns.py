@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from studio import adapters, base_models, checkpoints
 from studio.compare_request import Answering, CheckpointOf
-from studio.errors import Invalid, NotFound, clip
+from studio.errors import Invalid, NotFound, at_field, clip
 from studio.folders import AdapterFolder
 from studio.records import Adapter, BaseModel
 from studio.studio import Studio
@@ -46,8 +46,9 @@ def answerers(
     studio: Studio, base_model: str, columns: list[Answering], owner: str
 ) -> tuple[BaseModel, list[Answerer]]:
     """The base and who answers in each column. Raises NotFound, Conflict or Invalid when one cannot."""
-    base = base_models.ready_model(studio, base_model)
-    base_models.require_template(base)
+    with at_field("base_model"):
+        base = base_models.ready_model(studio, base_model)
+        base_models.require_template(base)
     return base, [_answerer(studio, base, column, owner, f"columns.{place}") for place, column in enumerate(columns)]
 
 
@@ -67,15 +68,17 @@ def _answerer(studio: Studio, base: BaseModel, column: Answering, owner: str, fi
 
 
 def _adapter(studio: Studio, base: BaseModel, id: str, owner: str, field: str) -> Adapter:
-    adapter = adapters.get_adapter(studio, id)
-    if adapter.owner != owner:
-        raise NotFound("adapter", id)
+    with at_field(field):
+        adapter = adapters.get_adapter(studio, id)
+        if adapter.owner != owner:
+            raise NotFound("adapter", id)
     _check_base(studio, base, adapter.base_model, adapter.name, field)
     return adapter
 
 
 def _checkpoint(studio: Studio, base: BaseModel, asked: CheckpointOf, owner: str, field: str) -> Answerer:
-    run = checkpoints.get_run(studio, asked.run, owner)
+    with at_field(f"{field}.run"):
+        run = checkpoints.get_run(studio, asked.run, owner)
     _check_base(studio, base, run.base_model, run.name, f"{field}.run")
     kept = checkpoints.kept(studio, run, asked.step, f"{field}.step")
     return Answerer(checkpoint=asked, run_name=run.name, kept=kept, folders=(studio.data.chat.checkpoint(kept),))

@@ -222,4 +222,4 @@ def read_request(values: object, kind: type[Asked] = CompareRequest) -> Asked:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise invalid_setting(error) from None
+        raise invalid_setting(error, kind) from None

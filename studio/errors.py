@@ -13,6 +13,9 @@
 Anything else that is raised is a bug and keeps its traceback in the log.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class StudioError(Exception):
     """Shown to the person exactly as written.
@@ -70,6 +73,16 @@ class DoesNotFit(StudioError):
             f"This run needs about {needs_gib:.1f} GiB of memory and {free_gib:.1f} GiB is free.",
             "Choose a smaller batch or shorter sequences, or wait for the run on that device to end.",
         )
+
+
+@contextmanager
+def at_field(name: str) -> Iterator[None]:
+    """What goes wrong herein is about this setting of the request, where the error names none itself."""
+    try:
+        yield
+    except StudioError as error:
+        error.field = error.field or name
+        raise
 
 
 def clip(text: object, length: int = 80) -> str:

@@ -2,7 +2,7 @@
 
 from studio import base_models
 from studio.adapter_job_checks import FLOAT_BYTES, Checked
-from studio.errors import Invalid, clip
+from studio.errors import Invalid, at_field, clip
 from studio.lab_settings import ExtractSettings
 from studio.limits import check_room
 from studio.model_facts import LinearLayer, ModelFacts
@@ -11,7 +11,10 @@ from studio.studio import Studio
 
 def check_extract(studio: Studio, settings: ExtractSettings) -> Checked:
     """Raises NotFound, Conflict or Invalid with the reason, at the field."""
-    base, tuned = base_models.ready_model(studio, settings.base_model), base_models.ready_model(studio, settings.tuned)
+    with at_field("base_model"):
+        base = base_models.ready_model(studio, settings.base_model)
+    with at_field("tuned"):
+        tuned = base_models.ready_model(studio, settings.tuned)
     facts, other = base_models.facts_of(base), base_models.facts_of(tuned)
     if base.fingerprint == tuned.fingerprint:
         raise Invalid(f"{tuned.name} has the same weights as {base.name}.", "Choose the fine-tuned model.", "tuned")

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
 
 from studio.methods.targeting import ModuleName
-from studio.plan import clean_name, first_finding
+from studio.plan import clean_name
 from studio.training_settings import PlanPart
+from studio.wrong_values import first_finding
 
 MOST_PARENTS = 16
 AdapterId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -41,7 +42,10 @@ class StackSettings(LabSettings):
 
     kind: Literal["stack"] = "stack"
     parents: list[Parent] = Field(
-        min_length=1, max_length=MOST_PARENTS, title="Adapters", description="What is combined, with its weights."
+        min_length=2,
+        max_length=MOST_PARENTS,
+        title="Adapters",
+        description="What is combined, with its weights: two adapters or more.",
     )
     combination: Literal["exact", "svd", "ties", "dare"] = Field(
         "exact",
@@ -149,4 +153,4 @@ def read_lab_settings(values: dict[str, Any]) -> AnyLabSettings:
     try:
         return TypeAdapter(AnyLabSettings).validate_python(values)
     except ValidationError as error:
-        raise first_finding(error.errors(include_url=False), leave_out=KINDS) from None
+        raise first_finding(error.errors(include_url=False), KINDS, AnyLabSettings) from None

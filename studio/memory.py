@@ -10,7 +10,7 @@ from studio import base_models, datasets
 from studio.adapter_files import weights_bytes
 from studio.dataset_report import TokenStats
 from studio.devices import DeviceFacts, planned_device
-from studio.errors import Invalid
+from studio.errors import Invalid, at_field
 from studio.footprint import Footprint
 from studio.memory_learned import Correction, learned_correction
 from studio.methods import METHODS
@@ -67,8 +67,10 @@ class Estimate(BaseModel):
 
 def estimate(studio: Studio, plan: TrainingPlan) -> Estimate:
     """Raises NotFound, Conflict (model not ready), BadInput or Invalid with the setting at fault."""
-    facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
-    learning = datasets.learning_for(studio, plan.dataset, plan.training, plan.dataset_version)
+    with at_field("base_model"):
+        facts = base_models.facts_of(base_models.ready_model(studio, plan.base_model))
+    with at_field("dataset"):
+        learning = datasets.learning_for(studio, plan.dataset, plan.training, plan.dataset_version)
     stats = datasets.token_stats(studio, plan.dataset, plan.base_model, learning, plan.dataset_version)
     check_tokens(studio.data.base_model(plan.base_model).model, getattr(plan.method, "new_tokens", []))
     device = planned_device(studio)

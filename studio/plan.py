@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from studio.errors import Invalid, clip
 from studio.methods import METHODS
 from studio.training_settings import PlanPart, Resources, TrainingSettings
+from studio.wrong_values import first_finding
 
 
 def clean_name(text: str) -> str:
@@ -83,39 +84,9 @@ def read_plan(values: Any) -> TrainingPlan:
     try:
         return TrainingPlan.model_validate(values)
     except ValidationError as error:
-        raise invalid_setting(error) from None
+        raise invalid_setting(error, TrainingPlan) from None
 
 
-def invalid_setting(error: ValidationError) -> Invalid:
-    """The first finding of pydantic as one sentence that names the setting as it is named in the plan."""
-    return first_finding(error.errors(include_url=False))
-
-
-def first_finding(findings: list[dict[str, Any]], leave_out: tuple[str, ...] = ()) -> Invalid:
-    """One sentence about the first wrong field. Where several alternatives were tried on it ("auto" or a number), the last
-    one speaks: it is the one that says what numbers are allowed."""
-    if tag := findings[0].get("ctx", {}).get("discriminator"):
-        findings[0] = {**findings[0], "loc": (*findings[0]["loc"], tag.strip("'"))}
-    first = _field(findings[0]["loc"], leave_out)
-    found = [finding for finding in findings if _field(finding["loc"], leave_out) == first][-1]
-    if found["type"] == "extra_forbidden":
-        return Invalid(f"There is no setting '{clip(first)}'.", "Leave it out.", first)
-    if found["type"] == "missing":
-        return Invalid(f"'{first}' is missing.", "Give it a value.", first)
-    said = found["msg"].removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
-    return Invalid(
-        f"'{first}' cannot be {clip(repr(found.get('input')), 60)}: it {said}."
-        if said.startswith("should")
-        else f"'{first}': {said}.",
-        "Change it and try again.",
-        first,
-    )
-
-
-def _field(path: tuple[str | int, ...], leave_out: tuple[str, ...]) -> str:
-    """The dotted name of a setting, without the names that pydantic gives to alternatives and to methods."""
-    noise, names = (
-        ("literal[", "constrained-", "list[", "function-"),
-        ("int", "float", "str", "bool", *METHODS, *leave_out),
-    )
-    return ".".join(str(part) for part in path if not str(part).startswith(noise) and str(part) not in names)
+def invalid_setting(error: ValidationError, kind: Any = None) -> Invalid:
+    """The first finding of pydantic as one sentence that names the setting as it is named in the plan. `kind`: what was to be read."""
+    return first_finding(error.errors(include_url=False), leave_out=METHODS, kind=kind)

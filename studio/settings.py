@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from studio.errors import Invalid, clip
+from studio.errors import Invalid
+from studio.wrong_values import what_is_wrong
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -140,10 +141,11 @@ def read_settings(arguments: list[str] | None = None) -> StudioSettings:
     try:
         settings = StudioSettings(_cli_parse_args=arguments) if arguments is not None else StudioSettings()
     except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        option = str(found["loc"][0]) if found["loc"] else "options"
+        found = error.errors(include_url=False)
+        option = str(found[0]["loc"][0]) if found[0]["loc"] else "options"
+        wrong = what_is_wrong([finding for finding in found if finding["loc"] == found[0]["loc"]])
         raise Invalid(
-            f"--{option.replace('_', '-')} (or STUDIO_{option.upper()}) cannot be {clip(repr(found.get('input')))}: {found['msg']}.",
+            f"--{option.replace('_', '-')} (or STUDIO_{option.upper()}){wrong}.",
             "See python app.py --help.",
             option,
         ) from None

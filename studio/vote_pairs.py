@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from studio import blind, dataset_uploads, datasets, votes
-from studio.errors import Conflict, Invalid
+from studio.errors import Conflict, Invalid, at_field
 from studio.folders import new_id
 from studio.formats import KINDS
 from studio.heldout import content_hash
@@ -109,7 +109,8 @@ def make_dataset(studio: Studio, base_model: str, name: str | None = None, perso
 
 def add_to_dataset(studio: Studio, base_model: str, id: str, person: str = LOCAL_PERSON) -> DatasetVersion:
     """The pairs that a data set of preferences does not have yet, as its next version. Raises Conflict when it has them all."""
-    dataset = datasets.get_dataset(studio, id)
+    with at_field("dataset"):
+        dataset = datasets.get_dataset(studio, id)
     if dataset.kind != "preference":
         raise Invalid(
             f"'{dataset.name}' holds {KINDS[dataset.kind].lower()}, and votes give preference pairs.",

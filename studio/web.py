@@ -1,5 +1,6 @@
 """The web application: the gate, the HTTP API, downloads and the pages, in this order."""
 
+from fastapi import Depends
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -7,7 +8,7 @@ from starlette.types import ASGIApp
 import studio as package
 from studio import base_models, datasets, pages
 from studio.api import routers
-from studio.api.here import answer_errors
+from studio.api.here import answer_errors, only_known_query
 from studio.api.idempotency import Idempotency
 from studio.gate import Gate
 from studio.studio import Studio
@@ -29,7 +30,7 @@ def build_app(studio: Studio) -> ASGIApp:
     api.state.studio = studio
     answer_errors(api)
     for router in routers():
-        api.include_router(router)
+        api.include_router(router, dependencies=[Depends(only_known_query)])
     api.add_api_route(
         "/api/{rest:path}", _nothing_here, methods=["GET", "POST", "PATCH", "DELETE"], include_in_schema=False
     )

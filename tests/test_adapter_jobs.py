@@ -264,7 +264,7 @@ def test_adapters_that_learned_in_different_templates_are_not_mixed(two):
     [
         (stack_of("pirate", "pirate"), "named twice"),
         (stack_of("pirate", "orders", rank=3), "has the rank that its adapters have together"),
-        (StackSettings(parents=[{"adapter": "pirate", "weight": 0}]), "weight 0"),
+        (StackSettings(parents=[{"adapter": "orders"}, {"adapter": "pirate", "weight": 0}]), "weight 0"),
         (ShrinkSettings(adapter="pirate", rank=4), "rank 4 already"),
     ],
 )
@@ -275,8 +275,9 @@ def test_what_makes_no_sense_is_refused_at_its_field(two, wanted, said):
 
 
 def test_an_adapter_that_is_gone_is_not_stacked(two):
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as refused:
         adapter_jobs.queue_job(two, stack_of("pirate", "gone"))
+    assert refused.value.field == "parents.1.adapter"
 
 
 def test_the_lab_works_through_the_api(two):
@@ -299,6 +300,9 @@ def test_the_lab_works_through_the_api(two):
             "/api/v1/adapter-jobs", json={"kind": "stack", "parents": [{"adapter": "pirate", "weight": 99}]}
         ).json()["error"]
         assert wrong["field"] == "parents.0.weight"
+        wrong = client.post("/api/v1/adapter-jobs", json={"kind": "stack", "parents": [{"adapter": "pirate"}]}).json()
+        assert wrong["error"]["field"] == "parents"
+        assert wrong["error"]["problem"] == "'parents' needs 2 entries or more, and has 1."
         assert client.post(f"/api/v1/adapter-jobs/{job['id']}/cancel").status_code == 409
         assert client.delete(f"/api/v1/adapter-jobs/{job['id']}").status_code == 204
 

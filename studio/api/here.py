@@ -11,24 +11,17 @@ from starlette.exceptions import HTTPException
 
 from studio.errors import StudioError
 from studio.folders import new_id
-from studio.plan import first_finding
+from studio.lab_settings import KINDS
+from studio.methods import METHODS
 from studio.records import LOCAL_PERSON
 from studio.studio import Studio
+from studio.wrong_values import first_finding, unknown_name
 
 log = logging.getLogger("studio.api")
 
 
 MOST_NUMBER = 2**53 - 1  # of rows and bytes; beyond, neither files nor JSON readers count exactly
-SOURCES = (
-    "local",
-    "hub",
-    "stack",
-    "shrink",
-    "merge",
-    "extract",
-    "fetch",
-    "push",
-)  # pydantic puts the chosen alternative into a field's place
+ALTERNATIVES = (*METHODS, *KINDS, "local", "hub")  # pydantic puts the chosen one into a field's place
 
 
 def _studio(request: Request) -> Studio:
@@ -38,6 +31,14 @@ def _studio(request: Request) -> Studio:
 def _person() -> str:
     """Whoever reaches the loopback address is the one local person, until accounts come."""
     return LOCAL_PERSON
+
+
+def only_known_query(request: Request) -> None:
+    """Refuse a parameter that the address does not take: a misspelt one would be as good as left out, and nobody told."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise unknown_name("parameter", name, name, known)
 
 
 Here = Annotated[Studio, Depends(_studio)]
@@ -84,7 +85,7 @@ def answer_errors(app: FastAPI) -> None:
         return answer(error.status, error.problem, error.fix, error.field, **more)
 
     @app.exception_handler(RequestValidationError)
-    async def wrong_request(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def wrong_request(request: Request, error: RequestValidationError) -> JSONResponse:
         if error.errors()[0]["type"] == "json_invalid":
             found = error.errors()[0]
             return answer(
@@ -100,7 +101,8 @@ def answer_errors(app: FastAPI) -> None:
             return answer(
                 422, "The body is not a JSON object.", 'Send one with the header "Content-Type: application/json".'
             )
-        wrong = first_finding(findings, leave_out=SOURCES)
+        body = request.scope["route"].body_field
+        wrong = first_finding(findings, ALTERNATIVES, body and body.field_info.annotation)
         return answer(wrong.status, wrong.problem, wrong.fix, wrong.field)
 
     @app.exception_handler(HTTPException)

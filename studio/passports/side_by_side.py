@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio import adapters
-from studio.errors import Invalid
+from studio.errors import Invalid, at_field
 from studio.files import read_json
 from studio.methods import METHODS
 from studio.passports.written import passport
@@ -52,7 +52,8 @@ def side_by_side(studio: Studio, ids: Sequence[str]) -> tuple[list[Adapter], lis
         raise Invalid(
             f"{len(ids)} adapter{' is' if len(ids) == 1 else 's are'} chosen.", f"Choose {FEWEST} to {MOST}.", "id"
         )
-    found = [adapters.get_adapter(studio, id) for id in ids]
+    with at_field("id"):
+        found = [adapters.get_adapter(studio, id) for id in ids]
     told = [dict(lines_of(studio, adapter)) for adapter in found]
     keys = dict.fromkeys(key for each in told for key in each)
     place = list(SECTIONS)

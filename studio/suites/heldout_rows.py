@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from studio import datasets
-from studio.errors import Conflict, Invalid
+from studio.errors import Conflict, Invalid, at_field
 from studio.files import read_json
 from studio.folders import DatasetFolder
 from studio.heldout import choose_heldout, content_hash
@@ -41,12 +41,17 @@ def suite_of_heldout(studio: Studio, asked: HeldoutRows, owner: str = LOCAL_PERS
     """Always the same rows of the same version. Raises NotFound, Invalid or Conflict where there are none to ask."""
     if (asked.dataset is None) == (asked.run is None):
         raise Invalid("Say which rows: of a data set, or of a run.", "Give one of dataset and run.", "dataset")
-    run = get_run(studio, asked.run) if asked.run else None
-    plan = plan_of(studio, run.id) if run else None
-    dataset = datasets.get_dataset(studio, plan.dataset if plan else asked.dataset)
+    field = "run" if asked.run else "dataset"
+    with at_field(field):
+        run = get_run(studio, asked.run) if asked.run else None
+        plan = plan_of(studio, run.id) if run else None
+        dataset = datasets.get_dataset(studio, plan.dataset if plan else asked.dataset)
     if dataset.kind == "text":
-        raise Conflict(f"'{dataset.name}' is text without questions.", "Choose conversations or preference pairs.")
-    version = get_version(studio, dataset.id, plan.dataset_version or 1 if plan else asked.version)
+        raise Conflict(
+            f"'{dataset.name}' is text without questions.", "Choose conversations or preference pairs.", field
+        )
+    with at_field("version"):
+        version = get_version(studio, dataset.id, plan.dataset_version or 1 if plan else asked.version)
     folder = folder_of(studio, version)
     resolved = ResolvedPlan.model_validate(read_json(studio.data.run(run.id).resolved)) if run else None
     places = held_out(folder, resolved, plan.training.seed if plan else 0)[: asked.rows]

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_
 
 from studio.compare_request import MOST_CHARACTERS, Conversation, RequestPart, real_characters
 from studio.errors import Invalid, TooLarge
-from studio.plan import clean_name, first_finding
+from studio.plan import clean_name
 from studio.suite_checks.kinds import Check
+from studio.wrong_values import first_finding
 
 MOST_PROMPTS = 1000
 MOST_CHECKS = 20  # of one prompt
@@ -103,8 +104,7 @@ def _numbered(error: ValidationError) -> Invalid:
     if place is None:
         return Invalid("The prompts are not a list of objects.", "Send a list of prompts.", "prompts")
     kinds = ("contains", "not_contains", "matches", "json", "length", "exact")
-    loc = tuple(part for part in finding["loc"][1:] if part not in kinds) or ("",)
-    said = first_finding([{**finding, "loc": loc}])
+    said = first_finding([{**finding, "loc": finding["loc"][1:] or ("",)}], kinds, SuitePrompt)
     return Invalid(f"Prompt {place + 1}: {said.problem}", said.fix, f"prompts.{place}.{said.field}".rstrip("."))
 
 

@@ -29,6 +29,7 @@ def adapter_of_step(studio: Studio, run_id: str, step: int, owner: str = LOCAL_P
         raise Conflict(
             f"'{clip(run.name)}' has no checkpoint of step {step:,}. {there}",
             "Clone the run with 'Adapter kept: best'.",
+            "step",
         )
     source = studio.data.run(run_id).checkpoints()[step].adapter
     check_adapter(source)

@@ -105,7 +105,7 @@ def mend_of(asked: dict[str, Any], right: str) -> Mend:
     try:
         return Mend.model_validate({"messages": asked.get("messages"), "bad": asked.get("bad"), "right": right})
     except ValidationError as error:
-        raise invalid_setting(error) from None
+        raise invalid_setting(error, Mend) from None
 
 
 def draw(studio: Studio, asked: dict[str, Any], right: str, into: str) -> str:
