@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from studio.error_body import OPENAI, error_body
 from studio.settings import LOOPBACK
 
 log = logging.getLogger("studio.gate")
@@ -24,6 +25,8 @@ ANY = (*READ, "POST", "PATCH", "DELETE")
 OURS: list[tuple[tuple[str, ...], str]] = [
     (READ, r"/healthz"),
     (ANY, r"/api/v1(/[A-Za-z0-9_-]+)+"),
+    (READ, r"/v1/models(/[^/]+)*"),
+    (WRITE, r"/v1/chat/completions"),
     (READ, r"/files/adapters/[A-Za-z0-9]+(/gguf)?"),
     (READ, r"/(docs|openapi\.json)"),
     (READ, r"/docs-assets/[A-Za-z0-9_.-]+"),
@@ -54,7 +57,9 @@ POLICY = ";".join(
         "frame-ancestors 'none'",
     )
 )
-STREAMS = re.compile(r"/gradio_api/(queue/data|heartbeat/.+)|/api/v1/(compare|blind/[A-Za-z0-9_-]+/ask)")
+STREAMS = re.compile(
+    r"/gradio_api/(queue/data|heartbeat/.+)|/api/v1/(compare|blind/[A-Za-z0-9_-]+/ask)|/v1/chat/completions"
+)
 MOST_STREAMS = 200  # open at the same time; each holds a connection for as long as it likes
 UPLOADS = re.compile(r"/api/v1/(datasets(/inspect)?|adapters|suites/upload)|/gradio_api/upload/?")
 
@@ -82,7 +87,7 @@ class Gate:
             return
         refusal = self._refusal(scope)
         if refusal:
-            await _answer(send, *refusal)
+            await _answer(scope["path"], send, *refusal)
             return
         counted = _Counted(receive, send, scope["path"], self._limit(scope["path"]))
         streams = bool(STREAMS.fullmatch(scope["path"]))
@@ -91,7 +96,7 @@ class Gate:
             await self.app(scope, counted.receive, counted.send)
         except _TooLarge:
             if not counted.started:
-                await _answer(send, *counted.refusal())
+                await _answer(scope["path"], send, *counted.refusal())
         finally:
             self.streams -= streams
 
@@ -182,7 +187,7 @@ def guarded_headers(path: str, headers: Iterable[tuple[bytes, bytes]]) -> list[t
         (b"x-frame-options", b"DENY"),
         (b"content-security-policy", POLICY.encode()),
     ]
-    if path.startswith(("/api/", "/files/", "/gradio_api/file=")):
+    if path.startswith(("/api/", OPENAI, "/files/", "/gradio_api/file=")):
         kept = [(name, value) for name, value in kept if name.lower() != b"cache-control"]
         kept.append((b"cache-control", b"no-store"))
     if path.startswith("/gradio_api/file="):
@@ -218,9 +223,9 @@ def _too_large(limit: int) -> tuple[int, str, str]:
     )
 
 
-async def _answer(send: Send, status: int, problem: str, fix: str) -> None:
+async def _answer(path: str, send: Send, status: int, problem: str, fix: str) -> None:
     log.info("refused with %d: %s", status, problem)
-    body = json.dumps({"error": {"problem": problem, "fix": fix, "field": None}}).encode()
+    body = json.dumps(error_body(path, status, problem, fix)).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

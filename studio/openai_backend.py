@@ -108,14 +108,14 @@ async def _write(client: httpx.AsyncClient, place: int, column: dict, model: str
 async def _written(client: httpx.AsyncClient, place: int, column: dict, model: str, events: asyncio.Queue) -> None:
     body = {"model": model, "messages": column["messages"], "max_tokens": column["max_new_tokens"], "stream": True}
     body |= {name: column[name] for name in ("temperature", "top_p", "seed")}
-    began, first, pieces, length, ended, tokens = time.monotonic(), None, 0, 0, None, None
+    began, first, pieces, length, ended, usage = time.monotonic(), None, 0, 0, None, {}
     async with client.stream("POST", "chat/completions", json=body) as response:
         if response.status_code != 200:
             raise _refused(client, response.status_code, await _beginning(response))
         async for said in _events(response):
             if "error" in said:
                 raise _refused(client, 200, json.dumps(said["error"]).encode())
-            tokens = (said.get("usage") or {}).get("completion_tokens", tokens)
+            usage = said.get("usage") or usage
             for choice in said.get("choices", ())[:1]:
                 if text := (choice.get("delta") or {}).get("content"):
                     first, pieces, length = first or time.monotonic(), pieces + 1, length + len(text)
@@ -126,8 +126,9 @@ async def _written(client: httpx.AsyncClient, place: int, column: dict, model: s
                 break
     if ended is None:
         raise Unavailable(f"The server {_host(client)} stopped in the middle of the answer.", "Ask again.")
-    seconds, tokens = time.monotonic() - began, tokens if tokens is not None else pieces
+    seconds, tokens = time.monotonic() - began, usage.get("completion_tokens", pieces)
     speed = {
+        "prompt_tokens": usage.get("prompt_tokens"),
         "tokens": tokens,
         "seconds": round(seconds, 4),
         "first_token_seconds": first and round(first - began, 4),

@@ -56,9 +56,17 @@ class Repeating:
 
     def end(self, question: Question, column: int, tokens: int) -> None:
         adapter = (question.columns[column].get("adapter") or {}).get("id")
-        numbers = {"tokens": tokens, "seconds": 0.5, "first_token_seconds": 0.1, "tokens_per_second": 4.0}
+        asked = question.columns[column]
+        stopped_by = "length" if asked["max_new_tokens"] <= tokens else "end"
+        numbers = {
+            "prompt_tokens": 11,
+            "tokens": tokens,
+            "seconds": 0.5,
+            "first_token_seconds": 0.1,
+            "tokens_per_second": 4.0,
+        }
         proof = {"adapter": adapter, "sha256": f"hash of {adapter}", "self_check": "equal"}
-        question.tell({"column": column, "done": True, **numbers, "stopped_by": "end", "proof": proof})
+        question.tell({"column": column, "done": True, **numbers, "stopped_by": stopped_by, "proof": proof})
 
     def write_in_turn(self, question: Question) -> None:
         """As models that cannot share a batch, each with a length of its own and a notice about the adapters."""

@@ -56,7 +56,7 @@ LAYERS = [
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},
     {"new_tokens"},
-    {"settings", "errors", "files", "heldout", "wrong_values"},
+    {"settings", "errors", "files", "heldout", "wrong_values", "error_body"},
     {"storage", "clock"},
 ]
 

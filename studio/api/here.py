@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from studio.error_body import OPENAI, error_body, status_of
 from studio.errors import StudioError
 from studio.folders import new_id
 from studio.lab_settings import KINDS
@@ -35,6 +36,8 @@ def _person() -> str:
 
 def only_known_query(request: Request) -> None:
     """Refuse a parameter that the address does not take: a misspelt one would be as good as left out, and nobody told."""
+    if request.url.path.startswith(OPENAI):
+        return  # its servers pass over what they do not know
     known = [field.alias for field in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:
@@ -71,24 +74,28 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def answer(status: int, problem: str, fix: str, field: str | None = None, **more: Any) -> JSONResponse:
-    return JSONResponse({"error": {"problem": problem, "fix": fix, "field": field, **more}}, status)
+def answer(
+    request: Request, status: int, problem: str, fix: str, field: str | None = None, **more: Any
+) -> JSONResponse:
+    path = request.url.path
+    return JSONResponse(error_body(path, status, problem, fix, field, **more), status_of(path, status))
 
 
 def answer_errors(app: FastAPI) -> None:
     """Every error leaves in one shape; a bug leaves a number by which its traceback is found in the log."""
 
     @app.exception_handler(StudioError)
-    async def told(_: Request, error: StudioError) -> JSONResponse:
+    async def told(request: Request, error: StudioError) -> JSONResponse:
         report = getattr(error, "report", None)
         more = {"report": report.model_dump(mode="json")} if report is not None else {}
-        return answer(error.status, error.problem, error.fix, error.field, **more)
+        return answer(request, error.status, error.problem, error.fix, error.field, **more)
 
     @app.exception_handler(RequestValidationError)
     async def wrong_request(request: Request, error: RequestValidationError) -> JSONResponse:
         if error.errors()[0]["type"] == "json_invalid":
             found = error.errors()[0]
             return answer(
+                request,
                 422,
                 f"The body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}.",
                 "Send a JSON object.",
@@ -98,25 +105,25 @@ def answer_errors(app: FastAPI) -> None:
         if (
             error.errors()[0]["loc"] == ("body",) and "ctx" not in error.errors()[0]
         ):  # a wrong choice between alternatives has a ctx
-            return answer(
-                422, "The body is not a JSON object.", 'Send one with the header "Content-Type: application/json".'
-            )
+            fix = 'Send one with the header "Content-Type: application/json".'
+            return answer(request, 422, "The body is not a JSON object.", fix)
         body = request.scope["route"].body_field
         wrong = first_finding(findings, ALTERNATIVES, body and body.field_info.annotation)
-        return answer(wrong.status, wrong.problem, wrong.fix, wrong.field)
+        return answer(request, wrong.status, wrong.problem, wrong.fix, wrong.field)
 
     @app.exception_handler(HTTPException)
-    async def no_route(_: Request, error: HTTPException) -> JSONResponse:
+    async def no_route(request: Request, error: HTTPException) -> JSONResponse:
         problem = {404: "There is nothing at this address.", 405: "This address does not take that method."}.get(
             error.status_code, str(error.detail)
         )
-        return answer(error.status_code, problem, "See /docs for what there is.")
+        return answer(request, error.status_code, problem, "See /docs for what there is.")
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:
         number = new_id()
         log.error("fault %s at %s %s", number, request.method, request.url.path, exc_info=error)
         return answer(
+            request,
             500,
             f"Something in the studio broke (fault {number}).",
             "Try again; if it stays, report it with the traceback in the studio's log.",

@@ -196,6 +196,7 @@ def measured(answer: Answer) -> dict:
     """Tokens and speed of an answer; an end-of-turn token is no part of it."""
     if answer.first_at is None:
         return {
+            "prompt_tokens": len(answer.prompt),
             "tokens": 0,
             "seconds": round(time.monotonic() - answer.asked_at, 4),
             "first_token_seconds": None,
@@ -204,6 +205,7 @@ def measured(answer: Answer) -> dict:
     seconds, first = answer.last_at - answer.asked_at, answer.first_at - answer.asked_at
     steps = len(answer.ids) - 1
     return {
+        "prompt_tokens": len(answer.prompt),
         "tokens": len(answer.ids) - (answer.stopped_by == "end"),
         "seconds": round(seconds, 4),
         "first_token_seconds": round(first, 4),

@@ -1,0 +1,1 @@
+"""The studio's answers in OpenAI's protocol, for programs that speak it: the same models, worker and line as Compare."""
