@@ -91,6 +91,7 @@ def _read(studio: Studio, files: list[Path], entry: dict, id: str) -> Dataset:
             record_of(
                 report, id=id, name=entry["title"], source="builtin", builtin_id=entry["id"], file_name=files[0].name
             ),
+            "Comes with the studio.",
         )
     finally:
         shutil.rmtree(folder.path, ignore_errors=True)

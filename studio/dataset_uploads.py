@@ -47,8 +47,9 @@ def add_upload(
     mapping: Mapping[str, str] | None = None,
     on_bad_rows: Literal["refuse", "drop"] = "refuse",
     owner: str = LOCAL_PERSON,
+    origin: str = "As it was brought.",
 ) -> Dataset:
-    """A data file becomes a data set. Raises BadInput (with `.report`) when rows are bad and are not to be dropped, or none is usable."""
+    """A data file becomes a data set; `origin` is why its first version is there. Raises BadInput (with `.report`) when rows are bad and are not to be dropped, or none is usable."""
     if on_bad_rows not in ("refuse", "drop"):
         raise Invalid(
             f"Bad rows cannot be met with '{clip(on_bad_rows, 20)}'.", "Choose refuse or drop.", "on_bad_rows"
@@ -60,7 +61,7 @@ def add_upload(
         dataset = record_of(
             report, name=dataset_name(name) or dataset_name(Path(shown).stem) or "Data", file_name=shown, owner=owner
         )
-        return keep(studio, folder, dataset)
+        return keep(studio, folder, dataset, origin)
 
 
 @contextmanager
@@ -204,15 +205,15 @@ def record_of(report: Report, **values) -> Dataset:
     )  # fmt: skip
 
 
-def first_version(dataset: Dataset) -> DatasetVersion:
+def first_version(dataset: Dataset, origin: str) -> DatasetVersion:
     return DatasetVersion(
         dataset=dataset.id, number=1, owner=dataset.owner or LOCAL_PERSON, rows=dataset.rows, heldout_rows=dataset.heldout_rows,
         size_bytes=dataset.size_bytes, sha256=dataset.sha256,
-        why="Comes with the studio." if dataset.source == "builtin" else "As it was brought.",
+        why=origin,
     )  # fmt: skip
 
 
-def keep(studio: Studio, folder: DatasetFolder, dataset: Dataset) -> Dataset:
+def keep(studio: Studio, folder: DatasetFolder, dataset: Dataset, origin: str) -> Dataset:
     """Move the folder to its place and remember the data set; if that fails, neither is left."""
     place = studio.data.dataset(dataset.id)
     for leftover in (folder.request, folder.path / "log.txt"):
@@ -223,7 +224,7 @@ def keep(studio: Studio, folder: DatasetFolder, dataset: Dataset) -> Dataset:
         with studio.database.write() as session:
             session.add(dataset)
             session.flush()
-            session.add(first_version(dataset))
+            session.add(first_version(dataset, origin))
     except BaseException:
         shutil.rmtree(place.path, ignore_errors=True)
         raise

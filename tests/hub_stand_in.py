@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -58,10 +58,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, body: bool) -> None:
-        path = urlsplit(self.path).path
+        path = unquote(urlsplit(self.path).path)
         self.hub.asked.append((self.command, path, self.headers.get("Range")))
         if path.startswith("/api/models/"):
             repo, _, revision = path.removeprefix("/api/models/").partition("/revision/")
+        elif path.startswith("/api/datasets/"):
+            repo, revision = self.of_data(path)
         else:
             repo, _, rest = path.lstrip("/").partition("/resolve/")
             revision, _, name = rest.partition("/")
@@ -73,12 +75,39 @@ class _Handler(BaseHTTPRequestHandler):
             self.refuse(401, "GatedRepo")
         elif revision not in ("main", COMMIT):
             self.refuse(404, "RevisionNotFound")
+        elif "/tree/" in path:
+            self.send_json(self.tree(repo, path.partition("/tree/")[2].partition("/")[2]))
         elif path.startswith("/api/"):
             self.send_json(self.info(repo))
         elif not (self.hub.repos[repo] / name).is_file():
             self.refuse(404, "EntryNotFound")
         else:
             self.send_file(self.hub.repos[repo] / name, body)
+
+    def of_data(self, path: str) -> tuple[str, str]:
+        """(name, revision) of a question about a data set: itself, one of its revisions, or a folder in it."""
+        parts = path.removeprefix("/api/").split("/")
+        known = next((length for length in (3, 2) if "/".join(parts[:length]) in self.hub.repos), 3)
+        return "/".join(parts[:known]), parts[known + 1] if len(parts) > known + 1 else "main"
+
+    def tree(self, repo: str, folder: str) -> list[dict]:
+        """Everything below a folder of a data set, as the Hub lists it."""
+        root = self.hub.repos[repo]
+        found = [path for path in sorted((root / folder).rglob("*")) if not path.name.startswith(".")]
+        return [
+            {"type": "directory", "oid": "0" * 40, "size": 0, "path": str(path.relative_to(root))}
+            if path.is_dir()
+            else {
+                "type": "file",
+                "oid": hashlib.sha1(path.read_bytes()).hexdigest(),
+                "size": path.stat().st_size,
+                "path": str(path.relative_to(root)),
+            }
+            for path in found
+        ]
+
+    def paths_info(self, repo: str, wanted: list[str]) -> list[dict]:
+        return [each for each in self.tree(repo, "") if each["path"] in wanted]
 
     def do_PUT(self) -> None:
         self.write()
@@ -96,6 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/upload/"):  # storage behind the Hub: it sees no token
             self.hub.uploaded[hashlib.sha256(body).hexdigest()] = body
             return self.send_json({})
+        if path.startswith("/api/datasets/") and "/paths-info/" in path:
+            asked = parse_qs(body.decode()).get("paths", []) if not body.startswith(b"{") else json.loads(body)["paths"]
+            return self.send_json(self.paths_info(self.of_data(path)[0], asked))
         if self.headers.get("Authorization") != f"Bearer {self.hub.token}":
             return self.refuse(401, "")
         if path == "/api/validate-yaml":
@@ -160,8 +192,12 @@ class _Handler(BaseHTTPRequestHandler):
                 "siblings": [],
             }
         siblings = []
-        for path in sorted(self.hub.repos[repo].iterdir()):
-            entry = {"rfilename": path.name, "size": path.stat().st_size, "blobId": "0" * 40}
+        for path in sorted(path for path in self.hub.repos[repo].rglob("*") if path.is_file()):
+            entry = {
+                "rfilename": str(path.relative_to(self.hub.repos[repo])),
+                "size": path.stat().st_size,
+                "blobId": "0" * 40,
+            }
             if path.suffix == ".safetensors":
                 digest = (
                     "0" * 64 if path.name in self.hub.wrong_sha256 else hashlib.sha256(path.read_bytes()).hexdigest()

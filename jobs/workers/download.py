@@ -190,7 +190,9 @@ def progress(folder: BaseModelFolder, total: int, revision: str | None) -> Itera
 
 
 @contextmanager
-def words(request: dict, again: str = "Check the network, then retry; what has arrived is kept.") -> Iterator[None]:
+def words(
+    request: dict, again: str = "Check the network, then retry; what has arrived is kept.", what: str = "model"
+) -> Iterator[None]:
     """Errors of the Hub and of the network in words."""
     repo, revision = request["repo"], request["revision"]
     try:
@@ -206,7 +208,7 @@ def words(request: dict, again: str = "Check the network, then retry; what has a
         ) from None
     except RepositoryNotFoundError:
         raise BadInput(
-            f"There is no model {repo} on the Hub, or it is private.",
+            f"There is no {what} {repo} on the Hub, or it is private.",
             "Check the name; for a private one start the studio with HF_TOKEN set.",
         ) from None
     except OfflineModeIsEnabled:

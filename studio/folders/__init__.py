@@ -11,6 +11,7 @@
   adapters/<id>/               what PEFT loads, the tokenizer with its template, README.md, passport.json
   adapter_jobs/<id>/           one piece of work on finished adapters (AdapterJobFolder); what it makes is moved out of here when it is whole
   suite_runs/<id>/             the prompts of a suite and the answers of several models (SuiteRunFolder)
+  imports/<id>/                rows of a data set on the Hub, on their way or waiting to be taken (ImportFolder)
   xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
   chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one);
                                checkpoints/ (adapters of runs' checkpoints that were asked)
@@ -22,6 +23,7 @@ from studio.folders.chat import KEPT_CHECKPOINT, ChatFolder
 from studio.folders.data import DataFolder, data_of
 from studio.folders.datasets import DatasetFolder
 from studio.folders.folder import ID_ALPHABET, Folder, new_id
+from studio.folders.imports import ImportFolder
 from studio.folders.jobs import AdapterJobFolder, JobFolder, SuiteRunFolder
 from studio.folders.runs import AttemptFolder, CheckpointFolder, RunFolder
 
@@ -36,6 +38,7 @@ __all__ = [
     "DatasetFolder",
     "Folder",
     "ID_ALPHABET",
+    "ImportFolder",
     "JobFolder",
     "KEPT_CHECKPOINT",
     "QUANTIZATIONS",

@@ -8,6 +8,7 @@ from studio.folders.base_models import BaseModelFolder
 from studio.folders.chat import ChatFolder
 from studio.folders.datasets import DatasetFolder
 from studio.folders.folder import Folder
+from studio.folders.imports import ImportFolder
 from studio.folders.jobs import AdapterJobFolder, JobFolder, SuiteRunFolder
 from studio.folders.runs import RunFolder
 
@@ -26,6 +27,7 @@ class DataFolder(Folder):
             "xrays",
             "chat",
             "incoming",
+            "imports",
         ):
             (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
@@ -49,6 +51,13 @@ class DataFolder(Folder):
 
     def suite_run(self, id: str) -> SuiteRunFolder:
         return SuiteRunFolder(self._inside("suite_runs", "suite run", id))
+
+    def data_import(self, id: str) -> ImportFolder:
+        return ImportFolder(self._inside("imports", "import", id))
+
+    @property
+    def imports(self) -> Path:
+        return self.path / "imports"
 
     def xray(self, sha256: str) -> Path:
         return self._inside("xrays", "x-ray", sha256).with_suffix(".json")

@@ -13,10 +13,11 @@ from studio.errors import BadInput, StudioError
 from studio.folders import new_id
 from studio.formats import FORMATS
 from studio.formats.columns import PARTS
+from studio.hub_data import imports
+from studio.pages import data_hub, parts, words
 from studio.pages import data_view as view
-from studio.pages import parts, words
 from studio.pages.errors import plainly
-from studio.pages.events import GO, QUICK, SLOW, plain
+from studio.pages.events import GO, QUICK, SLOW, clicked, plain
 from studio.studio import Studio
 
 COLUMNS = "columns"  # the format in which the person says what each column is
@@ -41,6 +42,7 @@ class Upload:
     drop: gr.Checkbox
     take: gr.Button
     goes_to: gr.Textbox
+    hub: data_hub.FromHub
 
     @property
     def choices(self) -> list:
@@ -83,13 +85,26 @@ def section(studio: Studio) -> None:
 
     def take(id: str, file_name: str, format: str | None, *rest):
         *columns, name, drop = rest
-        path = incoming_file(studio, id)
-        made = datasets.add_upload(
-            studio, path, file_name, name, format, mapping_of(format, columns), "drop" if drop else "refuse"
-        )
-        forget(studio, id)
+        how = (name, format, mapping_of(format, columns), "drop" if drop else "refuse")
+        if is_import(studio, id):
+            made = imports.take(studio, id, *how)
+        else:
+            made = datasets.add_upload(studio, incoming_file(studio, id), file_name, *how)
+            forget(studio, id)
         return f"/data?id={made.id}"
 
+    def press(event: gr.EventData):
+        act, id = clicked(event)
+        if act == "look":
+            return [data_hub.draw(studio), *inspect(studio, id, imports.get_import(studio, id).file_name)]
+        if act == "choose":
+            data_hub.choose(studio, id)
+        elif act == "end":
+            imports.end(studio, id)
+        return [data_hub.draw(studio), *[gr.skip()] * len(outputs)]
+
+    data_hub.wire(studio, upload.hub)
+    upload.hub.coming.click(plainly(press), None, [upload.hub.coming, *outputs], **SLOW)
     arrived = upload.file.upload(
         lambda path: (view.busy(Path(path).name), gr.update(visible=False)),
         upload.file,
@@ -119,6 +134,7 @@ def layout(studio: Studio) -> Upload:
                 f'<h2 class="ls-h2">Bring your examples</h2><p class="ls-sub">Conversations, raw text or preference pairs, up to {limit}. It stays on this machine.</p>'
             )
             file = gr.File(label="Data file", elem_classes=["ls-drop"], height=190, interactive=True)
+            hub = data_hub.layout()
         with gr.Column(elem_classes=["ls-sec"]):
             kind = plain(view.formats())
             with gr.Column(visible=False, elem_classes=["ls-inner"]) as chosen:
@@ -142,7 +158,9 @@ def layout(studio: Studio) -> Upload:
             name = gr.Textbox(label="Name", max_lines=1, max_length=100, interactive=True)
             take = gr.Button("Use this data", variant="primary", elem_classes=["ls-fit"])
     hidden = [gr.Textbox(visible=False) for _ in range(3)]
-    return Upload(file, hidden[0], hidden[1], kind, chosen, format, mapping, found, checks, name, drop, take, hidden[2])
+    return Upload(
+        file, hidden[0], hidden[1], kind, chosen, format, mapping, found, checks, name, drop, take, hidden[2], hub
+    )
 
 
 def accept(studio: Studio, path: str) -> tuple[str, str]:
@@ -167,9 +185,14 @@ def forget(studio: Studio, id: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def is_import(studio: Studio, id: str) -> bool:
+    """Whether an id is that of rows that came from the Hub."""
+    return id.isascii() and id.isalnum() and len(id) <= 64 and studio.data.data_import(id).rows.is_file()
+
+
 def incoming_file(studio: Studio, id: str) -> Path:
     """The file behind an id that came back from the browser. Raises BadInput when it is not there any more."""
-    path = studio.data.incoming / id
+    path = studio.data.data_import(id).rows if is_import(studio, id) else studio.data.incoming / id
     if not (id.isascii() and id.isalnum() and path.is_file()):
         raise BadInput("The uploaded file is not here any more.", "Drop it again.")
     return path
