@@ -24,8 +24,7 @@ PROGRAM_BYTES = {
     "cuda": 900 * 2**20,
 }  # measured: the libraries and their first use; assumed: a CUDA context and its kernels
 TOKENIZER_BYTES = 600  # for each token of the vocabulary (measured)
-LOSS_CHUNK_BYTES = {"cpu": 48 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
-LOSS_LEAST_ROWS = 192
+LOSS_BLOCK_BYTES = {"cpu": 12 * 2**20, "cuda": 256 * 2**20}  # of logits computed at once (jobs/workers/loss.py)
 LOGITS_HELD = 3  # times its logits, where the output layer is trained: they, their softmax, and a gradient
 # With gradient checkpointing the process holds so many layers at once: a number, and a share of all. One is computed again
 # at a time, but the C library keeps some of each (measured on a CPU; on a GPU assumed).
@@ -43,7 +42,7 @@ class Footprint:
     per_token: int  # activations kept from forward to backward, for every token computed at once
     per_token_recomputed: int  # the same with gradient checkpointing: the layers' inputs, and a few layers
     per_token_loss: int  # hidden states and their gradient
-    loss_chunk: int  # bytes of logits held at once, at most
+    loss_block: int  # bytes of logits held at once, at most
     logits: int  # bytes of one token's
     all_logits: float = (
         0.0  # bytes for every token computed at once, where the output layer is trained: nothing is in chunks
@@ -72,7 +71,7 @@ class Footprint:
             per_token=round(kept * layers),
             per_token_recomputed=round(kept * min(layers, some + share * layers) + size * facts.hidden_size * layers),
             per_token_loss=4 * facts.hidden_size * size,
-            loss_chunk=max(LOSS_CHUNK_BYTES[kind], LOSS_LEAST_ROWS * 4 * facts.vocabulary),
+            loss_block=LOSS_BLOCK_BYTES[kind],
             logits=4 * facts.vocabulary,
             all_logits=LOGITS_HELD * 4 * facts.vocabulary * learned_share if trains_output(plan, facts) else 0.0,
             correction=correction,
@@ -81,7 +80,7 @@ class Footprint:
     def parts(self, tokens: int, recompute: bool) -> dict[str, int]:
         """Part → bytes, with so many tokens computed at once."""
         activations = self.per_token_recomputed if recompute else self.per_token
-        logits = self.all_logits * tokens or min(self.loss_chunk, self.logits * tokens)
+        logits = self.all_logits * tokens or min(self.loss_block, self.logits * tokens)
         loss = logits + self.per_token_loss * tokens
         return {
             "program": self.program,
