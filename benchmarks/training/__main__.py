@@ -34,18 +34,21 @@ CPU-seconds to the first step count from the start of the process, imports inclu
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--workload", choices=WORKLOADS, action="append", help="Default: all.")
+    sides = [kind.name for kind in KINDS]
+    parser.add_argument("--without", choices=sides, action="append", default=[], help="A side that is left out.")
     parser.add_argument("--batch", type=int, default=8, help="Rows per optimiser step.")
     parser.add_argument("--rounds", type=int, default=5, help="Steps of each side that are counted.")
     parser.add_argument("--results", type=Path, help="Also write the tables into this file.")
     options = parser.parse_args()
     command = f"python -m benchmarks.training --rounds {options.rounds} --batch {options.batch}"
+    command += "".join(f' --without "{name}"' for name in options.without)
     said = {"day": today(), "machine": machine(), "rounds": options.rounds, "batch": options.batch, "command": command}
     sections, missing, versions = [INTRODUCTION.format(**said)], set(), {}
     for name in options.workload or WORKLOADS:
         workload = WORKLOADS[name]
         print(f"{workload.title}", flush=True)
         with tempfile.TemporaryDirectory(prefix="bench-train-") as folder:
-            job, sides = measure(workload, options.batch, options.rounds, Path(folder))
+            job, sides = measure(workload, options.batch, options.rounds, Path(folder), without=options.without)
         missing |= {kind.name for kind in sides_of(workload)[1]}
         versions |= {found.kind.name: versions_of(found) for found in sides}
         sections.append(markdown(workload, job, sides))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -76,11 +77,17 @@ def prepare(workload: Workload, batch_size: int, batches: int, folder: Path, sha
 
 
 def measure(
-    workload: Workload, batch_size: int, rounds: int, folder: Path, say=print, shape: dict = SHAPE
+    workload: Workload,
+    batch_size: int,
+    rounds: int,
+    folder: Path,
+    say=print,
+    shape: dict = SHAPE,
+    without: Sequence[str] = (),
 ) -> tuple[Job, list[Found]]:
     """Raises SystemExit when a side fails, or when losses that must be equal are not."""
     prepare(workload, batch_size, rounds + SPARE_BATCHES, folder, shape)
-    present, _ = sides_of(workload)
+    present = [kind for kind in sides_of(workload)[0] if kind.name not in without]
     running: list[tuple[Side, Found]] = []
     try:
         for kind in present:  # one after another: each has started and done its first step before the next begins

@@ -1,7 +1,8 @@
 """The floor as a side: only the matrix products that LoRA cannot do without, at the model's shapes, and nothing else.
 
 Forward, and gradients of the activations, of every linear layer for all tokens of a batch; of the output head where
-something is learned. What it reaches is the machine's own rate for this model, measured in turn with the others.
+something is learned, in the blocks in which ours computes it (all rows of a few tokens at once took longer). What it
+reaches is the machine's own rate for this model, measured in turn with the others.
 """
 
 import sys
@@ -11,8 +12,7 @@ import torch
 
 from benchmarks.training.job import Job
 from benchmarks.training.turns import Turns
-
-HEAD_ROWS = 128  # of logits at once
+from jobs.workers.loss import MOST_ROWS, blocks
 
 
 @cache
@@ -40,8 +40,8 @@ if __name__ == "__main__":
     tokens, supervised = per_batch(job)
     layers = [torch.randn(outputs, inputs) for inputs, outputs in job.layer_shapes]
     head = torch.randn(job.vocabulary, job.hidden_size)
-    chunks = [min(HEAD_ROWS, supervised - start) for start in range(0, supervised, HEAD_ROWS)]
+    parts = [head[columns] for columns in blocks(job.vocabulary, min(supervised, MOST_ROWS), head.device)]
     while True:
         turns.wait()
-        flops = sum(multiply(weight, tokens) for weight in layers) + sum(multiply(head, rows) for rows in chunks)
+        flops = sum(multiply(weight, tokens) for weight in layers) + sum(multiply(part, supervised) for part in parts)
         turns.done(flops=flops)
