@@ -1,6 +1,7 @@
 """Read one data file: find its format, check every row, write the usable ones, and report what was found."""
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -17,6 +18,8 @@ from studio.formats.checks import checked
 from studio.formats.columns import check_mapping, kind_of
 from studio.formats.conversation import PICTURES
 from studio.formats.unusable import reason_against
+from studio.row_checks.left_out import LeftOutWriter
+from studio.row_checks.looking import Looking
 from studio.rows import RowWriter
 
 SAMPLE = 64  # rows that tell the format
@@ -27,6 +30,7 @@ EXAMPLE_CHARACTERS = 2000
 ENOUGH_LETTERS = 10_000  # of a single text, to learn something from
 HELD_OUT = "heldout"
 OPTIONAL_PARTS = {"context", "system", "history", "tools"}
+SHOWN = frozenset({*PICTURES, "tools"})
 KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
 
 
@@ -69,7 +73,7 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
     )
     report.upload_bytes = request.file.stat().st_size
     report.upload_sha256 = _sha256(request.file, request.heldout_file)
-    reading = Reading(report, RowWriter(folder, request.text_limit))
+    reading = Reading(report, RowWriter(folder, request.text_limit), folder)
     for warning in container.warnings:
         reading.note(None, warning, "warning")
     format = _choose_format(report, request, values)
@@ -165,11 +169,13 @@ class _Counts:
 class Reading:
     """The report while it is being made."""
 
-    def __init__(self, report: Report, writer: RowWriter):
+    def __init__(self, report: Report, writer: RowWriter, folder: DatasetFolder | None = None):
         self.report, self.writer = report, writer
+        self.looking, self.left_out = Looking(folder), LeftOutWriter(folder)
         self.counts = _Counts()
         self.fitting = 0  # rows in which the format has what it is told by
-        self._seen: dict[int, int] = {}  # hash of a row's content → its row, negative when held out
+        self._numbers, self._lines = array("q"), array("q")  # of each usable row, to name it when all have been read
+        self._warned = bytearray()
         self._columns: set[str] = set()  # seen so far
         self._bad: list[Finding] = []
         self._warnings: list[Finding] = []
@@ -187,6 +193,7 @@ class Reading:
                     self._use(row, checked(format.read(row.value, self.report.mapping)), format, held)
             except RowFault as fault:
                 self.counts.rows_bad += 1
+                self.left_out.add(row.number, row.line, row.value, fault)
                 self.note(row, fault, "bad")
 
     def _use(self, row: SourceRow, found: Found, format: Format, heldout: bool) -> None:
@@ -199,26 +206,32 @@ class Reading:
 
     def keep(self, row: SourceRow, found: Found, warnings: Sequence[RowFault], heldout: bool) -> None:
         """Write a row that can be used, and count what is known about it."""
-        warnings = [*warnings, *self._duplicate(row, found, heldout)]
-        self.writer.write(row.number, row.line, found.fields, found.letters, heldout)
+        letters = found.letters
+        self.writer.write(row.number, row.line, found.fields, letters, heldout)
         for warning in warnings:
             self.note(row, warning, "warning")
-        self._count(found, bool(warnings), heldout)
+        seen = self.looking.at(found, heldout)
+        self._numbers.append(row.number)
+        self._lines.append(row.line or 0)
+        self._warned.append(seen or bool(warnings))
+        self._count(found, letters, heldout)
         if self.counts.rows_ready <= EXAMPLES:
             example = {"row": row.number, "line": row.line, **shortened(found.fields), "heldout": heldout}
             self.report.examples.append(example)
 
-    def _count(self, found: Found, warned: bool, heldout: bool) -> None:
+    def _count(self, found: Found, letters: int, heldout: bool) -> None:
         counts = self.counts
-        turns = sum(message["role"] == "assistant" for message in found.spoken)
+        turns, marked = 0, False
+        for message in found.spoken:
+            turns += message["role"] == "assistant"
+            marked = marked or "learn" in message
         counts.rows_ready += 1
-        counts.rows_warned += warned
         counts.heldout_rows += heldout
         counts.turns += 1 if isinstance(found, Pair) else turns
-        counts.marked_rows += any("learn" in message for message in found.spoken)
-        counts.multi_turn_rows += isinstance(found, Conversation) and turns > 1
+        counts.marked_rows += marked
+        counts.multi_turn_rows += turns > 1 and isinstance(found, Conversation)
         counts.system_rows += bool(found.spoken) and found.spoken[0]["role"] == "system"
-        counts.characters += found.letters
+        counts.characters += letters
 
     def _new_columns(self, row: SourceRow, format: Format) -> Iterator[RowFault]:
         if not self._columns:
@@ -236,23 +249,25 @@ class Reading:
                     )
                 _add_new(self.report.columns, name)
 
-    def _duplicate(self, row: SourceRow, found: Found, heldout: bool) -> Iterator[RowFault]:
-        number = -row.number if heldout else row.number  # the two files are counted each from 1
-        said = tuple(part for message in found.spoken for part in message.values())
-        same = hash(said or found.text)  # 64 bits, keyed by process
-        first = self._seen.setdefault(same, number)
-        if first * number < 0:
-            yield RowFault(
-                "heldout",
-                f"It is held out, and row {first} that is trained on is exactly the same.",
-                "Take one of them out: what is held out must not be learned.",
-            )
-        elif first != number:
-            yield RowFault(
-                "duplicate",
-                f"It is exactly the same as row {abs(first)}, so it counts twice.",
-                "Take it out unless it should.",
-            )
+    def _copies(self) -> None:
+        """Tell the rows that stand there twice, now that all have been read."""
+        for kind, place, other in self.looking.copies():
+            named, first = place, self._numbers[other]
+            if kind == "leakage":
+                named, first = other, self._numbers[place]
+                fault = RowFault(
+                    "heldout",
+                    f"It is held out, and row {first} that is trained on is exactly the same.",
+                    "Take one of them out: what is held out must not be learned.",
+                )
+            else:
+                fault = RowFault(
+                    "duplicate",
+                    f"It is exactly the same as row {first}, so it counts twice.",
+                    "Take it out unless it should.",
+                )
+            self._warned[named] = True
+            self.note(SourceRow(self._numbers[named], self._lines[named] or None, None), fault, "warning")
 
     def note(self, row: SourceRow | None, fault: RowFault, severity: str) -> None:
         self.report.findings_total += 1
@@ -268,6 +283,10 @@ class Reading:
 
     def finish(self) -> None:
         report = self.report
+        self._copies()
+        report.checks = self.looking.finish().counts
+        self.left_out.finish()
+        self.counts.rows_warned = sum(self._warned)
         for name, count in vars(self.counts).items():
             setattr(report, name, count)
         if report.rows_total == 0:
@@ -294,11 +313,14 @@ def has_columns(row: dict, mapping: dict[str, str], format: Format) -> bool:
 
 def is_held_out(row: dict) -> bool:
     """Whether the row's own column says that it is to be measured on, as the studio's exports write it."""
-    return row.get(HELD_OUT) is True or str(row.get(HELD_OUT)).strip().lower() == "true"
+    said = row.get(HELD_OUT)
+    return said is not None and (said is True or str(said).strip().lower() == "true")
 
 
 def _beside(row: dict, mapping: dict[str, str]) -> Iterator[RowFault]:
     """What stands in other columns of the row and changes its meaning. Raises RowFault for what the model cannot take in."""
+    if SHOWN.isdisjoint(row):
+        return
     picture = next((name for name in PICTURES if row.get(name) and name not in mapping.values()), None)
     if picture:
         raise RowFault(

@@ -31,6 +31,15 @@ class Finding(BaseModel):
         return f"{self.where}: {self.problem}"
 
 
+class Applied(BaseModel):
+    """One fix as it was made: kept with the version that it made."""
+
+    check: str  # name of a check of rows, or "left_out"
+    mended: int = 0  # rows
+    dropped: int = 0
+    added: int = 0  # of those that had been left out
+
+
 class Report(BaseModel):
     """Everything that was found in one data file, whether it was taken or not."""
 
@@ -62,6 +71,10 @@ class Report(BaseModel):
     findings: list[Finding] = Field(default_factory=list)  # the first bad rows, then the first warnings
     findings_total: int = 0
     kinds: dict[str, int] = Field(default_factory=dict)  # how many findings of each kind
+    checks: dict[str, int] = Field(default_factory=dict)
+    """How many of the ready rows have a finding of each kind that a fix is offered for (studio/row_checks/kinds)."""
+    fixes: list[Applied] = Field(default_factory=list)
+    """Of a version that was made by fixes: which, and to how many rows."""
     examples: list[dict] = Field(default_factory=list)  # the first three rows, long texts cut
     sha256: str | None = None  # of messages.jsonl
     size_bytes: int = 0  # of messages.jsonl

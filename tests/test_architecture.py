@@ -44,6 +44,7 @@ FOR_WORKERS = {
     "suite_checks",
     "verdict",
     "new_tokens",
+    "row_checks",
 }
 # What each part of the studio may import of the others, from the edge inwards.
 LAYERS = [
@@ -52,6 +53,7 @@ LAYERS = [
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
     {"dataset_reading", "learning"},
+    {"row_checks"},
     {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files", "suite_checks"},
     {"folders", "methods", "formats", "model_files", "chat_template", "answer_spans"},
     {"dataset_report", "model_facts", "model_config", "linear_layers", "training_settings"},

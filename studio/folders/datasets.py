@@ -29,6 +29,30 @@ class DatasetFolder(Folder):
     def report(self) -> Path:
         return self.path / "report.json"
 
+    @property
+    def left_out(self) -> Path:
+        """Rows that could not be used, with the reason: a line for each."""
+        return self.path / "left_out.jsonl"
+
+    @property
+    def findings(self) -> Path:
+        """What the checks of rows found: a file for each kind, and their counts (studio/row_checks/findings.py)."""
+        return self.path / "findings"
+
+    @property
+    def findings_summary(self) -> Path:
+        return self.findings / "summary.json"
+
+    @property
+    def checking_progress(self) -> Path:
+        """Written by the second pass while it runs: what share of the rows it has seen."""
+        return self.findings / "progress.json"
+
+    @property
+    def checking_lock(self) -> Path:
+        """Held by the second pass while it runs."""
+        return self.findings / "lock"
+
     def tokens(self, key: str) -> Path:
         return self.path / f"tokens-{key}.json"
 

@@ -130,7 +130,9 @@ def reasons(draft: Draft) -> str:
     sources: dict[str, int] = {}
     for kept in draft.kept:
         sources[kept.why] = sources.get(kept.why, 0) + 1
-    own = [Edit.model_validate(kept.edit) for kept in draft.kept if not kept.why]
+    own = [edit for kept, edit in zip(draft.kept, draft.edits, strict=True) if not kept.why and edit.op != "fix"]
+    if any(edit.op == "fix" for edit in draft.edits):
+        return ""  # how many rows a fix mends is known when they have been rewritten, and said then
     said = [f"{why}: {count} {'answer' if count == 1 else 'answers'}" for why, count in sources.items() if why]
     return "; ".join(said + ([counted_in_words(own)] if own else [])) + "."
 

@@ -1,4 +1,4 @@
-"""What can be done to the rows of a data set: change one, drop one, add one, hold one out."""
+"""What can be done to the rows of a data set: change one, drop one, add one, hold one out, mend what the checks found."""
 
 import json
 from collections.abc import Sequence
@@ -8,13 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from studio.containers.container import large_row, too_large
 from studio.dataset_reading import recognise
-from studio.errors import Invalid, StudioError
+from studio.errors import Invalid, StudioError, clip
 from studio.formats import KINDS, Found, Kind, RowFault
 from studio.formats.checks import checked
 from studio.formats.strict_json import parse
 from studio.learning import Row
+from studio.row_checks.kinds import CHECKS
 
 MOST_EDITS = 100_000  # of one version
+LEFT_OUT = "left_out"
+"""The fix that brings back rows which could not be used, in the order in which they can."""
+FIXABLE = (*CHECKS, LEFT_OUT)
 
 
 class Edit(BaseModel):
@@ -22,12 +26,24 @@ class Edit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    op: Literal["change", "drop", "add"]
+    op: Literal["change", "drop", "add", "fix"]
     row: int | None = Field(None, ge=1, le=2**53 - 1, description="Which row of the version, counted from 1.")
     value: dict[str, Any] | None = Field(
         None, description="The row as it shall be, in any format of its kind that an upload may have."
     )
     heldout: bool | None = Field(None, description="Whether it is measured on instead of trained on.")
+    check: str | None = Field(
+        None,
+        max_length=40,
+        description="With fix: the kind of finding that is mended, in this row, or without one in every row that has it.",
+    )
+
+
+class Fix(BaseModel):
+    """A fix of one kind of finding, of one row or of all that have it."""
+
+    check: str
+    place: int | None = None  # from 0; None: all
 
 
 class Change(BaseModel):
@@ -42,6 +58,7 @@ class Changes(BaseModel):
     rows: dict[int, Change] = Field(default_factory=dict)
     """By the row's place in the version it is changed in, from 0."""
     new: list[Change] = Field(default_factory=list)
+    fixes: list[Fix] = Field(default_factory=list)
 
 
 def gathered(edits: Sequence[Edit], kind: Kind, rows: int) -> Changes:
@@ -68,6 +85,11 @@ def gathered(edits: Sequence[Edit], kind: Kind, rows: int) -> Changes:
 
 
 def _gather(found: Changes, edit: Edit, kind: Kind, rows: int) -> None:
+    if edit.op == "fix":
+        found.fixes.append(_fix(edit, rows))
+        return
+    if edit.check is not None:
+        raise RowFault("check", f"To {edit.op} a row, no finding is named.", "Leave 'check' out.", "check")
     if (edit.op == "add") is not (edit.row is None):
         what = "A new row has no number yet" if edit.op == "add" else f"To {edit.op} a row, its number is needed"
         raise RowFault("row", f"{what}.", "Give 'row' with change and drop, and leave it out with add.", "row")
@@ -91,6 +113,21 @@ def _gather(found: Changes, edit: Edit, kind: Kind, rows: int) -> None:
         change.fields = fields_of(edit.value, kind)
     if edit.heldout is not None:
         change.heldout = edit.heldout
+
+
+def _fix(edit: Edit, rows: int) -> Fix:
+    if edit.check not in FIXABLE:
+        raise RowFault(
+            "check",
+            f"There is no kind of finding '{clip(edit.check or '', 40)}'.",
+            f"Choose one of: {', '.join(FIXABLE)}.",
+            "check",
+        )
+    if edit.value is not None or edit.heldout is not None:
+        raise RowFault("fix", "A fix makes the row's value itself.", "Leave 'value' and 'heldout' out.")
+    if edit.row is not None and (edit.row > rows or edit.check == LEFT_OUT):
+        raise RowFault("row", f"There is no such row: this version has {rows:,}.", "Look at its rows again.", "row")
+    return Fix(check=edit.check, place=None if edit.row is None else edit.row - 1)
 
 
 def fields_of(value: dict[str, Any] | None, kind: Kind) -> Row:

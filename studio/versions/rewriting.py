@@ -14,6 +14,7 @@ from studio.formats.checks import checked
 from studio.learning import Row
 from studio.rows import RowWriter, iter_training_rows
 from studio.versions.edits import Change, Changes
+from studio.versions.fixing import Fixing
 
 
 class Rewriting(BaseModel):
@@ -39,20 +40,27 @@ def rewrite(wanted: Rewriting, folder: DatasetFolder) -> Report:
         **{name: getattr(old, name) for name in ("file_name", "format", "format_title", "kind", "container", "encoding")},
         columns=old.columns, mapping=old.mapping, upload_sha256=old.upload_sha256, upload_bytes=old.upload_bytes,
     )  # fmt: skip
-    reading = Reading(report, RowWriter(folder, wanted.text_limit))
-    for number, place, row in numbered(DatasetFolder(wanted.parent)):
+    parent = DatasetFolder(wanted.parent)
+    reading, fixing = Reading(report, RowWriter(folder, wanted.text_limit), folder), Fixing(parent, wanted.changes.fixes)
+    for number, place, row in numbered(parent):
         change = wanted.changes.rows.get(place, Change())
         if not change.drop:
             heldout = row["heldout"] if change.heldout is None else change.heldout
-            _write(reading, number, row["line"], change.fields or row, heldout)
-    for number, change in enumerate(wanted.changes.new, wanted.last_number + 1):
-        _write(reading, number, None, change.fields or {}, bool(change.heldout))
+            found = fixing.fixed(place, found_of(change.fields or row), by_hand=change.fields is not None)
+            _write(reading, number, row["line"], found, heldout)
+    new = [(None, found_of(change.fields or {}), bool(change.heldout)) for change in wanted.changes.new]
+    new += [(left.line, found, False) for left, found in fixing.brought_back(reading.left_out, old)]
+    for number, (line, found, heldout) in enumerate(new, wanted.last_number + 1):
+        _write(reading, number, line, found, heldout)
+    report.fixes = fixing.applied
     reading.finish()
     return report
 
 
-def _write(reading: Reading, number: int, line: int | None, row: Row, heldout: bool) -> None:
-    found = checked(found_of(row))
+def _write(reading: Reading, number: int, line: int | None, row: Found | None, heldout: bool) -> None:
+    if row is None:
+        return  # a fix has dropped it, and counted it
+    found = checked(row)
     reading.counts.rows_total += 1
     reading.keep(SourceRow(number, line, None), found, found.warnings, heldout)
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from studio import dataset_uploads
-from studio.dataset_report import Report
+from studio.dataset_report import Applied, Report
 from studio.errors import Conflict, Invalid, Unavailable
 from studio.files import write_json
 from studio.folders import DatasetFolder, new_id
 from studio.plan import clean_name
 from studio.records import LOCAL_PERSON, Dataset, DatasetVersion
+from studio.row_checks.kinds import CHECKS
 from studio.studio import Studio
 from studio.versions.difference import difference, numbered_lines
 from studio.versions.edits import Changes, Edit, gathered
@@ -55,11 +56,13 @@ def save_version(
         if report.sha256 == old.sha256:
             raise Conflict("These edits change nothing.", "Change a row before you save.")
         version = _record(old, report, owner)
-        version.removed = sum(change.drop for change in changes.rows.values())
-        version.added, version.changed = len(changes.new), len(changes.rows) - version.removed
-        counted = in_words(version.added, version.changed, version.removed)
-        version.why = clean_name(why)[:WHY_LENGTH] or f"{counted}."
-        version.last_number = last + len(changes.new)
+        by_hand = sum(change.drop for change in changes.rows.values())
+        version.removed = by_hand + sum(fix.dropped for fix in report.fixes)
+        version.added = len(changes.new) + sum(fix.added for fix in report.fixes)
+        version.changed = len(changes.rows) - by_hand + sum(fix.mended for fix in report.fixes)
+        counted = in_words(len(changes.new), len(changes.rows) - by_hand, by_hand)
+        version.why = (clean_name(why) or "; ".join([*told(report.fixes), *filter(None, [counted])]) + ".")[:WHY_LENGTH]
+        version.last_number = last + version.added
         return keep_version(studio, folder, version, edits_up_to)
 
 
@@ -101,6 +104,18 @@ def in_words(added: int, changed: int, removed: int) -> str:
     """ "2 rows changed, 1 row dropped" """
     counts = ((added, "added"), (changed, "changed"), (removed, "dropped"))
     return ", ".join(f"{count:,} {'row' if count == 1 else 'rows'} {what}" for count, what in counts if count)
+
+
+def told(fixes: Sequence[Applied]) -> list[str]:
+    """ "3 rows with e-mail addresses replaced", "12 rows dropped as duplicates" """
+    said = []
+    for fix in fixes:
+        done = CHECKS[fix.check].done if fix.check in CHECKS else "brought back with their messages in order"
+        count = fix.mended or fix.dropped or fix.added
+        said.append(f"{count:,} {'row' if count == 1 else 'rows'} {done}")
+        if fix.mended and fix.dropped:
+            said.append(f"{fix.dropped:,} dropped because nothing was left of them")
+    return said
 
 
 def counted_in_words(edits: Sequence[Edit]) -> str:
