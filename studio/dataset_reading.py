@@ -285,7 +285,7 @@ class Reading:
         report = self.report
         self._copies()
         report.checks = self.looking.finish().counts
-        self.left_out.finish()
+        report.rows_left_out = self.left_out.finish()
         self.counts.rows_warned = sum(self._warned)
         for name, count in vars(self.counts).items():
             setattr(report, name, count)

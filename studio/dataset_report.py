@@ -73,6 +73,8 @@ class Report(BaseModel):
     kinds: dict[str, int] = Field(default_factory=dict)  # how many findings of each kind
     checks: dict[str, int] = Field(default_factory=dict)
     """How many of the ready rows have a finding of each kind that a fix is offered for (studio/row_checks/kinds)."""
+    rows_left_out: int = 0
+    """Lines of left_out.jsonl: the bad rows of the upload, less those that a fix has brought back."""
     fixes: list[Applied] = Field(default_factory=list)
     """Of a version that was made by fixes: which, and to how many rows."""
     examples: list[dict] = Field(default_factory=list)  # the first three rows, long texts cut

@@ -57,7 +57,12 @@ def test_an_upload_becomes_a_frozen_copy_with_its_hash(studio, add):
     assert hashlib.sha256(content).hexdigest() == dataset.sha256 == datasets.report_of(studio, dataset.id).sha256
     assert len(content) == dataset.size_bytes
     assert folder.messages.stat().st_mode & 0o777 == 0o400
-    assert sorted(path.name for path in folder.path.iterdir()) == ["index.json", "messages.jsonl", "report.json"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [
+        "findings",
+        "index.json",
+        "messages.jsonl",
+        "report.json",
+    ]
     first = json.loads(content.splitlines()[0])
     assert first == {
         "row": 1,

@@ -72,7 +72,9 @@ def found_in(folder: DatasetFolder) -> Found | None:
     return Found.model_validate(kept) if kept and kept.get("made") == MADE else None
 
 
-def findings_of(folder: DatasetFolder, check: str, start: int = 0, count: int | None = None) -> Iterator[tuple[int, str]]:
+def findings_of(
+    folder: DatasetFolder, check: str, start: int = 0, count: int | None = None
+) -> Iterator[tuple[int, str]]:
     """(place from 0, what is said of it) of the rows with this finding, from the `start`th on."""
     try:
         with open(path_of(folder, check), encoding="utf-8") as file:

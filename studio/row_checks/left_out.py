@@ -30,6 +30,7 @@ class LeftOutWriter:
     def __init__(self, folder: DatasetFolder | None):
         self._folder = folder
         self._file: TextIO | None = None
+        self.rows = 0
 
     def add(self, row: int, line: int | None, value: dict[str, Any] | None, fault: RowFault) -> None:
         said = LeftOut(
@@ -38,6 +39,7 @@ class LeftOutWriter:
         self.keep(said)
 
     def keep(self, said: LeftOut) -> None:
+        self.rows += 1
         if self._folder is None:
             return
         if self._file is None:
@@ -45,9 +47,11 @@ class LeftOutWriter:
         # default=str: a table of Parquet may hold dates and numbers that JSON has no word for
         self._file.write(json.dumps(said.model_dump(), default=str) + "\n")
 
-    def finish(self) -> None:
+    def finish(self) -> int:
+        """How many there are."""
         if self._file is not None:
             self._file.close()
+        return self.rows
 
 
 def left_out_of(folder: DatasetFolder, start: int = 0, count: int | None = None) -> Iterator[LeftOut]:

@@ -41,7 +41,10 @@ def rewrite(wanted: Rewriting, folder: DatasetFolder) -> Report:
         columns=old.columns, mapping=old.mapping, upload_sha256=old.upload_sha256, upload_bytes=old.upload_bytes,
     )  # fmt: skip
     parent = DatasetFolder(wanted.parent)
-    reading, fixing = Reading(report, RowWriter(folder, wanted.text_limit), folder), Fixing(parent, wanted.changes.fixes)
+    reading, fixing = (
+        Reading(report, RowWriter(folder, wanted.text_limit), folder),
+        Fixing(parent, wanted.changes.fixes),
+    )
     for number, place, row in numbered(parent):
         change = wanted.changes.rows.get(place, Change())
         if not change.drop:

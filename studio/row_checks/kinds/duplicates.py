@@ -29,7 +29,6 @@ class Copies:
         for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
             yield order[start : start + size]
 
-
     def pairs(self) -> Iterator[tuple[str, int, int]]:
         """(name of the check, place of the row that would go, place of the one that it is a copy of), in order of the rows."""
         found: list[tuple[str, int, int]] = []

@@ -2,7 +2,9 @@
 
 from studio.row_checks.check import Check, Said
 
-NOTHING = frozenset({"n/a", "na", "nan", "null", "none", "nil", "undefined", "todo", "tbd", "<noinput>", "<empty>", "noinput"})
+NOTHING = frozenset(
+    {"n/a", "na", "nan", "null", "none", "nil", "undefined", "todo", "tbd", "<noinput>", "<empty>", "noinput"}
+)
 LONG = 12
 
 

@@ -73,7 +73,10 @@ class NearCopies:
             order = np.argsort(keys, kind="stable")
             same = np.concatenate([[False], keys[order][1:] == keys[order][:-1]])
             first = order[np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))]
-            for others in (first, np.concatenate([[0], order[:-1]])):  # the first of the band's rows, and the one before
+            for others in (
+                first,
+                np.concatenate([[0], order[:-1]]),
+            ):  # the first of the band's rows, and the one before
                 self._keep_likest(numbers, likest, order[same], others[same])
         return likest
 

@@ -7,7 +7,7 @@ from studio.row_checks.check import Check, Said, several
 
 ANGLE = re.compile(r"<(?:your|insert|enter|add) [^<>\n]{1,40}>", re.IGNORECASE)
 SQUARE = re.compile(
-    r"\[(?:(?:your|insert|enter|add) [^\[\]\n]{1,40}"
+    r"(?<!\w)\[(?:(?:your|insert|enter|add) [^\[\]\n]{1,40}"
     r"|(?:(?:First|Last|Full|Company|Customer|Client|Recipient|Sender|Street|Phone) )?(?:Name|Date|Address|Company|City|Number|Email)"
     r"|NAME|DATE|ADDRESS|COMPANY|CITY|EMAIL)\](?!\()",
     re.IGNORECASE,
