@@ -9,6 +9,7 @@ from studio.pages import data_detail, data_upload, parts, words
 from studio.pages import data_view as view
 from studio.pages.data_detail import descriptions
 from studio.pages.events import on_load, plain
+from studio.pages.findings import section as findings_section
 from studio.pages.page import Page
 from studio.pages.shell import head_html
 from studio.pages.versions import history, rows
@@ -24,6 +25,7 @@ def build(studio: Studio) -> None:
         data_upload.section(studio)
         listed = plain()
     data_detail.section(studio)
+    findings_section.section(studio)
     rows.section(studio)
     history.section(studio)
     data_detail.ending(studio)

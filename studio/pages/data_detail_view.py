@@ -9,6 +9,8 @@ from studio.tokens import Piece
 
 Shown = dict[str, Any]
 
+FOUND_BY_CHECKS = ("control", "placeholder", "duplicate", "heldout")
+"""Kinds of warnings that the section of findings shows, all of them and with their fixes."""
 MOST_LETTERS = 12_000
 """Of one row; a longer one is shown up to here, so that the page stays quick."""
 INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"  # they turn or hide text: shown by number
@@ -32,7 +34,8 @@ def about(dataset: Shown, report: Report, description: str) -> str:
         parts.stat("Size", words.size(dataset["size_bytes"]), dataset["format_title"]),
     )
     line = f'<p class="ls-sub ls-gap-below">{parts.text(description)}</p>' if description else ""
-    found = data_view.findings(report) if report.findings else ""
+    rest = [found for found in report.warnings if found.kind not in FOUND_BY_CHECKS]
+    found = data_view.findings_table(rest) if rest else ""
     prints = f'<p class="ls-sub ls-gap">{parts.text(dataset["file_name"])} · sha256 <span class="ls-mono">{escape(dataset["sha256"][:16])}</span></p>'
     return parts.card(f'{line}<div class="ls-stats">{"".join(figures)}</div>{prints}{found}')
 

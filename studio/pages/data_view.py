@@ -1,5 +1,6 @@
 """How data is drawn: the list of data sets, and what was found in a file that is being brought."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -126,16 +127,21 @@ def findings(report: Report) -> str:
     """The rows that are unusable or worth a look, each with what to do."""
     if not report.findings:
         return '<p class="ls-sub ls-gap">Every row can be used.</p>'
+    table = findings_table(report.findings)
+    rest = report.findings_total - len(report.findings)
+    more = f'<p class="ls-sub ls-gap">And {words.count(rest)} more.</p>' if rest > 0 else ""
+    return f"{table}{more}"
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
     table = parts.table(
         ("Where", "Finding", "What to do"),
-        [_finding(found) for found in report.findings],
+        [_finding(found) for found in findings],
         "Findings",
         "phone ls-findings",
         ("", "wrap", "wrap ls-muted"),
     )
-    rest = report.findings_total - len(report.findings)
-    more = f'<p class="ls-sub ls-gap">And {words.count(rest)} more.</p>' if rest > 0 else ""
-    return f'<div class="ls-gap">{table}</div>{more}'
+    return f'<div class="ls-gap">{table}</div>'
 
 
 def _finding(found: Finding) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 from studio.folders import DatasetFolder
 from studio.formats import Found as FoundRow
-from studio.row_checks.kinds import CHECKS
 from studio.row_checks.check import said_in
 from studio.row_checks.findings import FindingsWriter, Found
+from studio.row_checks.kinds import CHECKS
 from studio.row_checks.kinds.duplicates import Copies
 from studio.row_checks.kinds.languages import Languages
 

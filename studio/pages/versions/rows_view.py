@@ -9,8 +9,10 @@ from studio.pages import data_view, parts, words
 from studio.pages.events import action
 from studio.pages.versions import forms
 from studio.records import DatasetEdit
+from studio.row_checks.mending import mended
 from studio.versions.drafts import Draft
 from studio.versions.edits import Edit, fields_of
+from studio.versions.rewriting import found_of
 from studio.versions.searching import FoundRows
 
 NEW = "new"  # id of a form for a row that is added
@@ -25,6 +27,8 @@ class Drafted:
     row: Row | None = None
     heldout: bool | None = None
     dropped: bool = False
+    fixes: list[str] = field(default_factory=list)
+    """Checks whose fix waits for this row."""
     note: str = ""
 
 
@@ -33,7 +37,12 @@ def by_row(draft: Draft, kind: Kind) -> tuple[dict[int, Drafted], list[tuple[Dat
     found: dict[int, Drafted] = {}
     new: list[tuple[DatasetEdit, Drafted]] = []
     for kept, edit in zip(draft.kept, draft.edits, strict=True):
-        if edit.row is None:
+        if edit.op == "fix":
+            if edit.row is not None:
+                drafted = found.setdefault(edit.row - 1, Drafted())
+                drafted.edits.append(kept.id)
+                drafted.fixes.append(edit.check or "")
+        elif edit.row is None:
             new.append((kept, _take(Drafted(), kept, edit, kind)))
         else:
             _take(found.setdefault(edit.row - 1, Drafted()), kept, edit, kind)
@@ -102,7 +111,7 @@ def _onward(found: FoundRows, start: int, editable: bool, draft: Draft) -> str:
 
 
 def _row(place: int, row: Row, drafted: Drafted, editing: str, editable: bool) -> str:
-    id, now = str(place + 1), drafted.row or row
+    id, now = str(place + 1), _fixed(drafted, drafted.row or row)
     heldout = row["heldout"] if drafted.heldout is None else drafted.heldout
     title = f"Row {words.count(place + 1)}"
     if editable and editing == id:
@@ -121,6 +130,17 @@ def _row(place: int, row: Row, drafted: Drafted, editing: str, editable: bool) -
         f'<article class="ls-entry{gone}" aria-label="{title}"><header class="ls-row"><span class="ls-name ls-num">{title}</span>{number}{chips}'
         f'<span class="ls-row ls-end">{actions}</span></header>{data_view.example(now)}</article>'
     )
+
+
+def _fixed(drafted: Drafted, row: Row) -> Row:
+    """The row as the fixes that wait for it make it."""
+    for check in drafted.fixes:
+        made = mended(found_of(row), check)
+        if made is None:
+            drafted.dropped = True
+            return row
+        row = {**row, **made.fields}
+    return row
 
 
 def _actions(id: str, title: str, heldout: bool, drafted: Drafted) -> str:

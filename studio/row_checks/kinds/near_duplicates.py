@@ -25,7 +25,7 @@ class NearCopies:
     """Numbers of all rows: 13 bytes a row in memory, 256 on disk."""
 
     def __init__(self) -> None:
-        self.file = tempfile.TemporaryFile()
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 gone with this object
         self.rows = 0  # that have numbers
         self.places = array("q")
         self.hashes = array("I")  # of all that is said, to leave out what is exactly the same
