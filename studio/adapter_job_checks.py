@@ -8,7 +8,7 @@ from studio import adapters, base_models
 from studio.errors import BadInput, Conflict, Invalid, at_field, clip
 from studio.files import read_json
 from studio.folders import AdapterFolder
-from studio.lab_settings import AnyLabSettings, MergeSettings, Parent, ShrinkSettings, StackSettings
+from studio.lab_settings import AnyLabSettings, MergeSettings, Parent, ShrinkSettings, StackSettings, sum_in_words
 from studio.limits import check_room
 from studio.lora_files import PlainLora, read_lora
 from studio.methods import METHODS
@@ -196,9 +196,5 @@ def size_of(lora: PlainLora) -> int:
 
 def stack_name(found: list[Adapter], parents: list[Parent]) -> str:
     """The sum as one writes it: "pirate + 0.5 orders − robot"."""
-    terms = ""
-    for adapter, parent in zip(found, parents, strict=True):
-        sign = "−" if parent.weight < 0 else "+" if terms else ""
-        weight = f"{abs(parent.weight):g} " if abs(parent.weight) != 1 else ""
-        terms += f" {sign} {weight}{adapter.name}"
-    return " ".join(terms.split())[:100]
+    weights = (parent.weight for parent in parents)
+    return sum_in_words(zip(weights, (adapter.name for adapter in found), strict=True), times="")[:100]

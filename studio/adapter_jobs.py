@@ -3,7 +3,7 @@
 import shutil
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from studio.adapter_files import copy_into
 from studio.adapter_job_checks import check_merge, check_shrink, check_stack
@@ -70,9 +70,18 @@ def get_job(studio: Studio, id: str) -> AdapterJob:
     return job
 
 
-def list_jobs(studio: Studio, limit: int = LIMIT, cursor: str | None = None) -> Listing[AdapterJob]:
-    """The newest first."""
+def list_jobs(
+    studio: Studio, limit: int = LIMIT, cursor: str | None = None, adapter: str | None = None
+) -> Listing[AdapterJob]:
+    """The newest first; with `adapter`, those that it goes into or came out of."""
     query = select(AdapterJob).order_by(AdapterJob.created_at.desc(), AdapterJob.id)
+    if adapter:
+        named = [
+            AdapterJob.settings["adapter"].as_string() == adapter,
+            AdapterJob.result["adapter"].as_string() == adapter,
+        ]
+        parent = AdapterJob.settings["parents"].as_string().contains(f'"{adapter}"', autoescape=True)
+        query = query.where(or_(*named, parent))
     with studio.database.read() as session:
         return listing(session, query, limit, cursor)
 

@@ -6,6 +6,7 @@ from studio import adapters, base_models, checkpoints
 from studio.compare_request import Answering, CheckpointOf
 from studio.errors import Invalid, NotFound, at_field, clip
 from studio.folders import AdapterFolder
+from studio.lab_settings import sum_in_words
 from studio.records import Adapter, BaseModel
 from studio.studio import Studio
 
@@ -29,7 +30,7 @@ class Answerer:
         if self.checkpoint:
             return f"{self.run_name}, step {self.checkpoint.step}"
         if self.mix:
-            return " + ".join(f"{weight:g} × {adapter.name}" for adapter, weight in self.mix)
+            return sum_in_words((weight, adapter.name) for adapter, weight in self.mix)
         return self.adapter.name if self.adapter else ""
 
     def asked(self) -> dict:

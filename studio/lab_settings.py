@@ -1,5 +1,6 @@
 """What can be done with finished adapters: the settings of a stack, of a smaller rank and of a merge, each declared once."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
@@ -35,6 +36,16 @@ class Parent(PlanPart):
     weight: float = Field(
         1.0, ge=-10, le=10, title="Weight", description="How much of it goes in. Below 0 takes it away."
     )
+
+
+def sum_in_words(parts: Iterable[tuple[float, str]], times: str = " × ") -> str:
+    """A weighted sum as one writes it: "0.7 × pirate − 0.3 × robot". With `times` empty a weight of 1 is left out."""
+    said = ""
+    for weight, name in parts:
+        sign = "−" if weight < 0 else "+" if said else ""
+        size = f"{abs(weight):g}{times or ' '}" if times or abs(weight) != 1 else ""
+        said += f" {sign}{' ' if said else ''}{size}{name}"
+    return said.strip()
 
 
 class StackSettings(LabSettings):

@@ -107,7 +107,7 @@ def test_mixes_stand_beside_models_and_the_same_one_stands_once(studio):
     assert "0.7 Pirate + -0.3 Judge heard" in heard
     votes.cast(studio, id, "A")
     named = {blind.key_of(model): model["name"] for model in votes.reveal(studio, id)["models"]}
-    assert named["judge*-0.3 pirate*0.7"] == "0.7 × Pirate + -0.3 × Judge"
+    assert named["judge*-0.3 pirate*0.7"] == "0.7 × Pirate − 0.3 × Judge"
     other = {"mix": [mix[0], {**mix[1], "weight": 0.3}]}
     again = read_request({"base_model": "small", "columns": [*columns[:2], other]}, BlindRequest)
     assert not blind.is_of(studio, id, again)

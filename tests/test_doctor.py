@@ -228,6 +228,14 @@ def test_a_change_is_one_click_away_and_named_on_the_train_page(stocked):
     assert same == runs.clone_values(stocked, id)  # exactly that change
 
 
+def test_better_and_learned_by_heart_stand_together_in_one_sentence():
+    finding = diagnosis(chart(heldout=evaluations(by_heart)))[0]
+    assert finding.key == "overfits"
+    assert "Both are true" in doctor_view.findings([finding], "whale", verdict="better")
+    for other in (None, "no change", "overfitted"):
+        assert "Both are true" not in doctor_view.findings([finding], "whale", verdict=other)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -10,7 +10,7 @@ from studio.pages import adapters_combine, adapters_extract, adapters_import, ad
 from studio.pages.adapters import one_head
 from studio.pages.adapters_combine import SAY_HOW_MANY, asked, chosen, fitting
 from studio.pages.adapters_work import draw_jobs
-from studio.records import JobState
+from studio.records import AdapterJob, JobState
 from studio.xrays import Xray, XrayedModule
 from tests.finished_runs import NASTY
 from tests.lora_adapters import add_lora
@@ -98,6 +98,23 @@ def test_the_list_of_work_shows_how_far_it_is(two):
     write_json(two.data.adapter_job(job.id).progress, {"done": 0.5, "doing": "Module 3 of 6"})
     adapter_job_queue.note_progress(two, adapter_jobs.get_job(two, job.id))
     assert all(said in draw_jobs(two) for said in ("Module 3 of 6", 'aria-valuenow="50"', "Working"))
+
+
+def test_an_adapters_page_lists_the_work_that_it_had_a_part_in(two):
+    add_lora(two, "robot", rank=2, seed=3)
+    both = adapter_jobs.queue_job(
+        two, read_lab_settings({"kind": "stack", "parents": [{"adapter": "pirate"}, {"adapter": "orders"}]})
+    )
+    smaller = adapter_jobs.queue_job(two, read_lab_settings({"kind": "shrink", "adapter": "robot", "rank": 1}))
+    with two.database.write() as session:
+        session.get(AdapterJob, both.id).result = {"adapter": "made"}
+    listed = {
+        id: [job.id for job in adapter_jobs.list_jobs(two, adapter=id).items] for id in ("pirate", "robot", "made")
+    }
+    assert listed == {"pirate": [both.id], "robot": [smaller.id], "made": [both.id]}
+    assert adapter_jobs.list_jobs(two, adapter="pirat").items == []
+    assert smaller.name in draw_jobs(two, "robot")
+    assert both.name not in draw_jobs(two, "robot")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_side_by_side_through_the_api_and_on_the_page(two):
         assert client.get("/api/v1/adapters/side-by-side?id=pirate").status_code == 422
         assert client.get("/passports").status_code == 200
     assert "Rank" in passports.table(two, ["pirate", "orders"], True)
-    assert "Choose two" in passports.table(two, ["pirate"], False)
+    assert "Choose one more" in passports.table(two, ["pirate"], False)
     assert "There is no adapter" in passports.table(two, ["pirate", "gone"], False)
 
 

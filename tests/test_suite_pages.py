@@ -3,14 +3,17 @@
 import pytest
 import regex
 
+from studio.errors import Invalid
 from studio.pages import answers
-from studio.pages.suites import forgotten, run_view, view
+from studio.pages.suites import forgotten, one, run_view, view
 from studio.pages.suites.prompt_form import filled, loses, read
 from studio.suites import lists, runs
 from studio.suites.builtin import add_builtin_suites
 from studio.suites.prompts import read_prompts
+from studio.suites.runs import SuiteRunRequest
 from tests.answered_suites import asked, done, neutral, with_a_pirate
 from tests.finished_runs import NASTY
+from tests.lora_adapters import add_lora
 
 ROUND = [
     {"text": "Plain"},
@@ -113,9 +116,35 @@ def test_a_run_says_how_far_it_is_and_what_stands_against_the_base(place):
     run = asked(place)
     assert "Waits for a device." in run_view.news(run)
     runs.cancel_suite_run(place, run.id)
-    run = done(place, [[True, False]] * 8)
-    assert "lost 8, gained 0; -100 points" in answers.body_of(place, run, {})
-    assert "p = 0.0078 (McNemar exact): worse." in answers.body_of(place, run, {})
+    run = done(place, [[True, False]] * 10)
+    assert "export?format=csv" in answers.head_of(run)
+    waiting = runs.queue_suite_run(place, run.suite, SuiteRunRequest(base_model="builtin"))
+    assert "export?" not in answers.head_of(waiting)
+    assert "lost 10, gained 0; -100 points" in answers.body_of(place, run, {})
+    assert "(McNemar exact): worse." in answers.body_of(place, run, {})
+
+
+def test_of_fewer_than_ten_judged_prompts_no_interval_is_told(place):
+    run = done(place, [[True, False]] * 9)
+    drawn = answers.body_of(place, run, {})
+    assert "0 of 9 passed (too few to say how sure that is)" in drawn
+    assert "lost 9, gained 0; too few to say how sure that is." in drawn
+    assert "95 %" not in drawn
+    assert "low" not in run.result["columns"][0]
+
+
+def test_adapters_checkpoints_and_a_mix_can_be_chosen_to_answer(place):
+    add_lora(place, "robot", rank=2, seed=2)
+    _, chosen, mixable = one.choices(place, "builtin", ["pirate"])
+    assert {value for _, value in chosen["choices"]} == {"pirate", "robot"}
+    assert chosen["value"] == ["pirate"]
+    assert {value for _, value in mixable["choices"]} == {"pirate", "robot"}
+    assert one.mix_of(["pirate", "robot"], "0.7, -0.3") == "pirate*0.7 robot*-0.3"
+    assert one.mix_of(["pirate", "robot"], "") == "pirate*1 robot*1"
+    for ids, weights, field in ((["pirate"], "", "mix"), (["pirate", "robot"], "1", "weights")):
+        with pytest.raises(Invalid) as refused:
+            one.mix_of(ids, weights)
+        assert refused.value.field == field
 
 
 def test_an_adapters_page_offers_to_look_then_tells_what_was_forgotten(place):

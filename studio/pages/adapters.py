@@ -74,7 +74,7 @@ def all_of_them(studio: Studio) -> gr.Column:
 def one_of_them(studio: Studio, top: gr.HTML) -> None:
     """The adapter that the address names: its passport, its name, its end."""
     with gr.Column(visible=False) as one:
-        with gr.Row(elem_classes=["ls-act", "ls-run-act"]):
+        with gr.Row(elem_classes=["ls-act", "ls-run-act"], elem_id="ls-adapter-act"):
             shrink = gr.Button("Make it smaller", scale=0, min_width=160)
             rename = gr.Button("Rename", scale=0, min_width=110)
             delete = gr.Button("Delete…", scale=0, min_width=110)
@@ -135,8 +135,7 @@ def one_head(adapter: Adapter) -> str:
     actions = (
         combine
         + parts.button("Compare settings", f"/passports?id={adapter.id}")
-        + parts.button("Compare with the base", f"/compare?a={adapter.id}")
-        + parts.button("Download", f"/files/adapters/{adapter.id}", primary=True, download=True)
+        + parts.button("Compare with the base", f"/compare?a={adapter.id}", primary=True)
     )
     about = f"{method_words.short(adapter.method, adapter.rank)} on {adapter.base_model_name}"
     return head_html(adapter.name, about, actions, crumb)

@@ -1,7 +1,5 @@
 """The parts of the Adapters page around the lab: the list of its work, what can be done with one adapter, and its x-ray."""
 
-from functools import partial
-
 import gradio as gr
 
 from studio import adapter_jobs, xrays
@@ -16,21 +14,24 @@ REFRESH_SECONDS = 2
 SHOWN_JOBS = 10
 
 
-def draw_jobs(studio: Studio) -> str:
-    return lab_view.jobs(adapter_jobs.list_jobs(studio, SHOWN_JOBS).items)
+def draw_jobs(studio: Studio, adapter: str = "") -> str:
+    """The newest jobs, or those that this adapter went into or came out of."""
+    return lab_view.jobs(adapter_jobs.list_jobs(studio, SHOWN_JOBS, adapter=adapter or None).items)
 
 
 def work(studio: Studio) -> gr.HTML:
     """The list of jobs, kept up to date."""
     listed = clickable()
-    draw = partial(draw_jobs, studio)
 
-    def act(event: gr.EventData) -> str:
+    def draw(request: gr.Request) -> str:
+        return draw_jobs(studio, request.query_params.get("id", ""))
+
+    def act(request: gr.Request, event: gr.EventData) -> str:
         wanted, id = clicked(event)
         acts = {"cancel": adapter_jobs.cancel_job, "clear": adapter_jobs.delete_job}
         if wanted in acts:
             acts[wanted](studio, id)
-        return draw()
+        return draw(request)
 
     on_load(draw, listed)
     every(REFRESH_SECONDS, draw, listed)

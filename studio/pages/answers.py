@@ -83,6 +83,7 @@ def head_of(run: SuiteRun) -> str:
     actions = "".join(
         parts.button(title, f"/api/v1/suite-runs/{run.id}/export?format={form}", small=True, download=True)
         for title, form in (("CSV", "csv"), ("JSONL", "jsonl"))
+        if run.answered or run.state not in runs.OPEN  # of one that waits there is nothing to take along
     )
     about = f"{words.plural(run.prompts, 'prompt')}, {words.plural(len(run.columns), 'column')}, asked {words.ago(run.created_at)}."
     return head_html(run.name, about, actions, crumb, f" {run_view.chip(run)}")

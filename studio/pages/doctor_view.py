@@ -8,14 +8,21 @@ from studio.doctor.chart import Finding
 from studio.pages import parts
 from studio.plan_changes import as_text
 
+TOGETHER = (
+    "Both are true: this adapter is better than the base on rows that it has never seen, and the last part of its training taught it nothing "
+    "but the training rows. Use it as it is; the change below gives an adapter as good in less time, or a better one."
+)
 
-def findings(found: Sequence[Finding], run_id: str, running: bool = False) -> str:
-    """ "" where there is nothing to say."""
+
+def findings(found: Sequence[Finding], run_id: str, running: bool = False, verdict: str | None = None) -> str:
+    """ "" where there is nothing to say. `verdict` is the word that stands beside them."""
     if not found:
         return ""
     title = "What the curves say so far" if running else "What the curves say"
     rows = "".join(_finding(finding, run_id) for finding in found)
-    return f'<section class="ls-card ls-doctor" aria-label="{title}"><h2>{title}</h2><ol>{rows}</ol></section>'
+    both = verdict == "better" and any(finding.key == "overfits" for finding in found)
+    joined = f'<p class="ls-sub">{TOGETHER}</p>' if both else ""
+    return f'<section class="ls-card ls-doctor" aria-label="{title}"><h2>{title}</h2>{joined}<ol>{rows}</ol></section>'
 
 
 def _finding(finding: Finding, run_id: str) -> str:

@@ -1,5 +1,6 @@
 """Passports: two to four adapters' settings and passports side by side; the address holds which, and whether only differences are shown."""
 
+import contextlib
 from functools import partial
 
 import gradio as gr
@@ -26,7 +27,13 @@ REMEMBER = """(ids, only) => {
 def build(studio: Studio) -> None:
     head("Compare settings", SUBTITLE, parts.button("All adapters", "/adapters"))
     picked = gr.Dropdown(
-        [], multiselect=True, max_choices=side_by_side.MOST, label="Adapters", info="Two to four.", interactive=True
+        [],
+        multiselect=True,
+        max_choices=side_by_side.MOST,
+        label="Adapters",
+        info="Choose two to four; type to search.",
+        elem_id="which",
+        interactive=True,
     )
     only = gr.Checkbox(False, label="Only differences", interactive=True)
     drawn = plain()
@@ -37,6 +44,11 @@ def build(studio: Studio) -> None:
             (f"{one.name} · {one.base_model_name}", one.id) for one in adapters.list_adapters(studio, limit=MOST).items
         ]
         known = {id for _, id in choices}
+        for id in dict.fromkeys(ids):
+            with contextlib.suppress(StudioError):  # an older one than the list holds
+                if id not in known and (one := adapters.get_adapter(studio, id)):
+                    choices.append((f"{one.name} · {one.base_model_name}", id))
+                    known.add(id)
         wanted, fewer = [id for id in ids if id in known][: side_by_side.MOST], bool(request.query_params.get("only"))
         return gr.update(choices=choices, value=wanted), fewer, table(studio, wanted, fewer)
 
@@ -49,9 +61,8 @@ def build(studio: Studio) -> None:
 
 def table(studio: Studio, ids: list[str] | None, only: bool) -> str:
     if len(ids or []) < side_by_side.FEWEST:
-        return parts.empty(
-            "adapter", "Choose two adapters or more", "Their settings and passports then stand side by side."
-        )
+        said = "Choose one more above" if ids else "Choose two adapters or more above"
+        return parts.empty("adapter", said, "Their settings and passports then stand side by side.")
     try:
         found, lines = side_by_side.side_by_side(studio, ids or [])
     except StudioError as error:

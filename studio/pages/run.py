@@ -317,7 +317,9 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
         + run_view.held_up(run)
         + run_view.done(run, shown["adapter"], run.want is Want.STOP, gained),
         "verdict": verdict_view.card(verdict),
-        "doctor": doctor_view.findings(doctor.findings(studio, run), run.id, running=run.state in OPEN),
+        "doctor": doctor_view.findings(
+            doctor.findings(studio, run), run.id, running=run.state in OPEN, verdict=(verdict or {}).get("word")
+        ),
         "figures": run_view.figures(
             run, latest, estimated_bytes(studio, run.id), place_of(studio, run.id), utc_now(), objective
         ),

@@ -1,6 +1,7 @@
 """Runs: every training, searched, filtered, sorted, and live while it is open."""
 
 import hashlib
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -28,14 +29,23 @@ REMEMBER = """(q, states, sort, trail) => {
   history.replaceState(null, '', location.pathname + (kept.size ? '?' + kept : ''));
   return [q, states, sort, trail];
 }"""
+# One event for filters and page turns, so that two wishes never overtake each other: the later one is sent when the earlier is answered.
+# An event that had to wait comes with the data of the one before it (Gradio 6.31), so what is wished is read off the page when it is sent.
 # Other filters start from the first page. A text box tells of a change when the page itself fills it in: then nothing is other.
-FIRST_PAGE = f"""(q, states, sort, trail) => {{
-  const now = new URLSearchParams(location.search);
+WISHED = f"""() => {{
+  const now = new URLSearchParams(location.search), turn = window.studioTurn || 0;
+  const q = document.querySelector('#ls-search textarea, #ls-search input').value;
+  const states = [...document.querySelectorAll('#ls-states input:checked')].map((box) => box.name);
+  const sort = document.querySelector('#ls-sort input').value || 'Newest first';
+  const next = (document.querySelector('#ls-after') || {{dataset: {{}}}}).dataset.next;
   const same = (now.get('q') || '') === q && (now.get('state') || '') === states.join(',') && (now.get('sort') || 'Newest first') === sort;
-  return ({REMEMBER})(q, states, sort, same ? trail : []);
+  let pages = same ? window.studioPages || (now.get('cursor') ? [now.get('cursor')] : []) : [];
+  if (turn < 0) pages = pages.slice(0, -1);
+  if (turn > 0 && next) pages = [...pages, next];
+  window.studioTurn = 0;
+  window.studioPages = pages;
+  return ({REMEMBER})(q, states, sort, pages);
 }}"""
-NEXT_PAGE = f"(q, states, sort, trail, next) => [...({REMEMBER})(q, states, sort, [...trail, next]), next]"
-PREVIOUS_PAGE = f"(q, states, sort, trail) => ({REMEMBER})(q, states, sort, trail.slice(0, -1))"
 
 
 def build(studio: Studio) -> None:
@@ -48,31 +58,45 @@ def build(studio: Studio) -> None:
             scale=4,
             min_width=220,
             interactive=True,
+            elem_id="ls-search",
         )
         states = gr.CheckboxGroup(
-            list(FILTERS), show_label=False, label="States", scale=5, min_width=320, interactive=True
+            list(FILTERS),
+            elem_id="ls-states",
+            show_label=False,
+            label="States",
+            scale=5,
+            min_width=320,
+            interactive=True,
         )
         sort = gr.Dropdown(
-            list(SORTS), value="Newest first", show_label=False, label="Order", scale=2, min_width=150, interactive=True
+            list(SORTS),
+            value="Newest first",
+            elem_id="ls-sort",
+            show_label=False,
+            label="Order",
+            scale=2,
+            min_width=150,
+            interactive=True,
         )
     rows = plain('<div class="ls-skeleton" style="height:320px" aria-busy="true"></div>')
     with gr.Row(elem_classes=["ls-act"], visible=False) as pager:
-        previous = gr.Button("Previous 50", size="sm", scale=0, min_width=120)
-        following = gr.Button("Next 50", size="sm", scale=0, min_width=120)
+        previous = gr.Button("Previous 50", size="sm", scale=0, min_width=120, elem_id="ls-previous")
+        following = gr.Button("Next 50", size="sm", scale=0, min_width=120, elem_id="ls-next")
     trail = gr.JSON([], visible=False)  # cursors of the pages up to this one; the first page needs none
-    after = gr.Textbox("", visible=False)  # cursor of the next page
     seen = gr.Textbox("", visible=False)  # what is drawn, so that a tick without news changes nothing
 
     filters = [search, states, sort, trail]
-    shown = [rows, pager, previous, following, after, seen]
+    shown = [rows, pager, previous, following, seen]
 
     def show(q: str, chosen: list[str], order: str, cursors: list[str], before: str = "") -> Any:
         html, following_cursor, whole = page_of_runs(studio, q or "", chosen or [], order, (cursors or [""])[-1])
+        html += f'<i id="ls-after" data-next="{escape(following_cursor)}" hidden></i>'
         mark = hashlib.sha256(html.encode()).hexdigest()[:16]
         if mark == before:
             return gr.skip()
         more = gr.update(interactive=bool(following_cursor))
-        return html, gr.update(visible=not whole), gr.update(interactive=bool(cursors)), more, following_cursor, mark
+        return html, gr.update(visible=not whole), gr.update(interactive=bool(cursors)), more, mark
 
     def opened(request: gr.Request):
         q, chosen, order, cursors = filters_in(dict(request.query_params))
@@ -83,16 +107,14 @@ def build(studio: Studio) -> None:
 
     on_load(plainly(opened), [*filters, *shown])
     gr.on(
-        [search.change, states.input, sort.input],
+        [search.change, states.input, sort.input, following.click, previous.click],
         plainly(turned),
         filters,
         [trail, *shown],
-        js=FIRST_PAGE,
+        js=WISHED,
         trigger_mode="always_last",
         **QUICK,
     )
-    following.click(plainly(turned), [*filters, after], [trail, *shown], js=NEXT_PAGE, **QUICK)
-    previous.click(plainly(turned), filters, [trail, *shown], js=PREVIOUS_PAGE, **QUICK)
     every(REFRESH_SECONDS, plainly(show), shown, [*filters, seen])
 
 

@@ -12,6 +12,8 @@ from studio.ratings import wilson
 from studio.records import SuiteRun
 from studio.studio import Studio
 
+FEWEST_JUDGED = 10  # answers below which an interval would only look like knowledge
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -74,7 +76,7 @@ def table(studio: Studio, run: SuiteRun) -> list[Line]:
 
 
 def summary(studio: Studio, run: SuiteRun) -> dict[str, Any]:
-    """{"columns": [{"judged", "passed", "low", "high", and against the base "paired" and "lost_topics"}]}."""
+    """{"columns": [{"judged", "passed", from ten judged answers on "low" and "high", and against the base "paired" and "lost_topics"}]}."""
     return {"columns": in_short(table(studio, run), base_place(run.columns))}
 
 
@@ -88,12 +90,12 @@ def is_base(column: dict[str, Any]) -> bool:
 
 
 def in_short(lines: list[Line], base: int | None) -> list[dict[str, Any]]:
-    """Of each column: answers that were judged and that passed, with Wilson's interval; and how it stands against the base."""
+    """Of each column: answers that were judged and that passed, with Wilson's interval where they are not too few; and how it stands against the base."""
     told = []
     for place in range(len(lines[0].cells) if lines else 0):
         judged = [passed for line in lines if (passed := line.passed(place)) is not None]
         column: dict[str, Any] = {"judged": len(judged), "passed": sum(judged)}
-        if judged:
+        if len(judged) >= FEWEST_JUDGED:
             column["low"], column["high"] = wilson(sum(judged), len(judged))
         if base is not None and place != base:
             column["paired"] = paired(lines, base, place).as_dict()

@@ -14,6 +14,7 @@ import torch
 from jobs.workers.adapters_in_memory import LoadedAdapter
 from jobs.workers.row_updates import OutputFactors, RowUpdate, SharedUpdate, Update
 from studio.errors import Invalid, clip
+from studio.lab_settings import sum_in_words
 from studio.tokens import ChatTokenizer
 
 MOST_IN_MEMORY = 4  # stacks; those answering now live as long as their answers
@@ -77,7 +78,7 @@ class Mix:
     def proof(self) -> dict:
         parts = zip(self.stack.parts, self.weights, strict=True)
         mixed = [{**part.proof(), "weight": weight} for part, weight in parts]
-        name = " + ".join(f"{part['weight']:g} × {part['name']}" for part in mixed)
+        name = sum_in_words((part["weight"], part["name"]) for part in mixed)
         said = {"name": name, "sha256": None, "layers_changed": self.layers_changed()}
         changed = {"weights_changed": self.changes} if self.changes else {}
         return {"adapter": None, "mix": mixed, **said, "self_check": self.stack.self_check, **changed}

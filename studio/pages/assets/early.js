@@ -22,6 +22,12 @@
     }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   });
 
+  // A page turn that is wished while rows are still on their way is kept until they are there (pages/runs.py).
+  document.addEventListener("click", function (event) {
+    var turn = event.target.closest && event.target.closest("#ls-next, #ls-previous");
+    if (turn) window.studioTurn = turn.id === "ls-next" ? 1 : -1;
+  }, true);
+
   document.addEventListener("click", function (event) {
     if (!event.target.closest || !event.target.closest("button.ls-theme")) return;
     theme = theme === "dark" ? "light" : "dark";

@@ -45,7 +45,7 @@ def _cell(column: Column, place: int, colour: int, offers: Offers, blind: bool, 
     return (
         f'<div class="ls-pick"><div class="ls-pick-h"><span class="sw" style="background:var(--ls-s{colour})"></span>'
         f'<label for="ls-who-{place}">Column {number}</label>{remove if removable else ""}</div>'
-        f'<select id="ls-who-{place}" data-who="{place}" data-was="{escape(who_of(column))}">{_choices(column, offers)}</select>'
+        f'<select id="ls-who-{place}" data-who="{place}" data-was="{escape(who_of(column))}" title="{escape(name_of(column, offers))}">{_choices(column, offers)}</select>'
         f"{_own(column, place, blind)}</div>"
     )
 

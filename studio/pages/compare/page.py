@@ -89,7 +89,7 @@ def build(studio: Studio) -> None:
     with gr.Row(elem_classes=["ls-act"]):
         retry = gr.Button("Ask again", size="sm", scale=0, min_width=110)
         clear = gr.Button("Clear", size="sm", scale=0, min_width=90)
-        plain(view.keys(), elem_classes=["ls-end"])
+        plain(view.keys(), elem_classes=["ls-keys-at"])
     with gr.Accordion("Word differences", open=False):
         differences = plain(view.differences([]))
     lineup, talk = gr.JSON({}, visible=False), gr.JSON({}, visible=False)

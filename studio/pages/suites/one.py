@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 
 from studio import adapters
-from studio.compare_request import MOST_COLUMNS, read_request
+from studio.compare_request import MOST_COLUMNS, MOST_MIXED, read_request
 from studio.errors import Invalid, NotFound
-from studio.listing import MOST
 from studio.pages import parts, words
+from studio.pages.compare.lineup import BASE, column_of, offers_of
 from studio.pages.compare.talking import ready_models
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, clickable, clicked, on_load, plain
@@ -33,6 +33,8 @@ class Layout:
     whole: gr.Column
     model: gr.Dropdown
     chosen: gr.Dropdown
+    mixed: gr.Dropdown
+    weights: gr.Textbox
     sampling: list[Any]
     run: gr.Button
     after: gr.Checkbox
@@ -57,7 +59,7 @@ def one_suite(studio: Studio) -> None:
         try:
             suite = lists.get_suite(studio, request.query_params.get("id", ""))
         except NotFound:
-            return [gr.skip()] * 9
+            return [gr.skip()] * 10
         base, asked = asked_for(studio, request)
         own = suite.source != "builtin"
         found = runs.list_suite_runs(studio, suite=suite.id).items
@@ -66,9 +68,21 @@ def one_suite(studio: Studio) -> None:
             gr.update(visible=own), gr.update(value=suite.name), deletion(suite),
         )  # fmt: skip
 
-    shown = [page.whole, page.model, page.chosen, page.after, page.done, page.prompts, page.add, page.name, page.delete]
+    shown = [
+        page.whole,
+        page.model,
+        page.chosen,
+        page.mixed,
+        page.after,
+        page.done,
+        page.prompts,
+        page.add,
+        page.name,
+        page.delete,
+    ]
     on_load(plainly(opened), shown)
-    page.model.input(plainly(lambda base: choices(studio, base, [])[1]), page.model, page.chosen, **QUICK)
+    others = [page.chosen, page.mixed]
+    page.model.input(plainly(lambda base: choices(studio, base, [])[1:]), page.model, others, **QUICK)
     running(studio, page)
     changing(studio, page)
     keeping(studio, page)
@@ -78,17 +92,21 @@ def running(studio: Studio, page: Layout) -> None:
     """Have it answered."""
     to = gr.Textbox(visible=False)
 
-    def asked(base: str | None, ids: list[str], most: int, heat: float, top_p: float, seed: int, request: gr.Request):
+    def asked(
+        base: str | None, who: list[str], mixed: list[str], weights: str, most: int, heat: float, top_p: float, seed: int,
+        request: gr.Request,
+    ):  # fmt: skip
         if not base:
             raise Invalid("No base model is chosen.", "Choose one.", "base_model")
+        words_of = [BASE, *(who or []), *([mix_of(mixed, weights)] if mixed else [])]
         values = {
-            "base_model": base, "columns": [{"adapter": None}, *({"adapter": id} for id in ids or [])],
+            "base_model": base, "columns": [column_of(each).model_dump(exclude_none=True) for each in words_of],
             "max_new_tokens": int(most), "temperature": float(heat), "top_p": float(top_p), "seed": int(seed or 0),
         }  # fmt: skip
         wanted = read_request(values, SuiteRunRequest)
         return f"/answers?id={runs.queue_suite_run(studio, request.query_params.get('id', ''), wanted).id}"
 
-    given = [page.model, page.chosen, *page.sampling]
+    given = [page.model, page.chosen, page.mixed, page.weights, *page.sampling]
     page.run.click(plainly(asked), given, to, **QUICK).success(None, to, js=GO, **QUICK)
 
 
@@ -169,8 +187,19 @@ def layout() -> Layout:
             )
             with gr.Row(elem_classes=["ls-cmp"]):
                 model = gr.Dropdown([], label="Base model", scale=3, min_width=180, interactive=True)
-                several = {"multiselect": True, "max_choices": MOST_COLUMNS - 1, "interactive": True}
-                chosen = gr.Dropdown([], label="Adapters (up to 3)", scale=6, min_width=240, **several)
+                several = {"multiselect": True, "interactive": True}
+                chosen = gr.Dropdown(
+                    [],
+                    label="Adapters and checkpoints (up to 3)",
+                    scale=6,
+                    min_width=240,
+                    max_choices=MOST_COLUMNS - 1,
+                    **several,
+                )
+            with gr.Accordion("A mix of adapters as well", open=False), gr.Row(elem_classes=["ls-cmp"]):
+                mixed = gr.Dropdown([], label="Mix of", scale=6, min_width=240, max_choices=MOST_MIXED, **several)
+                said = "In the same order, such as 0.7, -0.3. Empty: each 1."
+                weights = gr.Textbox(label="Weights", info=said, max_lines=1, scale=3, min_width=180, interactive=True)
             with gr.Accordion("Length and sampling", open=False):
                 sampling = sampling_inputs()
             run = gr.Button("Answer the suite", variant="primary", elem_classes=["ls-fit"])
@@ -193,7 +222,7 @@ def layout() -> Layout:
                 copy = gr.Button("Make a copy", elem_classes=["ls-fit"])
             delete = clickable()
     return Layout(
-        whole, model, chosen, sampling, run, after, done, prompts, add, editing, warning, inputs, save, leave, name, rename, copy, delete
+        whole, model, chosen, mixed, weights, sampling, run, after, done, prompts, add, editing, warning, inputs, save, leave, name, rename, copy, delete
     )  # fmt: skip
 
 
@@ -226,12 +255,28 @@ def asked_for(studio: Studio, request: gr.Request) -> tuple[str, list[str]]:
         return (models[0].id if models else ""), []
 
 
-def choices(studio: Studio, base: str | None, ids: list[str]) -> tuple[Any, Any]:
-    """The two lists to choose from: base models, and the adapters of this base."""
+def choices(studio: Studio, base: str | None, ids: list[str]) -> tuple[Any, Any, Any]:
+    """What to choose from: base models; the adapters and checkpoints of this base; those of them that can be mixed."""
     models = [(model.name, model.id) for model in ready_models(studio)]
-    of_base = adapters.list_adapters(studio, base_model=base, limit=MOST).items if base else []
-    named = [(adapter.name, adapter.id) for adapter in of_base]
-    return gr.update(choices=models, value=base or None), gr.update(choices=named, value=ids)
+    offers = offers_of(studio, base or "", [column_of(id) for id in ids])
+    named = [(name, id) for id, name in offers.adapters]
+    named += [(f"{name}, step {step}", f"{id}@{step}") for id, name, steps in offers.checkpoints for step in steps]
+    mixable = [(name, id) for id, name in offers.mixable]
+    return (
+        gr.update(choices=models, value=base or None),
+        gr.update(choices=named, value=ids),
+        gr.update(choices=mixable, value=[]),
+    )
+
+
+def mix_of(ids: list[str], weights: str) -> str:
+    """A mix as lineup.py writes it. Raises Invalid where the weights are not as many."""
+    given = (weights or "").replace(",", " ").split() or ["1"] * len(ids)
+    if len(ids) < 2:
+        raise Invalid("A mix takes two adapters or more.", "Choose another one, or none.", "mix")
+    if len(given) != len(ids):
+        raise Invalid(f"{len(ids)} adapters are mixed and {len(given)} weights given.", "Give one for each.", "weights")
+    return " ".join(f"{id}*{weight}" for id, weight in zip(ids, given, strict=True))
 
 
 def as_values(prompts: list[SuitePrompt]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from studio.pages.compare.view import differences
 from studio.pages.events import action
 from studio.paired import probability
 from studio.records import JobState, SuiteRun
-from studio.suites.results import Cell, Line, base_place, is_base
+from studio.suites.results import FEWEST_JUDGED, Cell, Line, base_place, is_base
 
 STATES = {
     JobState.QUEUED: ("Waiting", "idle"),
@@ -28,6 +28,7 @@ SHOWS = {
 }
 PER_PAGE = 50
 SHOWN_LETTERS = 160
+FEW = "too few to say how sure that is"
 SAYS = {"better": "better", "worse": "worse", "unclear": "no clear difference"}
 
 
@@ -82,17 +83,21 @@ def _share(column: dict[str, Any], told: dict[str, Any], place: int) -> str:
         )
     share = told["passed"] / told["judged"]
     figure = f'<p class="ls-figure">{share:.0%}</p>'
-    said = f"{words.count(told['passed'])} of {words.count(told['judged'])} passed (95 % between {told['low']:.0%} and {told['high']:.0%})"
+    sure = f"95 % between {told['low']:.0%} and {told['high']:.0%}" if "low" in told else FEW
+    said = f"{words.count(told['passed'])} of {words.count(told['judged'])} passed ({sure})"
     against = f'<p class="ls-sub">{escape(in_words(told["paired"]))}</p>' if told.get("paired") else ""
     return parts.card(f'{name}{figure}<p class="ls-sub">{escape(said)}</p>{against}')
 
 
 def in_words(paired: dict[str, Any]) -> str:
     """Against the base: what was lost and gained, the difference with its interval, and the test."""
+    counted = f"Against the base: lost {paired['lost']}, gained {paired['gained']}"
+    if sum(paired[name] for name in ("both", "lost", "gained", "neither")) < FEWEST_JUDGED:
+        return f"{counted}; {FEW}."
     points = 100 * paired["difference"]
     span = f"{100 * paired['low']:+.0f} to {100 * paired['high']:+.0f}"
     return (
-        f"Against the base: lost {paired['lost']}, gained {paired['gained']}; {points:+.0f} points ({span}), "
+        f"{counted}; {points:+.0f} points ({span}), "
         f"{probability(paired['chance'])} (McNemar exact): {SAYS[paired['says']]}."
     )
 
