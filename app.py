@@ -1,6 +1,10 @@
-"""Start the studio: settings, database, web app, and (unless --no-runner) the runner process. `python app.py --help` explains every option."""
+"""Start the studio: settings, database, web app, and (unless --no-runner) the runner process. `python app.py --help` explains every option.
+
+`python app.py doctor` looks over the data folder and mends it instead.
+"""
 
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -9,8 +13,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
-from studio.errors import Invalid, StudioError
+from studio.errors import Conflict, Invalid, StudioError
+from studio.folders import DataFolder
+from studio.logs import keep_log
 from studio.settings import StudioSettings, read_settings
 
 PROJECT = Path(__file__).parent
@@ -19,6 +26,10 @@ log = logging.getLogger("studio")
 
 def main(arguments: list[str], runner: str = "jobs.runner") -> int:
     """`runner`: the module that is run beside the web app."""
+    if arguments[:1] == ["doctor"]:
+        from jobs.checkup.command import main as doctor
+
+        return doctor(arguments[1:])
     try:
         settings = read_settings(arguments)
         listening = listen(settings)
@@ -47,9 +58,7 @@ def listen(settings: StudioSettings) -> socket.socket:
 
 def serve(settings: StudioSettings, listening: socket.socket, runner_module: str) -> None:
     os.umask(0o077)  # data sets and adapters are nobody else's
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    keep_log(settings, "studio")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings.root / "incoming")
 
@@ -58,6 +67,7 @@ def serve(settings: StudioSettings, listening: socket.socket, runner_module: str
     from studio.web import add_what_comes_with_it, build_app
 
     studio = Studio.open(settings)
+    held = hold_folder(studio.data)  # until we end
     add_what_comes_with_it(studio)
     app = build_app(studio)
     runner = Runner(settings, runner_module) if settings.runner else None
@@ -68,6 +78,20 @@ def serve(settings: StudioSettings, listening: socket.socket, runner_module: str
             runner.stop()
         chat.stop_worker(studio)  # it only answers pages, and would hold its memory until it is idle long enough
         studio.database.close()
+        held.close()
+
+
+def hold_folder(data: DataFolder) -> IO[bytes]:
+    """Say that a web app serves this data folder. Raises Conflict while the doctor works on it."""
+    lock = open(data.web_lock, "ab")  # noqa: SIM115 - it is held for as long as we live
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise Conflict(
+            f"The doctor works on the data folder {data.path}.", "Start the studio when it is done."
+        ) from None
+    return lock
 
 
 def run_web(app, settings: StudioSettings, listening: socket.socket) -> None:

@@ -14,6 +14,7 @@ from jobs.gpus import FoundDevice, find_devices, threads_per_run
 from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
 from jobs.outcome import not_started
+from jobs.postman import Postman
 from jobs.signals import Signals
 from jobs.supervise import GRACE_SECONDS
 from jobs.warm import Warm
@@ -23,13 +24,16 @@ from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
 from studio.limits import check_room
 from studio.line.devices import see_devices
+from studio.logs import keep_log
 from studio.records import Run
 from studio.settings import read_settings
+from studio.space import retention
 from studio.studio import Studio
 from studio.transitions import Stale
 from studio.wake import wake_up_call
 
 LOCK_SECONDS = 3  # a runner that is ending lets go of its lock within this time
+TIDY_SECONDS = 3600.0
 log = logging.getLogger("studio.runner")
 
 
@@ -51,7 +55,9 @@ class Runner:
         )
         self.id = new_id()
         self.watches: dict[tuple[str, int], Watch] = {}  # by run and attempt
+        self.postman = Postman(studio)
         self.beat_at = 0.0  # time.monotonic() of the last heartbeat
+        self.tidied_at = 0.0  # time.monotonic() of the last look for what may go
         self.disk_full = False
 
     def run(self, signals: Signals) -> None:
@@ -75,6 +81,8 @@ class Runner:
             self.claim,
             self.look_at_downloads,
             self.look_at_the_lab,
+            self.postman.tick,
+            self.keep_tidy,
             self.keep_warm,
         )
         for part in parts:
@@ -141,6 +149,13 @@ class Runner:
             found = not_started(run, error)
             run_queue.settle(self.studio, run, found.to, found.text, **found.values)
 
+    def keep_tidy(self) -> None:
+        """Let checkpoints of ended runs go when their time has come."""
+        if time.monotonic() - self.tidied_at >= TIDY_SECONDS or not self.tidied_at:
+            self.tidied_at = time.monotonic()
+            if freed := retention.let_go(self.studio, retention.spare(self.studio)):
+                log.info("Checkpoints of ended runs were deleted: %.2f GiB.", freed / 2**30)
+
     def keep_warm(self) -> None:
         if self.warm:
             self.warm.tick(busy=len(self.watches) >= len(self.devices))
@@ -170,8 +185,7 @@ def main(arguments: list[str] | None = None, launcher: Launcher | None = None, g
     signals = Signals(signal.SIGINT, signal.SIGTERM, stream=sys.stdin.buffer if options.until_stdin_closes else None)
     try:
         settings = read_settings()
-        logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        keep_log(settings, "runner")
         data = DataFolder(settings.root).create()
         with only_one(data):
             studio = Studio.open(settings)

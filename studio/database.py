@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
@@ -41,8 +43,7 @@ class Database:
         """Bring the tables to this version, and make sure that the local person is there."""
         try:
             with self._writing.connect() as connection:
-                config = Config()
-                config.set_main_option("script_location", str(MIGRATIONS))
+                config = _migrations()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 connection.commit()
@@ -55,9 +56,22 @@ class Database:
             if session.get(Person, LOCAL_PERSON) is None:
                 session.add(Person(id=LOCAL_PERSON, name="You"))
 
+    def version(self) -> tuple[str | None, str, bool]:
+        """(number of the tables as they are, the newest that this code knows, whether it knows the former)."""
+        script = ScriptDirectory.from_config(_migrations())
+        with self._reading.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        return found, script.get_current_head(), found in {revision.revision for revision in script.walk_revisions()}
+
     def close(self) -> None:
         self._writing.dispose()
         self._reading.dispose()
+
+
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
 
 
 def _engine(url: str, begin: str) -> Engine:

@@ -8,6 +8,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from studio.line.devices import choose
+from studio.notifications import outbox
 from studio.records import LIVE, Adapter, Device, Run, Status, utc_now
 from studio.studio import Studio
 from studio.transitions import RUNNER, move
@@ -119,7 +120,9 @@ def note_progress(studio: Studio, run: Run, values: dict[str, Any]) -> None:
 
 
 def settle(studio: Studio, run: Run, to: Status, text: str, adapter: Adapter | None = None, **values: Any) -> Run:
-    """T5, T10, T11, T13, T14: nothing of the run's process tree lives. A trained adapter's row appears in the same transaction.
+    """T5, T10, T11, T13, T14: nothing of the run's process tree lives.
+
+    A trained adapter's row, and what is to be told of the end, appear in the same transaction.
 
     Raises Stale when a person has wanted something else of it since `run` was read: what follows from its end may differ then.
     """
@@ -128,4 +131,6 @@ def settle(studio: Studio, run: Run, to: Status, text: str, adapter: Adapter | N
             session.merge(adapter)
         ended = {} if to in (Status.PAUSED, Status.RETRY_WAIT) else {"ended_at": utc_now()}
         over = dict.fromkeys(("runner", "lease_until", "pid", "pid_start", "boot_id", "seconds_left"))
-        return move(session, run.id, run.epoch, (run.state,), to, RUNNER, text, **{**values, **ended, **over})
+        moved = move(session, run.id, run.epoch, (run.state,), to, RUNNER, text, **{**values, **ended, **over})
+        outbox.put(session, studio.settings, run, moved, to, text)
+        return moved

@@ -66,6 +66,23 @@ class StudioSettings(BaseSettings):
         ge=0,
         description="Each person's newest ended runs, so many, keep their best and last checkpoint beyond that.",
     )
+    public_url: str | None = Field(
+        None, description="Address under which people open the studio, for the links in notifications."
+    )
+    webhooks_to_private: bool = Field(
+        False, description="Let webhooks reach this machine and private networks; else only public addresses."
+    )
+    smtp_host: str | None = Field(
+        None,
+        description="Mail server that notifications are sent through. Its password is read from STUDIO_SMTP_PASSWORD.",
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="How the way to it is encrypted: after a greeting (587), from the start (465), or not at all.",
+    )
+    smtp_user: str | None = Field(None, description="Name to sign in with at the mail server.")
+    smtp_from: str = Field("lora-studio@localhost", description="Sender of the studio's e-mails.")
     log_mb: float = Field(
         10, gt=0, description="The web app's and the runner's log are each begun anew at this size, in MB."
     )
@@ -97,14 +114,14 @@ class StudioSettings(BaseSettings):
         "info", description="How much the studio writes to its own log."
     )
 
-    @field_validator("openai_url")
+    @field_validator("openai_url", "public_url")
     @classmethod
     def plain_address(cls, url: str | None) -> str | None:
         parts = urlsplit(url or "http://none")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("it must begin with http:// or https:// and name a host")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("it must be an address alone; a key goes into STUDIO_OPENAI_KEY")
+            raise ValueError("it must be an address alone; a key for openai_url goes into STUDIO_OPENAI_KEY")
         return url
 
     @property

@@ -28,6 +28,7 @@ class DataFolder(Folder):
             "chat",
             "incoming",
             "imports",
+            "logs",
         ):
             (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         return self
@@ -76,13 +77,19 @@ class DataFolder(Folder):
         return self.path / "runner.lock"
 
     @property
+    def web_lock(self) -> Path:
+        """Held, with others, by every web app that serves this folder."""
+        return self.path / "web.lock"
+
+    @property
     def runner_call(self) -> Path:
         """A named pipe: who writes to it wakes the runner."""
         return self.path / "runner.call"
 
     @property
-    def runner_log(self) -> Path:
-        return self.path / "runner.log"
+    def logs(self) -> Path:
+        """What web app and runner have said, beside the terminal: studio.log and runner.log, older ones numbered."""
+        return self.path / "logs"
 
     def _inside(self, folder: str, kind: str, id: str) -> Path:
         if not (id.isascii() and id.isalnum() and len(id) <= 64):

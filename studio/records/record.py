@@ -10,7 +10,7 @@ from sqlalchemy.types import DateTime, TypeDecorator
 
 from studio.clock import utc_now
 from studio.folders import new_id
-from studio.records.states import JobState, ModelState, Status, Want
+from studio.records.states import Delivery, JobState, ModelState, Status, Want
 
 LOCAL_PERSON = "local"  # owns everything until accounts come
 
@@ -46,7 +46,7 @@ class Record(DeclarativeBase):
         list[str]: JSON,
         list[float]: JSON,
         list[dict[str, Any]]: JSON,
-        **{values: stored_as_text(values) for values in (Status, Want, ModelState, JobState)},
+        **{values: stored_as_text(values) for values in (Status, Want, ModelState, JobState, Delivery)},
     }
 
 

@@ -51,3 +51,12 @@ class JobState(enum.StrEnum):
     DONE = "done"  # what it made is in its place
     FAILED = "failed"  # `problem` and `fix` say why; nothing of it is left
     CANCELLED = "cancelled"  # ended by the person; nothing of it is left
+
+
+class Delivery(enum.StrEnum):
+    """Where a notification stands; notifications/outbox.py moves it."""
+
+    WAITING = "waiting"  # for its (next) try
+    SENDING = "sending"  # a runner is at it; tried again when that one dies
+    SENT = "sent"  # whoever gets it has said so
+    GIVEN_UP = "given_up"  # `problem` says why

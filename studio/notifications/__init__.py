@@ -1,0 +1,1 @@
+"""Tell people that their runs have ended: by webhook or e-mail, each as they wish."""
