@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from studio.containers import SourceRow, open_container
+from studio.containers.escaped_cells import ESCAPED
 from studio.dataset_report import SHOWN_FINDINGS, Finding, Report
 from studio.errors import BadInput, Invalid, clip
 from studio.folders import DatasetFolder
@@ -29,6 +30,8 @@ EXAMPLES = 3
 EXAMPLE_CHARACTERS = 2000
 ENOUGH_LETTERS = 10_000  # of a single text, to learn something from
 HELD_OUT = "heldout"
+HELD_OUT_PARTS = {"test", "validation", "valid", "val", "dev", "eval", "evaluation", "heldout", "held-out", "true"}
+"""What a column that parts the rows says of those that are measured on."""
 OPTIONAL_PARTS = {"context", "system", "history", "tools"}
 SHOWN = frozenset({*PICTURES, "tools"})
 KNOWN_COLUMNS = frozenset().union(*(format.uses for format in FORMATS.values()))
@@ -42,6 +45,7 @@ class ReadingRequest(BaseModel):
     format: str | None = None  # None: find out
     mapping: dict[str, str] | None = None
     heldout_file: Path | None = None  # a second file whose rows are held out
+    heldout_column: str = "split"  # whose values say which rows are held out
     text_limit: int = 2 << 30  # bytes of text in one data set
     memory_mb: int | None = None
     cpu_seconds: int | None = None
@@ -73,7 +77,7 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
     )
     report.upload_bytes = request.file.stat().st_size
     report.upload_sha256 = _sha256(request.file, request.heldout_file)
-    reading = Reading(report, RowWriter(folder, request.text_limit), folder)
+    reading = Reading(report, RowWriter(folder, request.text_limit), folder, request.heldout_column)
     for warning in container.warnings:
         reading.note(None, warning, "warning")
     format = _choose_format(report, request, values)
@@ -83,6 +87,8 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
         reading.take(unfolded(heldout.rows, format), format, heldout=True)
     reading.finish()
     report.reason = reason_for(report, request, format, reading.fitting)
+    if report.heldout_rows and request.heldout_column in report.columns:
+        report.reason += f" {report.heldout_rows:,} held out by the column '{clip(request.heldout_column, 40)}'."
     return report
 
 
@@ -139,7 +145,9 @@ def _choose_format(report: Report, request: ReadingRequest, values: list[dict]) 
     report.format, report.format_title = format.name, format.title
     report.kind = kind_of(report.mapping) if request.mapping else format.kind
     used = {report.mapping[part] for part in report.mapping} if request.mapping else format.uses
-    report.unused_columns = [name for name in report.columns if name not in (*used, HELD_OUT)]
+    report.unused_columns = [
+        name for name in report.columns if name not in (*used, HELD_OUT, ESCAPED, request.heldout_column)
+    ]
     return format
 
 
@@ -169,8 +177,14 @@ class _Counts:
 class Reading:
     """The report while it is being made."""
 
-    def __init__(self, report: Report, writer: RowWriter, folder: DatasetFolder | None = None):
-        self.report, self.writer = report, writer
+    def __init__(
+        self,
+        report: Report,
+        writer: RowWriter,
+        folder: DatasetFolder | None = None,
+        heldout_column: str = HELD_OUT,
+    ):
+        self.report, self.writer, self.heldout_column = report, writer, heldout_column
         self.looking, self.left_out = Looking(folder), LeftOutWriter(folder)
         self.counts = _Counts()
         self.fitting = 0  # rows in which the format has what it is told by
@@ -189,7 +203,7 @@ class Reading:
                     raise row.fault
                 if format:
                     self.fitting += format.fits(row.value) or has_columns(row.value, self.report.mapping, format)
-                    held = heldout or is_held_out(row.value)
+                    held = heldout or is_held_out(row.value, self.heldout_column)
                     self._use(row, checked(format.read(row.value, self.report.mapping)), format, held)
             except RowFault as fault:
                 self.counts.rows_bad += 1
@@ -239,7 +253,7 @@ class Reading:
         for name in row.value.keys() - self._columns:
             if len(self._columns) < COLUMNS:
                 self._columns.add(name)
-                if name not in (*format.uses, HELD_OUT, *self.report.mapping.values()):
+                if name not in (*format.uses, HELD_OUT, self.heldout_column, *self.report.mapping.values()):
                     _add_new(self.report.unused_columns, name)
                     yield RowFault(
                         "column",
@@ -311,10 +325,11 @@ def has_columns(row: dict, mapping: dict[str, str], format: Format) -> bool:
     return format.name == "columns" and all(name in row for part, name in mapping.items() if part not in OPTIONAL_PARTS)
 
 
-def is_held_out(row: dict) -> bool:
-    """Whether the row's own column says that it is to be measured on, as the studio's exports write it."""
-    said = row.get(HELD_OUT)
-    return said is not None and (said is True or str(said).strip().lower() == "true")
+def is_held_out(row: dict, column: str) -> bool:
+    """Whether the row itself says that it is to be measured on: as the studio's exports write it, or in a column that parts the rows."""
+    if HELD_OUT in row and str(row[HELD_OUT]).strip().lower() == "true":
+        return True
+    return column in row and str(row[column]).strip().lower() in HELD_OUT_PARTS
 
 
 def _beside(row: dict, mapping: dict[str, str]) -> Iterator[RowFault]:

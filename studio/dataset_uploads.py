@@ -48,6 +48,7 @@ def add_upload(
     on_bad_rows: Literal["refuse", "drop"] = "refuse",
     owner: str = LOCAL_PERSON,
     origin: str = "As it was brought.",
+    heldout_column: str | None = None,
 ) -> Dataset:
     """A data file becomes a data set; `origin` is why its first version is there. Raises BadInput (with `.report`) when rows are bad and are not to be dropped, or none is usable."""
     if on_bad_rows not in ("refuse", "drop"):
@@ -55,7 +56,12 @@ def add_upload(
             f"Bad rows cannot be met with '{clip(on_bad_rows, 20)}'.", "Choose refuse or drop.", "on_bad_rows"
         )
     with _reading_folder(studio) as folder:
-        report = made_apart(studio, folder, READER, _request(studio, file, file_name, format, mapping, write=True))
+        report = made_apart(
+            studio,
+            folder,
+            READER,
+            _request(studio, file, file_name, format, mapping, write=True, heldout_column=heldout_column),
+        )
         refuse_unusable(report, on_bad_rows)
         shown = shown_file_name(file_name)
         dataset = record_of(
@@ -74,7 +80,13 @@ def rows_of_upload(studio: Studio, file: Path, file_name: str) -> Iterator[tuple
 
 
 def _request(
-    studio: Studio, file: Path, file_name: str, format: str | None, mapping: Mapping[str, str] | None, write: bool
+    studio: Studio,
+    file: Path,
+    file_name: str,
+    format: str | None,
+    mapping: Mapping[str, str] | None,
+    write: bool,
+    heldout_column: str | None = None,
 ) -> ReadingRequest:
     settings = studio.settings
     limit = settings.max_upload_mb << 20
@@ -89,6 +101,7 @@ def _request(
     return ReadingRequest(
         file=Path(file).resolve(), file_name=shown_file_name(file_name), format=format or None, mapping=dict(mapping) if mapping else None,
         text_limit=limit, memory_mb=settings.parse_memory_mb, cpu_seconds=settings.parse_seconds, write=write,
+        heldout_column=heldout_column or "split",
     )  # fmt: skip
 
 

@@ -9,7 +9,9 @@ GOOD = [
     conversation(f"What does the {name} do?", SHIPS.format(name))
     for name in ("brig", "cutter", "ferry", "galley", "ketch", "lugger", "schooner", "sloop", "tug", "yawl", "dhow", "junk")
 ]  # fmt: skip
-LONG = " ".join(f"Then it passed the {word} and went on along the coast." for word in ("pier", "rock", "bay", "cape", "fort") * 8)
+LONG = " ".join(
+    f"Then it passed the {word} and went on along the coast." for word in ("pier", "rock", "bay", "cape", "fort") * 8
+)
 # Each with a fault that leaves the row usable: the kind of finding, and the row
 FAULTS: list[tuple[str, dict]] = [
     ("control", conversation("Greet me.", "Ahoy there, my friend!<|im_end|>")),

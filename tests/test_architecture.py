@@ -25,6 +25,7 @@ FOR_WORKERS = {
     "formats",
     "rows",
     "versions",
+    "mixes",
     "dataset_report",
     "dataset_reading",
     "errors",

@@ -139,6 +139,10 @@ MARKED = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "
         ([{"text": "Once\nupon"}, {"text": " a time "}], "text"),
         ([{"text": "Once\nupon"}, {"text": " a time "}], "csv"),
         ([conversation("a, \"b\"", "c\nd")], "csv"),
+        ([conversation("=1+1", "-- no"), conversation("'@home", "+"), conversation("a", "b")], "csv"),
+        ([conversation("a, \"b\"", "c\nd")], "question_answer"),
+        (CONVERSATIONS, "kto"),
+        (PAIRS, "preference_openai"),
         (PAIRS, "csv"),
     ],
 )  # fmt: skip
@@ -159,7 +163,14 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_written_as_text(studio, tmp_
     dataset = add_rows(studio, tmp_path, [conversation("=cmd|'/c calc'!A0", "+1"), conversation("@a", "-2")])
     _, text = exporting.export(studio, dataset, lineage.get_version(studio, dataset.id), "csv")
     cells = [cell for row in csv.reader(io.StringIO("".join(text))) for cell in row]
-    assert cells[3:] == ["", "'=cmd|'/c calc'!A0", "'+1", "", "'@a", "'-2"]
+    assert cells[4:] == ["", "'=cmd|'/c calc'!A0", "'+1", "prompt response", "", "'@a", "'-2", "prompt response"]
+
+
+def test_an_apostrophe_in_a_table_of_others_stays(studio, tmp_path):
+    path = tmp_path / "upload"
+    path.write_text("prompt,response,escaped\n'=a,'tis so,prompt response\n'-ing,b,nothing\n")
+    dataset = datasets.add_upload(studio, path, "upload")
+    assert [row["messages"][0]["content"] for row in rows_of(studio, dataset.id)] == ["'=a", "'-ing"]
 
 
 def test_a_format_that_cannot_hold_the_rows_is_refused_before_a_byte_is_sent(studio, tmp_path):

@@ -25,7 +25,11 @@ class Rename(Body):
     name: str = Field(min_length=1, max_length=100)
 
 
-@ROUTER.post("", status_code=201, dependencies=[known_fields("file", "name", "format", "mapping", "on_bad_rows")])
+@ROUTER.post(
+    "",
+    status_code=201,
+    dependencies=[known_fields("file", "name", "format", "mapping", "on_bad_rows", "heldout_column")],
+)
 def add_dataset(
     here: Here,
     who: Who,
@@ -36,11 +40,26 @@ def add_dataset(
         str | None, Form(description='JSON, such as {"prompt": "question", "response": "reply"}')
     ] = None,
     on_bad_rows: Annotated[Literal["refuse", "drop"], Form()] = "refuse",
+    heldout_column: Annotated[
+        str | None,
+        Form(
+            max_length=200,
+            description="Rows with test, validation, dev or true in it are held out; split where none is named.",
+        ),
+    ] = None,
 ) -> dict:
     """A data file becomes a data set, or is refused with its findings; nothing is left behind then."""
     with incoming(here, file) as path:
         added = datasets.add_upload(
-            here, path, file.filename or "upload", name, format, columns(mapping), on_bad_rows, owner=who
+            here,
+            path,
+            file.filename or "upload",
+            name,
+            format,
+            columns(mapping),
+            on_bad_rows,
+            owner=who,
+            heldout_column=heldout_column,
         )
     return detailed(here, added.id)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from studio import datasets
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.listing import LIMIT, MOST
-from studio.versions import difference, drafts, exporting, lineage, mending, saving, searching
+from studio.versions import difference, drafts, exporting, holding_out, lineage, mending, saving, searching
 from studio.versions.edits import Edit
 
 ROUTER = APIRouter(prefix="/api/v1/datasets/{id}", tags=["Versions of data"], responses=ERRORS)
@@ -89,6 +89,20 @@ def export(id: str, number: Number, here: Here, format: str | None = None) -> St
     name = f"{exporting.slug(dataset.name)}-v{number}.{way.ending}"
     kind = "text/csv; charset=utf-8" if way.ending == "csv" else "application/jsonl"
     return StreamingResponse(text, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+class HoldOut(Body):
+    version: Number = Field(description="The newest as you know it.")
+    share: float | None = Field(None, gt=0, lt=1, allow_inf_nan=False, description="Of the rows, by their content.")
+    count: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="So many rows; those held out already are among them."
+    )
+
+
+@ROUTER.post("/hold-out", status_code=201)
+def hold_out(id: str, wanted: HoldOut, here: Here, who: Who) -> dict:
+    """A new version with rows held out, chosen by content, so that they stay held out when the data grows."""
+    return lineage.shown(holding_out.hold_out(here, id, wanted.version, wanted.share, wanted.count, who))
 
 
 class NewEdits(Body):

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TextIO
 
 from studio.containers.container import ROW_BYTES, SourceRow, large_row
+from studio.containers.escaped_cells import ESCAPED, restored
 from studio.errors import BadInput, clip
 from studio.formats.format import RowFault
 
@@ -143,7 +144,8 @@ def read_table(file: TextIO, table: Table) -> Iterator[SourceRow]:
                 f"The row has {len(cells)} cells and the header {len(columns)}.",
                 f"Put texts that hold a {DELIMITER_NAMES[table.delimiter]} or a line break in double quotes.",
             )
-        yield SourceRow(number, line, None if fault else dict(zip(columns, cells, strict=True)), fault)
+        value = None if fault else dict(zip(columns, cells, strict=True))
+        yield SourceRow(number, line, restored(value) if value and ESCAPED in value else value, fault)
 
 
 def _rows(reader, lines: _Lines) -> Iterator[tuple[int, list[str], RowFault | None]]:

@@ -5,14 +5,14 @@ import gradio as gr
 from studio import datasets
 from studio.errors import NotFound
 from studio.listing import MOST
-from studio.pages import data_detail, data_upload, parts, words
+from studio.pages import data_detail, data_mix, data_upload, parts, words
 from studio.pages import data_view as view
 from studio.pages.data_detail import descriptions
 from studio.pages.events import on_load, plain
 from studio.pages.findings import section as findings_section
 from studio.pages.page import Page
 from studio.pages.shell import head_html
-from studio.pages.versions import history, rows
+from studio.pages.versions import history, holding_out, rows
 from studio.studio import Studio
 from studio.versions.lineage import get_version
 
@@ -24,9 +24,11 @@ def build(studio: Studio) -> None:
     with gr.Column(visible=False) as bring:
         data_upload.section(studio)
         listed = plain()
+        data_mix.section(studio)
     data_detail.section(studio)
     findings_section.section(studio)
     rows.section(studio)
+    holding_out.section(studio)
     history.section(studio)
     data_detail.ending(studio)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from studio.containers.escaped_cells import ESCAPED, escaped
 from studio.dataset_report import Report
 from studio.errors import Invalid, clip
 from studio.formats import KINDS, Kind
@@ -17,8 +18,6 @@ from studio.rows import iter_training_rows
 from studio.studio import Studio
 from studio.versions.lineage import folder_of, report_on
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""How a cell begins that a spreadsheet may compute (OWASP, "CSV Injection")."""
 CHUNK = 1 << 16  # characters that are sent together
 
 
@@ -78,6 +77,21 @@ def _prompt_completion(row: Row) -> dict[str, Any]:
     return {"prompt": [_message(each, "role", "content") for each in before], "completion": [answer]}
 
 
+def _question_answer(row: Row) -> dict[str, Any]:
+    system, ((question, answer),) = _turns(row)
+    return {**({"system": system} if system is not None else {}), "question": question, "answer": answer}
+
+
+def _kto(row: Row) -> dict[str, Any]:
+    *before, answer = (_message(each, "role", "content") for each in row["messages"])
+    return {"prompt": before, "completion": [answer], "label": True}
+
+
+def _openai_pair(row: Row) -> dict[str, Any]:
+    names = {"input": {"messages": row["messages"]}, "preferred_output": row["chosen"]}
+    return {**names, "non_preferred_output": row["rejected"]}
+
+
 def _pair(row: Row) -> dict[str, Any]:
     return {"prompt": row["messages"], "chosen": row["chosen"], "rejected": row["rejected"]}
 
@@ -100,7 +114,10 @@ WAYS: dict[str, Written] = {
     "sharegpt": Written("ShareGPT", "conversations", _sharegpt, marks=True),
     "alpaca": Written("Alpaca", "conversations", _alpaca),
     "prompt_completion": Written("Prompt and completion", "conversations", _prompt_completion),
+    "question_answer": Written("Question and answer", "conversations", _question_answer, one_turn=True),
+    "kto": Written("Answers with a verdict (KTO)", "conversations", _kto),
     "preference": Written("Preference pairs", "preference", _pair),
+    "preference_openai": Written("Preference pairs (OpenAI)", "preference", _openai_pair),
     "text": Written("Raw text", "text", lambda row: {"text": row["text"]}),
     "csv": Written("CSV", "conversations", _table, "csv", one_turn=True),
     "csv_preference": Written("CSV", "preference", _table_of_pairs, "csv"),
@@ -111,9 +128,7 @@ USUAL: dict[Kind, str] = {"conversations": "messages", "preference": "preference
 
 def ways_for(kind: Kind) -> dict[str, str]:
     """(name → title) of the formats that data of a kind can be written in."""
-    return {
-        name.split("_")[0] if way.ending == "csv" else name: way.title for name, way in WAYS.items() if way.kind == kind
-    }
+    return {"csv" if way.ending == "csv" else name: way.title for name, way in WAYS.items() if way.kind == kind}
 
 
 def way_for(dataset: Dataset, report: Report, name: str | None) -> Written:
@@ -157,21 +172,18 @@ def as_lines(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def as_csv(values: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """With a heading. What a spreadsheet would compute is made text by an apostrophe, so such cells do not come back as they were."""
+    """With a heading. What a spreadsheet would compute is made text by an apostrophe; the last column names the cells that have one,
+    and so they come back as they were."""
     beginning = True
     for value in values:
         line = io.StringIO()
         writer = csv.writer(line)
+        cells = {name: str(each).lower() if isinstance(each, bool) else str(each) for name, each in value.items()}
         if beginning:
-            writer.writerow(value)
-        writer.writerow([_cell(each) for each in value.values()])
+            writer.writerow([*cells, ESCAPED])
+        writer.writerow(escaped(cells))
         beginning = False
         yield line.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def gathered(pieces: Iterator[str]) -> Iterator[str]:
