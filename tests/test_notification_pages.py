@@ -1,11 +1,13 @@
 """The Notifications page and its API: what is added, tried and removed there; the secret is shown once, and no address is taken for markup."""
 
+from typing import get_type_hints
+
 import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 
 from studio.notifications import channels, outbox
-from studio.pages import notifications, notifications_view, settings
+from studio.pages import PAGES, notifications, notifications_view, settings
 from studio.records import Channel, Delivery, Notification
 from studio.settings import StudioSettings
 from studio.studio import Studio
@@ -115,3 +117,17 @@ def test_the_settings_page_says_how_things_stand(private):
     channels.add_channel(private, "webhook", "http://127.0.0.1:9/")
     assert "You are told in 1 way." in settings.drawn(private)
     assert outbox.recent(private) == []
+
+
+@pytest.mark.parametrize("path", ["notifications", "space"])
+def test_the_buttons_of_the_pages_are_told_which_was_pressed(private, path):
+    """Gradio finds the event by the type in the listener's own signature: not through a partial."""
+    page = next(page for page in PAGES if page.path == path)
+    with gr.Blocks() as blocks:
+        page.build(private)
+    listeners = [
+        each for each in blocks.fns.values() if each.targets and each.targets[0][1] == "click" and not each.inputs
+    ]
+    assert listeners
+    for each in listeners:
+        assert get_type_hints(each.fn)["event"] is gr.EventData

@@ -43,12 +43,15 @@ def build(studio: Studio) -> None:
     def show():
         return view.listed(channels.list_channels(studio)), view.told(outbox.recent(studio))
 
+    def press(event: gr.EventData):  # Gradio looks for its event by this type, and does not see it through a partial
+        return act(studio, event)
+
     on_load(plainly(show), [listed, told])
     every(REFRESH_SECONDS, plainly(show), [listed, told])
     kind.input(lambda chosen: gr.update(**field(chosen)), kind, address, **QUICK)
     added = [said, address, listed, told]
     gr.on([add.click, address.submit], plainly(partial(add_one, studio)), [kind, address, events], added, **SLOW)
-    listed.click(plainly(partial(act, studio)), None, [said, listed, told], **SLOW)
+    listed.click(plainly(press), None, [said, listed, told], **SLOW)
 
 
 def field(kind: str) -> dict[str, str]:

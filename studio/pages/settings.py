@@ -17,9 +17,8 @@ def build(studio: Studio) -> None:
 
 
 def drawn(studio: Studio) -> str:
-    return head_html("Settings", "What is set once and then left alone.") + parts.grid(
-        [notifications(studio), disk(studio)], 2
-    )
+    cards = parts.grid([notifications(studio), disk(studio)], 2)
+    return head_html("Settings", "What is set once and then left alone.") + f'<div class="ls-below">{cards}</div>'
 
 
 def notifications(studio: Studio) -> str:
@@ -37,7 +36,7 @@ def disk(studio: Studio) -> str:
 def card(title: str, said: str, href: str, act: str) -> str:
     return (
         f'<section class="ls-card"><h2>{escape(title)}</h2><p class="ls-sub">{escape(said)}</p>'
-        f'<div class="ls-row">{parts.button(act, href)}</div></section>'
+        f'<div class="ls-row ls-gap">{parts.button(act, href)}</div></section>'
     )
 
 

@@ -1,6 +1,5 @@
 """Disk space: what takes how much, and what can go with one click and a question."""
 
-from functools import partial
 from html import escape
 
 import gradio as gr
@@ -22,8 +21,12 @@ def build(studio: Studio) -> None:
     head("Disk space", "What takes how much, and what can go.", crumb_html=CRUMB)
     said = plain()
     shown = clickable('<div class="ls-skeleton" style="height:320px" aria-busy="true"></div>')
+
+    def press(event: gr.EventData):  # Gradio looks for its event by this type, and does not see it through a partial
+        return act(studio, event)
+
     gr.context.Context.root_block.load(plainly(lambda: drawn(studio, space(studio))), None, shown, **SLOW)
-    shown.click(plainly(partial(act, studio)), None, [said, shown], **SLOW)
+    shown.click(plainly(press), None, [said, shown], **SLOW)
 
 
 def act(studio: Studio, event: gr.EventData) -> tuple[str, str]:
