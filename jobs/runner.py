@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from filelock import FileLock, Timeout
 
-from jobs import downloads, lab, suites
+from jobs import downloads, lab, others, suites
 from jobs.gpus import FoundDevice, find_devices, threads_per_run
 from jobs.launchers import LAUNCHERS
 from jobs.launchers.launcher import Launcher
@@ -23,6 +23,7 @@ from studio import run_queue
 from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
 from studio.limits import check_room
+from studio.line.cards import card_of
 from studio.line.devices import see_devices
 from studio.logs import keep_log
 from studio.records import Run
@@ -58,6 +59,7 @@ class Runner:
         self.postman = Postman(studio)
         self.beat_at = 0.0  # time.monotonic() of the last heartbeat
         self.tidied_at = 0.0  # time.monotonic() of the last look for what may go
+        self.looked_at = 0.0  # time.monotonic() of the last look at the devices
         self.disk_full = False
 
     def run(self, signals: Signals) -> None:
@@ -76,6 +78,7 @@ class Runner:
         """One look at everything. What fails is tried again at the next tick; one part never keeps the others from theirs."""
         parts = (
             self.beat,
+            self.look_at_devices,
             self.look_at_runs,
             self.look_at_suites,  # before `claim`: in one line with the trainings, the older one gets the free device
             self.claim,
@@ -99,6 +102,12 @@ class Runner:
         if time.monotonic() - self.beat_at >= run_queue.HEARTBEAT_SECONDS or not self.beat_at:
             run_queue.heartbeat(self.studio, self.id)
             self.beat_at = time.monotonic()
+
+    def look_at_devices(self) -> None:
+        """What others hold of the GPUs, as often as the heart beats."""
+        if time.monotonic() - self.looked_at >= run_queue.HEARTBEAT_SECONDS or not self.looked_at:
+            others.look(self.studio, list(self.devices.values()))
+            self.looked_at = time.monotonic()
 
     def look_at_runs(self) -> None:
         live = run_queue.live_runs(self.studio, self.id)
@@ -141,7 +150,7 @@ class Runner:
         try:
             # Whatever went wrong with it at first, the next attempt is a process of its own
             warm = self.warm if run.attempt == 1 else None
-            watch.start(self.launcher, [self.devices[id] for id in devices], threads, self.grace, warm)
+            watch.start(self.launcher, [self.devices[card_of(id)] for id in devices], threads, self.grace, warm)
             log.info("%s (%s) starts on %s, attempt %d.", run.name, run.id, ", ".join(devices), run.attempt)
         except Exception as error:
             log.exception("%s (%s) cannot be started.", run.name, run.id)

@@ -34,10 +34,15 @@ def planned_device(studio: Studio) -> DeviceFacts:
     """The first device that the runner has seen; this machine's CPU while none was."""
     with studio.database.read() as session:
         rows = list(session.scalars(select(Device).order_by(Device.id)))
-    gpus = [row for row in rows if row.id.startswith("cuda")]
+    gpus = [row for row in rows if row.id.startswith("cuda") and "#" not in row.id]  # not the further slots of one
     if gpus and studio.settings.device != "cpu":
-        return gpu(int(gpus[0].id.partition(":")[2] or 0), gpus[0].name, gpus[0].memory_bytes, len(gpus))
+        return gpu(number_of(gpus[0].id), gpus[0].name, gpus[0].memory_bytes, len(gpus))
     return cpu(rows[0].name if rows else "CPU")
+
+
+def number_of(id: str) -> int:
+    """Of the card: 1 for "cuda:1", and for a slice of it, "cuda:1.3"."""
+    return int(id.partition(":")[2].partition(".")[0] or 0)
 
 
 def cpu(name: str) -> DeviceFacts:

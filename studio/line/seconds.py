@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from studio import metrics
 from studio.files import read_json
 from studio.memory import START_SECONDS
+from studio.metrics_file import of_attempt
 from studio.records import LIVE, Run
 from studio.speeds import measured_speed, slowness_of
 from studio.studio import Studio
@@ -45,7 +45,8 @@ def _from_speed(studio: Studio, run: Run, speed) -> float | None:
 def _speed_now(studio: Studio, base: str, runs: Sequence[Run]) -> float | None:
     """Of a run that trains on this base now, as plain LoRA would have it."""
     for run in (each for each in runs if each.state in LIVE and each.step and each.base_model == base):
-        if found := metrics.latest(studio, run.id).get("tokens_per_second"):
+        attempt = studio.data.run(run.id).attempt(run.attempt_epoch)
+        if found := of_attempt(attempt).last.get("tokens_per_second"):
             return found * slowness_of(_plan(studio.data.run(run.id).plan))
     return None
 
