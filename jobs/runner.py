@@ -19,7 +19,7 @@ from jobs.signals import Signals
 from jobs.supervise import GRACE_SECONDS
 from jobs.warm import Warm
 from jobs.watch import Watch
-from studio import run_queue
+from studio import chat, chat_device, run_queue
 from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
 from studio.limits import check_room
@@ -80,6 +80,7 @@ class Runner:
             self.beat,
             self.look_at_devices,
             self.look_at_runs,
+            self.look_at_the_chat,
             self.look_at_suites,  # before `claim`: in one line with the trainings, the older one gets the free device
             self.claim,
             self.look_at_downloads,
@@ -174,6 +175,13 @@ class Runner:
 
     def look_at_suites(self) -> None:
         suites.tick(self.studio, self.devices, threads_per_run(self.studio.settings.threads, len(self.devices)))
+
+    def look_at_the_chat(self) -> None:
+        """While it has a device: it gives way to a run that waits for nothing else."""
+        with self.studio.database.read() as session:
+            held = chat_device.is_held(session)
+        if held:
+            chat.make_way(self.studio, run_queue.wants_chat_to_leave(self.studio, list(self.devices)))
 
     def look_at_the_lab(self) -> None:
         lab.tick(self.studio, threads_per_run(self.studio.settings.threads, len(self.devices)))

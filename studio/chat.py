@@ -12,11 +12,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, closing
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
 
+from studio import chat_device
 from studio.child_environment import PROJECT, child_environment
 from studio.code_version import code_version
 from studio.errors import BadInput, Conflict, Invalid, StudioError, TooLarge, TooMany, Unavailable, clip
@@ -31,6 +33,8 @@ LONGEST_EVENT = 16 * 2**20  # bytes
 START_SECONDS = 60.0  # until a new worker listens; it does so before it loads the model
 DRAIN_SECONDS = 60.0  # that open answers on another base model get to end before theirs is put away
 KILL_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 2.0  # whether a device is free for a question that waits
+LEAVING = "A run waits for the device on which answers are written, and gets it after the ones that are being written now; the question waits."
 KINDS = {kind.status: kind for kind in (BadInput, Conflict, Invalid, TooLarge, TooMany, Unavailable)}
 _children: dict[int, subprocess.Popen] = {}  # started by this process, to be collected when they end
 
@@ -44,8 +48,13 @@ async def answer(
     nothing at all: then a new one is started and asked once more.
     """
     for last_try in (False, True):
-        pid = await asyncio.to_thread(ready_worker, studio, base, quantization)
-        heard = False
+        pid, heard = 0, False
+        async with aclosing(_until_ready(studio, base, quantization)) as waiting:
+            async for said in waiting:
+                if isinstance(said, dict):
+                    yield said
+                else:
+                    pid = said
         async with aclosing(_ask(studio, question)) as events:
             async for event in events:
                 heard = True
@@ -57,6 +66,27 @@ async def answer(
         if heard or last_try:
             raise await asyncio.to_thread(_ended_early, studio, pid)
         await asyncio.to_thread(_put_away, studio, pid)
+
+
+async def _until_ready(studio: Studio, base: BaseModel, quantization: str | None) -> AsyncIterator[dict | int]:
+    """{"notice"} while all devices are held by others, whenever there is something new to say; then the worker's pid."""
+    wait, said = None, ""
+    try:
+        while True:
+            try:
+                since = wait and wait.since
+                yield await asyncio.to_thread(ready_worker, studio, base, quantization, since)
+                return
+            except chat_device.DeviceBusy as busy:
+                if busy.problem != said:
+                    said = busy.problem
+                    yield {"notice": f"{busy.problem} {busy.fix}"}
+            wait = wait or await asyncio.to_thread(chat_device.stand_in_line, studio)
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.to_thread(chat_device.still_waits, studio, wait)
+    finally:
+        if wait:
+            await asyncio.shield(asyncio.to_thread(chat_device.leave_line, studio, wait))
 
 
 async def _ask(studio: Studio, question: dict) -> AsyncIterator[dict]:
@@ -85,21 +115,31 @@ def trained_with(folders: Iterable[AdapterFolder]) -> str | None:
     return found.pop() if len(found) == 1 else "none" if found else None
 
 
-def ready_worker(studio: Studio, base: BaseModel, quantization: str | None = None) -> int:
+def ready_worker(
+    studio: Studio, base: BaseModel, quantization: str | None = None, waited_since: datetime | None = None
+) -> int:
     """The pid of the worker that holds this base model, started when it is not there. One worker at a time: another's ends first.
 
-    `quantization` is how the base must be loaded; None takes it as it is, and starts it in full.
-    Raises Unavailable with the log's last lines when it does not start.
+    `quantization` is how the base must be loaded; None takes it as it is, and starts it in full. Raises DeviceBusy while
+    runs hold the devices or are before whoever has waited since `waited_since`, Unavailable with the log's last lines
+    when it does not start.
     """
     folder = studio.data.chat.create()
     try:
         with FileLock(folder.lock, timeout=START_SECONDS + DRAIN_SECONDS):
             pid = _running(studio)
+            if pid and (_say(studio, {"do": "state"}) or {}).get("stopping"):
+                raise chat_device.DeviceBusy(LEAVING, "It is answered as soon as there is a device for it again.")
             if pid and _about(folder).get("holds") in _suitable(base, quantization):
                 return pid
             if pid:
                 _end(studio, pid, DRAIN_SECONDS)
-            return _start(studio, base, quantization or "none")
+            lease = chat_device.take(studio, waited_since)
+            try:
+                return _start(studio, base, quantization or "none", lease.environment)
+            except BaseException:
+                chat_device.release(studio)
+                raise
     except Timeout:
         raise Unavailable(
             "Somebody else's question is still starting the chat worker.", "Ask again in a minute."
@@ -163,19 +203,18 @@ def socket_path(studio: Studio) -> Path:
     return folder / "socket"
 
 
-def _start(studio: Studio, base: BaseModel, quantization: str) -> int:
+def _start(studio: Studio, base: BaseModel, quantization: str, devices: dict[str, str]) -> int:
     folder, path = studio.data.chat, socket_path(studio)
     settings = studio.settings
     command = [sys.executable, "-m", MODULE, str(studio.data.base_model(base.id).path), "--socket", str(path)]
     command += ["--device", settings.device, "--idle-seconds", str(settings.chat_idle_seconds)]
     command += ["--quantization", quantization]
-    hidden = {"CUDA_VISIBLE_DEVICES": ""} if settings.device == "cpu" else {}
     path.unlink(missing_ok=True)
     with open(folder.log, "wb") as log:
         child = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env=child_environment(settings.threads or threads_for_chat(), hidden),
+            env=child_environment(settings.threads or threads_for_chat(), devices),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -240,6 +279,24 @@ def _end(studio: Studio, pid: int, patience: float) -> None:
             process.kill()
             _gone(process, KILL_SECONDS)
     except psutil.NoSuchProcess:
+        pass
+    chat_device.release(studio)
+
+
+def make_way(studio: Studio, wanted: bool) -> None:
+    """Called by the runner while the worker has a device. `wanted`: a run waits for it, so the worker is told to go when its answers are written.
+
+    One that is gone gives its device back here, unless somebody is starting the next one just now.
+    """
+    if _running(studio):
+        if wanted:
+            _say(studio, {"do": "stop"})
+        return
+    try:
+        with FileLock(studio.data.chat.create().lock, timeout=0):
+            if not _running(studio):
+                chat_device.release(studio)
+    except Timeout:
         pass
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from studio.line.devices import choose
+from studio.line.devices import choose, free_for_whole, suite_before
 from studio.notifications import outbox
 from studio.records import LIVE, Adapter, Device, Run, Status, utc_now
 from studio.studio import Studio
@@ -68,10 +68,12 @@ def _start(session: Session, runner: str, run: Run, taken: Sequence[str]) -> Run
 
 
 def wants_chat_to_leave(studio: Studio, usable: Sequence[str]) -> bool:
-    """Whether the run at the head of the line waits for nothing but the chat worker's device."""
+    """Whether the run at the head of the line, or a suite, waits for nothing but the chat worker's device."""
     with studio.database.read() as session:
         if session.scalar(select(Device.id).where(Device.chat.is_not(None)).limit(1)) is None:
             return False
+        if suite_before(session, utc_now()) and free_for_whole(session, usable) is None:
+            return True
         now, then = choose(session, usable), choose(session, usable, chat_leaves=True)
         return now is not None and now.slots is None and then is not None and then.slots is not None
 

@@ -8,7 +8,7 @@ One line of JSON asks, lines of JSON answer; closing the connection cancels.
       an adapter with "checkpoint": {"run", "step"} and "kept" is read from the chat folder's copy of that name
     {"do": "weights", "id", "owner", "column", "weights"} → {"column", "weights"}, or {"error"}; whoever asked gets {"column", "weights", "at_token"}
     {"do": "stop_column", "id", "owner", "column"} → {"column"}, or {"error"}; whoever asked gets the column's end
-    {"do": "state"} → {"loaded", "busy", "base_model", "pid"}
+    {"do": "state"} → {"loaded", "busy", "stopping", "base_model", "pid"}
     {"do": "stop"} → {"stopping": true}; it ends when the open answers are written
 """
 
@@ -135,6 +135,7 @@ class ChatWorker:
         return {
             "loaded": self.loaded.is_set(),
             "busy": self.inbox.busy,
+            "stopping": self.stopping,
             "base_model": self.folder.path.name,
             "pid": os.getpid(),
         }

@@ -1,7 +1,7 @@
 """The rows of the devices, as the line sees them: what the runner has found, what others hold, what is free."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
@@ -135,13 +135,13 @@ def free_for_whole(session: Session, usable: Collection[str]) -> str | None:
     return found[0] if found else None
 
 
-def run_before(session: Session, usable: Collection[str], since) -> bool:
+def run_before(session: Session, usable: Collection[str], since: datetime) -> bool:
     """Whether a training that can start on this machine has waited since before that."""
     cards = cards_of(session, usable)
     older = waiting(len(cards)).where(since >= LINE_AT)
     return any(attainable(cards, need_of(run)) for run in session.scalars(older))
 
 
-def suite_before(session: Session, since) -> bool:
+def suite_before(session: Session, since: datetime) -> bool:
     older = select(SuiteRun.id).where(SuiteRun.state == JobState.QUEUED, SuiteRun.queued_at <= since).limit(1)
     return session.scalar(older) is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -9,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from studio.line.cards import SLOT, Card, Need, attainable, card_of, placed, suited
 from studio.line.devices import Slot, cards_in, slots
-from studio.line.order import need_of, waiting
+from studio.line.order import LINE_AT, need_of, waiting
 from studio.line.seconds import seconds_of
 from studio.records import JobState, Run, SuiteRun, utc_now
 from studio.studio import Studio
 
 GIB = 2**30
+ME = "the one who asks"
 MOST_DEVICES = 10**6  # every run is looked at, also those that want more devices than there are
 
 
@@ -70,17 +72,27 @@ def places(studio: Studio, session: Session) -> dict[str, Place]:
     return standing | blocked
 
 
+def seconds_until(studio: Studio, session: Session, since: datetime, need: Need) -> float | None:
+    """Until somebody who has waited since then would get what they need, about; None where that is not known."""
+    found = slots(session)
+    cards = cards_in(found)
+    before = [
+        run for run in session.scalars(waiting(len(cards)).where(since >= LINE_AT)) if attainable(cards, need_of(run))
+    ]
+    return _starts(studio, session, found, cards, before, Waiter(ME, need, None))[ME]
+
+
 def _starts(
-    studio: Studio, session: Session, found: list[Slot], cards: list[Card], line: list[Run]
+    studio: Studio, session: Session, found: list[Slot], cards: list[Card], line: list[Run], *behind: Waiter
 ) -> dict[str, float | None]:
     live = {run.id: run for _, run in found if run}
     seconds = seconds_of(studio, [*live.values(), *line])
     suite = session.scalar(select(func.min(SuiteRun.queued_at)).where(SuiteRun.state == JobState.QUEUED))
     waiters = [Waiter(run.id, need_of(run), seconds[run.id], _not_before(run, suite)) for run in line]
-    return played({card.id: card for card in cards}, _held(found, live, seconds), waiters)
+    return played({card.id: card for card in cards}, _held(found, live, seconds), [*waiters, *behind])
 
 
-def _not_before(run: Run, suite_since) -> float | None:
+def _not_before(run: Run, suite_since: datetime | None) -> float | None:
     if suite_since is not None and suite_since <= (run.line_at or run.queued_at):
         return None
     return max(0.0, (run.not_before - utc_now()).total_seconds()) if run.not_before else 0.0
