@@ -52,8 +52,17 @@ def layout() -> FromHub:
                 label="Part", placeholder="where it has several", max_lines=1, interactive=True, min_width=120
             )
         with gr.Row():
-            rows = gr.Number(None, label="Rows at most", precision=0, minimum=1, interactive=True, min_width=120)
-            revision = gr.Textbox("main", label="Revision", max_lines=1, interactive=True, min_width=120)
+            rows = gr.Number(
+                0, label="Rows at most", info="0: all of them.", precision=0, minimum=0, interactive=True, min_width=120
+            )
+            revision = gr.Textbox(
+                "main",
+                label="Revision",
+                info="A branch, a tag or a commit.",
+                max_lines=1,
+                interactive=True,
+                min_width=120,
+            )
         begin = gr.Button("Fetch", variant="primary", elem_classes=["ls-fit"])
         said = plain()
     return FromHub(repo, split, heldout, config, rows, revision, begin, said, clickable())

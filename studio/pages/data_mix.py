@@ -24,7 +24,7 @@ def section(studio: Studio) -> None:
         )
         chosen, weights = [], []
         for place in range(PLACES):
-            with gr.Row(elem_classes=["ls-mapping"]):
+            with gr.Row():
                 chosen.append(gr.Dropdown([], label=f"Data set {place + 1}", interactive=True, scale=3, min_width=180))
                 weights.append(
                     gr.Number(
