@@ -9,6 +9,8 @@ import torch
 from jobs.workers.adapters_in_memory import RowAdapters, load_adapter
 from jobs.workers.columns.mixes import Mix, StacksInMemory, stacked
 from jobs.workers.decode import Answer, Batch, finish
+from jobs.workers.load import load_base_model
+from jobs.workers.quantized import dequantized
 from jobs.workers.self_check import EQUAL, check_mix, summed
 from studio.errors import Invalid
 from studio.tokens import ChatTokenizer
@@ -165,3 +167,26 @@ def test_mixes_of_the_same_adapters_with_other_weights_share_a_batch(model, part
     alone = [finish(model, RowAdapters(model), [row(LONG, mix)])[0].ids for mix in mixes]
     assert [answer.ids for answer in together[1:4]] == alone
     assert together[1].ids == finish(model, RowAdapters(model), [row(LONG, parts[0])])[0].ids
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_on_a_base_in_few_bits_a_mix_is_the_sum_too_and_the_base_beside_it_stays_the_base(
+    quantization, tmp_path, tokenizer
+):
+    model = load_base_model(save_model_folder(tmp_path / "base"), "fp32", "cpu", quantization)
+    full = tiny_model(vocabulary=tokenizer.vocabulary)
+    places = [save_adapter(tmp_path / str(seed), full, seed=seed) for seed in (1, 2)]
+    parts = [load_adapter(model, None, place.name, place) for place in places]
+    mix = Mix("mix", stacked(parts, tokenizer), WEIGHTS)
+    assert check_mix(model, RowAdapters(model), tokenizer, mix) == EQUAL
+    base, mixed = logits_of(model, mix, LONG)
+    with torch.no_grad():
+        assert torch.allclose(base, model(input_ids=torch.tensor([LONG])).logits[0], atol=1e-5)
+    plain = dequantized(load_base_model(tmp_path / "base", "fp32", "cpu", quantization), torch.float32)
+    with torch.no_grad():
+        expected = merged(plain, parts, WEIGHTS)(input_ids=torch.tensor([LONG])).logits[0]
+    assert (mixed - expected).abs().max() <= 1e-4 * expected.abs().max()
+    assert (mixed - base).abs().max() > 0.1
+    mix.set_weights([0.0, 0.0])
+    base, mixed = logits_of(model, mix, LONG)
+    assert torch.allclose(base, mixed, atol=1e-5)
