@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from studio import base_models, datasets
-from studio.errors import Conflict, DoesNotFit, NotFound, at_field
+from studio.errors import Conflict, DoesNotFit, Invalid, NotFound, at_field
 from studio.limits import check_room
 from studio.memory import Estimate, estimate
 from studio.plan import TrainingPlan
 from studio.records import BaseModel, Dataset
 from studio.studio import Studio
+from studio.suites.lists import suites_named
 from studio.versions.lineage import get_version
 
 GIB = 2**30
@@ -24,6 +25,8 @@ class Admission:
     needs: Estimate
     origin: dict
     """Names of the model and the data as they are now, for the adapter's passport (RunFolder.origin)."""
+    suites: list[str]
+    """Ids of those that are to be answered after it."""
 
 
 def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
@@ -56,7 +59,17 @@ def admitted(studio: Studio, plan: TrainingPlan) -> Admission:
             "rows": version.rows,
         },
     }
-    return Admission(plan.model_copy(update={"name": name}), needs, origin)
+    return Admission(plan.model_copy(update={"name": name}), needs, origin, suites_after(studio, plan, model))
+
+
+def suites_after(studio: Studio, plan: TrainingPlan, model: BaseModel) -> list[str]:
+    """Ids of the suites that this plan wants answered after it. Raises NotFound, Conflict or Invalid at their setting."""
+    suites = suites_named(studio, plan.training.suites)
+    if suites and not base_models.facts_of(model).has_chat_template:
+        raise Invalid(
+            f"{model.name} has no chat template, so it can answer no suite.", "Leave the suites out.", "training.suites"
+        )
+    return [suite.id for suite in suites]
 
 
 def check_still_there(session: Session, plan: TrainingPlan) -> None:

@@ -119,7 +119,7 @@ def _freeze(folder: RunFolder, admission: Admission) -> None:
 def _new_run(admission: Admission, owner: str, key: str | None, parent: str | None) -> Run:
     plan, resolved = admission.plan, admission.needs.resolved
     return Run(
-        id=new_id(), owner=owner, name=plan.name, base_model=plan.base_model, dataset=plan.dataset, dataset_version=plan.dataset_version or 1, method=plan.method.name, tags=list(plan.tags), notes=plan.notes,
+        id=new_id(), owner=owner, name=plan.name, base_model=plan.base_model, dataset=plan.dataset, dataset_version=plan.dataset_version or 1, method=plan.method.name, tags=list(plan.tags), notes=plan.notes, suites=" ".join(admission.suites) or None,
         parent=parent, idempotency_key=key, priority=plan.resources.priority, gpus=plan.resources.gpus, steps=resolved.steps,
         memory_bytes=admission.needs.total_bytes, planned_seconds=admission.needs.seconds if admission.needs.measured_speed else None,
         micro_batch=resolved.micro_batch, grad_accum=resolved.accumulation, grad_checkpointing=resolved.gradient_checkpointing,

@@ -208,6 +208,14 @@ class TrainingSettings(PlanPart):
         description="Same seed, same data, same device: same adapter.",
         json_schema_extra=ADVANCED,
     )
+    suites: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=list,
+        max_length=20,
+        title="Suites after it",
+        description="Answered by base and adapter when the training is done: their names or ids, one per line. Those that are set to follow "
+        "every training are answered as well.",
+        json_schema_extra=ADVANCED,
+    )
     sample_prompts: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(
         default_factory=list,
         max_length=10,

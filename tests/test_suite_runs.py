@@ -14,7 +14,9 @@ from studio import adapters, base_models, run_queue
 from studio.errors import Conflict, Invalid, NotFound
 from studio.files import write_json
 from studio.line.devices import see_devices
+from studio.plan import read_plan
 from studio.records import Adapter, Device, JobState, Run, Status, SuiteRun, utc_now
+from studio.runs import queue_run
 from studio.suites import forgetting, lists, results, runs
 from studio.suites import run_queue as queue
 from studio.suites.after_training import ask_after_trainings
@@ -266,6 +268,36 @@ def test_a_deleted_answer_to_a_training_is_not_asked_for_again(trained):
     runs.cancel_suite_run(trained, run.id)
     runs.delete_suite_run(trained, run.id)
     assert ask_after_trainings(trained) == []
+
+
+def test_a_suite_that_the_plan_names_is_asked_once_after_that_training_alone(trained):
+    suite = lists.make_suite(trained, "Sums", [{"text": "2 + 2?", "expected": "4"}])
+    deleted = lists.make_suite(trained, "Gone", [{"text": "Hi"}])
+    named = leave_run(trained, "named", suites=f"{suite.id} {deleted.id} neutral")
+    lists.delete_suite(trained, deleted.id)
+    lists.change_suite(trained, "neutral", after_training=False)
+    leave_run(trained, "other")
+    assert [(run.training, run.name) for run in ask_after_trainings(trained)] == [
+        (named, "Sums"),
+        (named, lists.get_suite(trained, "neutral").name),
+    ]
+    for run in runs.list_suite_runs(trained).items:
+        runs.cancel_suite_run(trained, run.id)
+        runs.delete_suite_run(trained, run.id)
+    assert ask_after_trainings(trained) == []
+
+
+def test_a_plan_names_suites_by_name_or_id_and_one_that_is_not_there_is_refused(trained):
+    suite = lists.make_suite(trained, "Sums", [{"text": "2 + 2?"}])
+    lists.make_suite(trained, "Twice", [{"text": "Hi"}])
+    lists.make_suite(trained, "Twice", [{"text": "Hi"}])
+    assert [each.id for each in lists.suites_named(trained, ["Sums", "neutral", suite.id])] == [suite.id, "neutral"]
+    for wrong, place in ((["Sums", "gone"], 1), (["Twice"], 0)):
+        with pytest.raises((NotFound, Conflict)) as refused:
+            lists.suites_named(trained, wrong)
+        assert refused.value.field == f"training.suites.{place}"
+    plan = {"base_model": "builtin", "dataset": "pirate", "training": {"suites": ["Sums"], "max_steps": 1}}
+    assert queue_run(trained, read_plan(plan)).suites == suite.id
 
 
 def test_a_base_model_stays_while_answers_of_it_are_kept(place):

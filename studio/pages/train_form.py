@@ -38,11 +38,13 @@ TABS = {
         "keep",
         "checkpoint_every",
         "keep_checkpoints",
+        "suites",
         "sample_prompts",
     ),
 }
 LAST_TAB = "Queue and notes"
 OF_THE_PLAN = ("tags", "notes")
+BESIDE_RECIPES = ("suites", "sample_prompts")
 PARTS = {"training": TrainingSettings, "resources": Resources}
 
 
@@ -71,8 +73,8 @@ class PlanForm:
 
     @property
     def beside_recipes(self) -> set[Key]:
-        """What a recipe says nothing about, and so leaves alone: tags, notes, devices, pinned prompts."""
-        return {key for key in self.components if key[0] in ("plan", "resources") or key[1] == "sample_prompts"}
+        """What a recipe says nothing about, and so leaves alone: tags, notes, devices, suites, pinned prompts."""
+        return {key for key in self.components if key[0] in ("plan", "resources") or key[1] in BESIDE_RECIPES}
 
     def values(self, given: tuple, targets: list[str]) -> dict[str, Any]:
         """The plan that the inputs describe, unchecked. `targets` are the model's target modules. Raises Invalid for what is no number."""
@@ -144,7 +146,7 @@ def recipe_of(plan: TrainingPlan) -> str | None:
     for recipe in RECIPES:
         method = type(plan.method)(**recipe.methods.get(plan.method.name, {}))
         if method == plan.method and TrainingSettings(**recipe.training) == plan.training.model_copy(
-            update={"sample_prompts": []}
+            update={name: [] for name in BESIDE_RECIPES}
         ):
             return recipe.title
     return None

@@ -65,6 +65,9 @@ class Run(Record):
     base_heldout_loss: Mapped[float | None]  # before the first step: the base model's own
     seconds_left: Mapped[float | None]
     sparkline: Mapped[list[float]] = mapped_column(default=list)  # at most 40 losses over the run
+    suites: Mapped[
+        str | None
+    ]  # ids of those that are to be answered after it and have not been asked yet, with spaces between
     verdict: Mapped[str | None] = mapped_column(String(16))  # in a word: studio.verdict.judgement.Word
     queued_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     started_at: Mapped[datetime | None]

@@ -15,9 +15,9 @@ log = logging.getLogger("studio.suites")
 
 
 def ask_after_trainings(studio: Studio) -> list[SuiteRun]:
-    """Queue every suite that is set to be answered after a training for the adapters that have not been asked yet.
+    """Queue every suite that is set to be answered after a training, or that its plan names, for adapters that have not been asked yet.
 
-    They are those of trainings that ended since the suite was changed last. A suite that cannot be asked is recorded as a
+    The first are asked of trainings that ended since the suite was changed last. A suite that cannot be asked is recorded as a
     failed run with the reason, so that it is told once.
     """
     with studio.database.read() as session:
@@ -26,11 +26,13 @@ def ask_after_trainings(studio: Studio) -> list[SuiteRun]:
     for suite, run, adapter in due:
         try:
             queued.append(check_training(studio, suite, run, adapter))
+            _note_asked(studio, suite, run)
         except TooMany:
             return queued  # asked again at the next look
         except StudioError as error:
             log.warning("%s cannot be answered after %s: %s", suite.name, run.name, error.problem)
             _note_failure(studio, suite, run, adapter, error)
+            _note_asked(studio, suite, run)
     return queued
 
 
@@ -51,7 +53,29 @@ def _due(session: Session) -> list[tuple[Suite, Run, Adapter]]:
         ended = (Run.state == Status.SUCCEEDED, Run.owner == suite.owner, Run.ended_at >= suite.changed_at)
         query = select(Run, Adapter).join(Adapter, Adapter.run == Run.id).where(*ended, ~asked).order_by(Run.ended_at)
         found += [(suite, run, adapter) for run, adapter in session.execute(query)]
-    return found
+    return found + [each for each in _named(session) if each not in found]
+
+
+def _named(session: Session) -> list[tuple[Suite, Run, Adapter]]:
+    """What plans name; a suite that was deleted meanwhile is passed over."""
+    ended = (Run.state == Status.SUCCEEDED, Run.suites.is_not(None))
+    query = select(Run, Adapter).join(Adapter, Adapter.run == Run.id).where(*ended).order_by(Run.ended_at)
+    return [
+        (suite, run, adapter)
+        for run, adapter in session.execute(query)
+        for id in run.suites.split()
+        if (suite := session.get(Suite, id))
+    ]
+
+
+def _note_asked(studio: Studio, suite: Suite, run: Run) -> None:
+    """It is no longer to be asked: a person who deletes the answers does not want them again."""
+    if suite.id in (run.suites or "").split():
+        with studio.database.write() as session:
+            found = session.get(Run, run.id)
+            left = [id for id in (found.suites or "").split() if id != suite.id] if found else []
+            if found:
+                found.suites = " ".join(left) or None
 
 
 def _note_failure(studio: Studio, suite: Suite, run: Run, adapter: Adapter, error: StudioError) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
-from studio.errors import Conflict, NotFound
+from studio.errors import Conflict, NotFound, at_field, clip
 from studio.listing import LIMIT, Listing, listing
 from studio.plan import given_name
 from studio.records import LOCAL_PERSON, Suite, utc_now
@@ -41,6 +41,25 @@ def found(session: Session, id: str, owner: str) -> Suite:
     if suite is None:
         raise NotFound("suite", id)
     return suite
+
+
+def suites_named(studio: Studio, names: Sequence[str], owner: str = LOCAL_PERSON) -> list[Suite]:
+    """Those of these ids or names, each once. Raises NotFound at `suites`' place for one that is not there, Conflict where two share a name."""
+    chosen: dict[str, Suite] = {}
+    for place, name in enumerate(names):
+        query = select(Suite).where(Suite.owner == owner)
+        with studio.database.read() as session:
+            same = (
+                session.scalars(query.where(Suite.id == name)).all()
+                or session.scalars(query.where(Suite.name == name)).all()
+            )
+        with at_field(f"training.suites.{place}"):
+            if not same:
+                raise NotFound("suite", name)
+            if len(same) > 1:
+                raise Conflict(f"{len(same)} suites are named '{clip(name)}'.", "Write the id of the one you mean.")
+        chosen[same[0].id] = same[0]
+    return list(chosen.values())
 
 
 def prompts_of(suite: Suite) -> list[SuitePrompt]:

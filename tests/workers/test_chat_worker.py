@@ -169,6 +169,41 @@ def test_a_question_that_does_not_fit_into_the_batch_says_so_and_waits(studio, b
     assert [len([event for event in events if event.get("done")]) for events in heard] == [MOST_ROWS // 2] * 3
 
 
+def test_whoever_waits_for_an_answer_that_is_written_alone_has_a_place_in_the_line_and_comes_next(
+    studio, base, adapter, monkeypatch
+):
+    """As with DoRA, whose answers cannot share a batch: they hold up the others for as long as they are, and no longer."""
+    inbox = Inbox()
+    answering = Answering(studio.data.base_model(base.id), "cpu", inbox)
+    answering.load()
+    found = answering.columns._adapter
+
+    def written_alone(asked, in_use):
+        made = found(asked, in_use)
+        made.alone = True
+        return made
+
+    monkeypatch.setattr(answering.columns, "_adapter", written_alone)
+    events: list[tuple[int, dict]] = []
+    first, second, third = (
+        Question(question((HELLO, who), most=most)["columns"], lambda event, asker=asker: events.append((asker, event)))
+        for asker, (who, most) in enumerate(((adapter, 6), (None, 3), (adapter, 3)))
+    )
+    for each in (first, second, third):
+        inbox.ask(each)
+    while not all(each.ended.is_set() for each in (first, second, third)):
+        answering.turn()
+    places = [(asker, event["position"], event["waiting"]) for asker, event in events if "position" in event]
+    assert places[:2] == [(1, 1, 2), (2, 2, 2)]
+    ends = [asker for asker, event in events if event.get("done")]
+    assert ends == [0, 1, 2]
+    told = [event for asker, event in events if asker == 1]
+    assert told.index(next(event for event in told if "position" in event)) < told.index(
+        next(event for event in told if event.get("done"))
+    )
+    assert next(event for event in told if event.get("done"))["prompt_tokens"] > 0
+
+
 def test_a_seed_draws_the_same_answer_again_and_another_seed_another(studio, base, adapter):
     drawn = {"temperature": 1.0, "top_p": 0.95}
     first, _, _ = ask(studio, base, question((HELLO, None), (HELLO, adapter), **drawn, seed=4))
