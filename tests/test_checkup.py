@@ -267,7 +267,7 @@ def test_what_is_just_being_made_is_left_while_the_studio_runs(place):
     os.utime(place.path / "datasets" / "lost", (0, 0))
     assert "datasets/lost" in doctor(place)[1]
     held.close()
-    assert "1 uploads were left" in doctor(place)[1]
+    assert "Uploads left on their way in: 1" in doctor(place)[1]
 
 
 def test_the_studio_does_not_start_while_the_doctor_works_and_says_so(place):
@@ -296,7 +296,7 @@ def test_half_written_checkpoints_go_and_damaged_ones_are_set_aside(place):
     shutil.copytree(checkpoints / "step-4", checkpoints / ".tmp-12-abcd")
     (checkpoints / "step-8" / "optimizer.safetensors").write_bytes(b"short")
     text = mended_once(place, "optimizer.safetensors is damaged")
-    assert "1 half-written or discarded checkpoints" in text
+    assert "discarded checkpoints of the run 'paused': 1" in text
     assert sorted(path.name for path in checkpoints.iterdir()) == ["step-4"]
     assert [path.name for path in (place.path / ASIDE).rglob("step-*")] == ["step-8"]
 
@@ -350,7 +350,7 @@ def test_leftovers_of_ended_jobs_and_files_never_written_to_their_end_go(place, 
     for path in (job.path, job.path / "parents", job.path / "parents" / "a"):
         path.chmod(0o700)
     text = mended_once(place, "still keeps what went into it")
-    assert "1 files were never written to their end" in text
+    assert "Files never written to their end: 1" in text
     assert not half.exists()
 
 
@@ -369,7 +369,7 @@ def test_what_others_could_read_is_closed_but_not_the_person_s_own_models(place)
     place.run("done").plan.chmod(0o644)
     place.path.chmod(0o755)
     (place.path / "models").chmod(0o755)
-    mended_once(place, "2 files and folders can be read")
+    mended_once(place, "others on this machine can read or write: 2")
     assert (place.path / "models").stat().st_mode & 0o777 == 0o755
     assert place.run("done").plan.stat().st_mode & 0o777 == 0o600
 

@@ -19,7 +19,7 @@ def check_checkpoints(checkup: Checkup) -> None:
         gone = (".tmp-", ".aside-") if run.state in TERMINAL else (".tmp-",)
         half = [path for path in _checkpoints(checkup, folder) if path.name.startswith(gone)]
         if half:
-            checkup.remove(f"The run {named(run.name)} has {len(half)} half-written or discarded checkpoints.", half)
+            checkup.remove(f"Half-written or discarded checkpoints of the run {named(run.name)}: {len(half)}.", half)
         _check_whole(checkup, run, folder)
 
 

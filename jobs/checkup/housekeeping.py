@@ -70,14 +70,14 @@ def check_rights(checkup: Checkup) -> None:
             (open_ones if found.st_uid == os.getuid() or os.getuid() == 0 else foreign).append(path)
     if open_ones:
         checkup.mend(
-            f"{len(open_ones)} files and folders can be read or written by others on this machine, among them {open_ones[0]}.",
+            f"Files and folders that others on this machine can read or write: {len(open_ones)}, among them {open_ones[0]}.",
             "closed to them",
             lambda: [path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS) for path in open_ones],
             [path for path in open_ones if path != checkup.studio.data.path],
         )
     if foreign:
         checkup.ask(
-            f"{len(foreign)} files belong to another account of this machine and are open to more, among them {foreign[0]}.",
+            f"Files of another account of this machine that are open to more: {len(foreign)}, among them {foreign[0]}.",
             "Have their owner give them to the studio's account.",
         )
 

@@ -25,7 +25,7 @@ def check_uploads(checkup: Checkup) -> None:
     there = sorted(incoming.iterdir()) if checkup.is_ours(incoming / "any") and incoming.is_dir() else []
     old = [path for path in there if not checkup.may_be_new(path)]
     if old:
-        checkup.remove(f"{len(old)} uploads were left on their way in.", old)
+        checkup.remove(f"Uploads left on their way in: {len(old)}.", old)
 
 
 def check_halves(checkup: Checkup) -> None:
@@ -38,7 +38,7 @@ def check_halves(checkup: Checkup) -> None:
     ]
     if halves:
         checkup.remove(
-            f"{len(halves)} files were never written to their end, among them {checkup.place(halves[0])}.", halves
+            f"Files never written to their end: {len(halves)}, among them {checkup.place(halves[0])}.", halves
         )
 
 
@@ -84,7 +84,7 @@ def check_kept_checkpoints(checkup: Checkup) -> None:
         if not KEPT_CHECKPOINT.fullmatch(path.name) and not checkup.may_be_new(path)
     ]
     if odd:
-        checkup.remove(f"{len(odd)} copies of checkpoints for Compare were never finished.", odd)
+        checkup.remove(f"Copies of checkpoints for Compare that were never finished: {len(odd)}.", odd)
 
 
 def _files(checkup: Checkup, folder: Path) -> Iterator[Path]:

@@ -39,7 +39,7 @@ def check_leases(checkup: Checkup) -> None:
     if found:
         clear = update(Run).where(*stale).values(dict.fromkeys(LEASE))
         checkup.mend(
-            f"{len(found)} runs that hold no device still name a runner or a process, among them {named(found[0])}.",
+            f"Runs that hold no device and still name a runner or a process: {len(found)}, among them {named(found[0])}.",
             "cleared",
             lambda: _write(checkup, clear),
         )

@@ -13,6 +13,8 @@
   suite_runs/<id>/             the prompts of a suite and the answers of several models (SuiteRunFolder)
   imports/<id>/                rows of a data set on the Hub, on their way or waiting to be taken (ImportFolder)
   xrays/<sha256>.json          what an adapter's weights look like inside, by the sha256 of the weights
+  logs/                        studio.log, runner.log, and older ones numbered
+  set-aside/<day>/             what the doctor has found that nothing names; the person looks through it
   chat/                        worker.json, log.txt, socket of the chat worker (the socket elsewhere when the path is too long for one);
                                checkpoints/ (adapters of runs' checkpoints that were asked)
 """

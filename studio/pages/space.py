@@ -58,7 +58,7 @@ def _row(kind: Kind) -> tuple[str, str, str, str]:
     return (
         f'<b>{escape(kind.title)}</b><br><span class="ls-muted">{escape(kind.words)}</span>',
         escape(words.memory(kind.bytes)),
-        escape(words.memory(kind.spare_bytes)) if can_go else "–",
+        escape(words.memory(kind.spare_bytes)) if can_go else "",
         button,
     )
 
