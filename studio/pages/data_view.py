@@ -158,7 +158,8 @@ def examples(report: Report) -> str:
         return ""
     shown = "".join(example(row) for row in report.examples)
     what = {"conversations": "conversations", "text": "documents", "preference": "pairs"}[report.kind]
-    return f'<details class="ls-more ls-gap"><summary>The first rows as {what}</summary><div class="ls-grid ls-g3 ls-gap">{shown}</div></details>'
+    opened = " open" if report.format == "columns" else ""  # what a person maps is seen as it is mapped
+    return f'<details class="ls-more ls-gap"{opened}><summary>The first rows as {what}</summary><div class="ls-grid ls-g3 ls-gap">{shown}</div></details>'
 
 
 def example(example: dict[str, Any]) -> str:

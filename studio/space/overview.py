@@ -41,6 +41,7 @@ PLACES = (
     ("base_models", "Base models", "Downloaded and prepared; delete one on its page."),
     ("models", "Local models", "Put there by you; the studio never touches them."),
     ("chat", "Copies for Compare", "Checkpoints that were asked on Compare; at most 16 are kept."),
+    ("imports", "Rows from the Hub, on their way or waiting", "Take or remove them on the Data page; they go after seven days."),
     ("incoming", "Uploads on their way in", "Emptied when the studio starts."),
     ("set-aside", "Set aside by the doctor", "Look through it, and delete by hand what you do not need."),
     ("logs", "Logs", "Of the web app and the runner; old ones go by themselves."),
