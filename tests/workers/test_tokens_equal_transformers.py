@@ -3,6 +3,7 @@
 import pytest
 
 from studio.chat_template import offered
+from studio.formats.conversation import read_messages
 from studio.tokens import ChatTokenizer
 from tests.small_tokenizer import write_tokenizer
 
@@ -81,3 +82,19 @@ def test_marks_of_a_template_give_the_mask_of_transformers_and_the_end_of_turn(t
             marked["input_ids"],
             marked["assistant_masks"],
         )
+
+
+def test_tools_and_their_calls_are_written_as_qwens_own_template_writes_them(shared_data, tmp_path):
+    theirs, ours = tokenizers(shared_data / "tokenizers" / "qwen2.5-instruct", tmp_path)
+    tools = [{"type": "function", "function": {"name": "add", "description": "Adds „two“.", "parameters": {}}}]
+    calls = [{"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": 2}}}] * 2
+    messages = [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Add 1 and 2."},
+        {"role": "assistant", "content": "Wait.", "tool_calls": calls},
+        {"role": "tool", "content": "3"},
+        {"role": "tool", "content": "3"},
+        {"role": "assistant", "content": "3."},
+    ]
+    as_text = read_messages(messages, "messages", tools=tools).messages
+    assert ours.render(as_text) == theirs.apply_chat_template(messages, tools=tools, tokenize=False)
