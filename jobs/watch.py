@@ -1,8 +1,6 @@
 """One live run, from its claim until nothing of it lives: start its supervisor, ask it to end when a person wants that, see how it ended."""
 
 import logging
-import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -19,7 +17,7 @@ from jobs.warm import Supervisor, Warm
 from studio import adapters, run_queue
 from studio.checkpoint_files import has_whole_checkpoint
 from studio.errors import StudioError
-from studio.files import read_json
+from studio.files import read_json, write_text
 from studio.folders import AttemptFolder
 from studio.metrics import RunMetrics
 from studio.records import Run, Status, Want
@@ -40,6 +38,9 @@ class Watch:
         self.supervisor: subprocess.Popen | Supervisor | None = None  # only of the runner that started it
         self.asked: str | None = None  # what the supervisor was last asked for
         self.noted: dict = {}  # progress as the row has it
+        self.ending: Ending | None = (
+            None  # kept: when it could not be settled on a full disk, there may be room at the next look
+        )
         self.fault = ""  # what went wrong at the last look, so that it is said once
 
     def start(
@@ -70,8 +71,9 @@ class Watch:
         if process and process["pid"] and run.state is Status.STARTING:
             run = run_queue.mark_running(self.studio, run, process["pid"], process["pid_start"], process["boot_id"])
         self.note_progress(run)
-        if ending := self.ended(process):
-            self.settle(run, ending)
+        self.ending = self.ending or self.ended(process)
+        if self.ending:
+            self.settle(run, self.ending)
             return True
         if process and run.state in (Status.PAUSING, Status.CANCELLING):
             self.ask(process, WANTED.get(run.want, "cancel"))
@@ -80,9 +82,14 @@ class Watch:
     def ask(self, process: dict, wanted: str) -> None:
         """Say what is wanted, then wake the supervisor. Once per wish: each SIGTERM is handed on to the workers."""
         if self.asked != wanted and (supervisor := identity(process)):
-            beside = self.attempt.want.with_name(f".want.{secrets.token_hex(4)}")
-            beside.write_text(wanted)
-            os.replace(beside, self.attempt.want)
+            try:
+                write_text(self.attempt.want, wanted)
+            except OSError:
+                if wanted != "cancel":
+                    raise
+                self.attempt.want.unlink(
+                    missing_ok=True
+                )  # without a word it ends too: a full disk keeps nobody from that
             supervisor.signal(signal.SIGTERM)
             self.asked = wanted
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, sessionmaker
 
+from studio.database_words import in_words, told_of
 from studio.errors import Unavailable
 from studio.records import LOCAL_PERSON, Person
 
@@ -22,21 +23,22 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 class Database:
     """`write()` is one transaction that holds the write lock from its start; `read()` never takes it."""
 
-    def __init__(self, url: str):
-        self.url = url
-        self._writing = _engine(url, "BEGIN IMMEDIATE")
-        self._reading = _engine(url, "BEGIN")
+    def __init__(self, url: str, wait_seconds: float = 30.0):
+        """`wait_seconds`: for a lock that another process holds."""
+        self.url, self.wait_seconds = url, wait_seconds
+        self._writing = _engine(url, "BEGIN IMMEDIATE", wait_seconds)
+        self._reading = _engine(url, "BEGIN", wait_seconds)
         self._writer = sessionmaker(self._writing, expire_on_commit=False)
         self._reader = sessionmaker(self._reading, expire_on_commit=False)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        with self._writer.begin() as session:
+        with in_words(self.wait_seconds), self._writer.begin() as session:
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._reader() as session:
+        with in_words(self.wait_seconds), self._reader() as session:
             yield session
 
     def migrate(self) -> None:
@@ -48,7 +50,7 @@ class Database:
                 command.upgrade(config, "head")
                 connection.commit()
         except (DatabaseError, sqlite3.DatabaseError) as error:
-            raise Unavailable(
+            raise told_of(error, self.wait_seconds) or Unavailable(
                 f"The database {self._writing.url.render_as_string(hide_password=True)} cannot be opened: {error.__cause__ or error}.",
                 "If it is damaged, put a copy from a backup in its place; if its disk is full or read-only, mend that first.",
             ) from error
@@ -74,16 +76,21 @@ def _migrations() -> Config:
     return config
 
 
-def _engine(url: str, begin: str) -> Engine:
+def _engine(url: str, begin: str, wait_seconds: float) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, wait_seconds))
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, wait_seconds: float) -> None:
     # The driver's own transactions lose updates silently; we begin them ourselves, with the write lock taken at once.
     connection.isolation_level = None
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        f"busy_timeout={round(1000 * wait_seconds)}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")

@@ -7,6 +7,7 @@
     ├── TooLarge     413   an upload or a body above its limit
     ├── TooMany      429   a limit on open runs or streams is reached
     ├── Unavailable  503   a part that is needed is not running
+    ├── DiskFull     507   the disk with the data folder has no room left
     ├── BadInput     400   an uploaded file, row, model or adapter cannot be used
     └── DoesNotFit   400   the plan needs more memory than the device has
 
@@ -59,6 +60,15 @@ class TooMany(StudioError):
 
 class Unavailable(StudioError):
     status = 503
+
+
+class DiskFull(StudioError):
+    status = 507
+
+    def __init__(self):
+        super().__init__(
+            "The disk with the data folder is full: nothing was changed.", "Make room on that disk, and try again."
+        )
 
 
 class BadInput(StudioError):

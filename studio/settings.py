@@ -35,6 +35,9 @@ class StudioSettings(BaseSettings):
     database_url: str | None = Field(
         None, description="SQLAlchemy URL of the database. Default: a SQLite file in the data folder."
     )
+    database_wait_seconds: float = Field(
+        30, gt=0, le=600, description="How long to wait for another program that holds the database, in seconds."
+    )
     host: str = Field(
         "127.0.0.1", description="Address to listen on. Only loopback addresses are served without sign-in."
     )

@@ -18,6 +18,6 @@ class Studio:
         """Make the data folder if it is missing and bring the database to this version."""
         data = DataFolder(settings.root).create()
         settings.models_root.mkdir(parents=True, exist_ok=True)
-        database = Database(settings.url_of_database)
+        database = Database(settings.url_of_database, settings.database_wait_seconds)
         database.migrate()
         return cls(settings, database, data)

@@ -11,6 +11,7 @@ import time
 
 from studio.files import read_json, write_json
 from studio.folders import AdapterFolder, AttemptFolder, CheckpointFolder
+from studio.storage import is_full
 
 DEFAULT = {"steps": 5, "seconds": 0.02, "end": "succeed"}
 asked = False
@@ -162,4 +163,9 @@ def save_adapter(attempt: AttemptFolder, number: float = 0.5) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    try:
+        sys.exit(main(sys.argv[1]))
+    except OSError as error:
+        if not is_full(error):
+            raise
+        sys.exit(73)  # as the trainer does (jobs/workers/ending.py)

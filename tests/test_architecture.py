@@ -53,6 +53,7 @@ LAYERS = [
     {"pages", "api", "gate"},
     {"services"},  # everything that is in no other layer
     {"studio", "database", "listing"},
+    {"database_words"},
     {"dataset_reading", "learning"},
     {"row_checks"},
     {"records", "plan", "resolved_plan", "tokens", "rows", "containers", "lora_files", "suite_checks"},

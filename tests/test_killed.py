@@ -6,25 +6,22 @@ victim is killed, and each run must come to the end that the table names, with t
 
 import os
 import signal
-import time
+import subprocess
+import sys
+from datetime import timedelta
 
-import httpx
-import psutil
 import pytest
 from sqlalchemy import update
 
 from studio import runs
-from studio.files import read_json
+from studio.line.order import LONGEST_WAIT
 from studio.pages.parts import status_chip
 from studio.pages.run import draw
 from studio.records import Run, Status, utc_now
-from studio.settings import StudioSettings
-from studio.studio import Studio
-from tests.browser.running import end, start
+from tests.house import House
 from tests.queueing import holders, queued, queued_together
 from tests.training_processes import processes_of
 
-PATIENCE = 60  # seconds on a busy machine; an idle one takes 2 to 6
 STEPS = 4
 LIVE_STATES = ("starting", "running", "pausing", "stopping", "cancelling")  # stopping: pausing, to keep the adapter
 GOES_ON = ["starting", "running", "succeeded"]
@@ -53,35 +50,12 @@ CASES = {
 }
 
 
-class House:
-    """A studio that is started as a person does, seen through its API."""
+class KillingHouse(House):
+    """Where the victims live."""
 
     def __init__(self, folder):
-        self.folder, self.scenes = folder, {}
-        self.start()
-        self.studio = Studio.open(StudioSettings(data_folder=folder))
-
-    def start(self):
-        seconds = {"STUDIO_POLL_SECONDS": "0.2", "GRACE": "120", "SLOTS": str(len(LIVE_STATES) + 1)}
-        self.app = start(self.folder, program=("-m", "tests.stub_app"), **seconds)
-        self.api = httpx.Client(base_url=f"{self.app.address}/api/v1/runs", timeout=PATIENCE)
-
-    def seen(self, run):
-        answer = self.api.get(f"/{run.id}")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def ask(self, run, what):
-        assert self.api.post(f"/{run.id}/{what}").status_code == 200
-
-    def until(self, run, *states):
-        return eventually(
-            lambda: (found := self.seen(run))["state"] in states and found, states, lambda: self.told(run)
-        )
-
-    def told(self, run):
-        found = self.seen(run)
-        return f"{found['problem']}\n" + "\n".join(f"{each['to']}: {each['text']}" for each in found["events"])
+        self.scenes = {}
+        super().__init__(folder, GRACE="120", SLOTS=str(len(LIVE_STATES) + 1), STUDIO_DATABASE_WAIT_SECONDS="5")
 
     def scene(self, victim):
         """The runs by their states at the moment when the victim was killed, which it is now unless it was before."""
@@ -102,19 +76,19 @@ class House:
         )
         self.until(gate, "starting")
         for state in LIVE_STATES:
-            eventually(lambda at=found[state]: self.attempt(at).checkpoints.is_dir(), f"a trainer of {state}")
+            self.trains(found[state])
         for state, ask in {"pausing": "pause", "stopping": "stop", "cancelling": "cancel"}.items():
             self.ask(found[state], ask)
         self.before = {run.id: (len(self.seen(run)["events"]), self.pids(run)) for run in found.values()}
         {"web": self.kill_web, "runner": self.kill_runner}.get(victim, lambda: self.kill_of(victim, found))()
-        (self.studio.data.run(gate.id).path / "go").touch()
+        self.let_go(gate)
         if victim == "web":
             self.start()
         return found
 
     def not_live(self, victim):
         """Runs that wait, and go on waiting: for devices, for a moment that does not come in this test, for a person."""
-        later = {"state": Status.RETRY_WAIT, "attempt": 1, "not_before": utc_now().replace(year=9000)}
+        later = {"state": Status.RETRY_WAIT, "attempt": 1, "not_before": utc_now() + LONGEST_WAIT - timedelta(seconds=1)}
         found = {
             "retry_wait": queued(self.studio, f"{victim} retry_wait", {"steps": STEPS}, **later),
             "paused": queued(self.studio, f"{victim} paused", {"steps": STEPS}, gpus=99),
@@ -123,48 +97,24 @@ class House:
         self.ask(found["paused"], "pause")
         return found
 
-    def attempt(self, run):
-        return self.studio.data.run(run.id).attempts()[-1]
-
-    def pids(self, run):
-        attempts = self.studio.data.run(run.id).attempts()
-        return read_json(attempts[-1].process) if attempts else None
-
     def kill_web(self):
         self.app.kill()
 
     def kill_runner(self):
-        children = psutil.Process(self.app.process.pid).children()
-        (runner,) = [child for child in children if "tests.stub_runner" in child.cmdline()]
-        runner.kill()
+        self.runner().kill()
 
     def kill_of(self, victim, found):
         for run in found.values():
             os.kill(self.pids(run)["pid" if victim == "supervisor" else "worker_pid"], signal.SIGKILL)
 
-    def let_go(self, run, **columns):
-        """Whatever held it holds it no longer."""
-        (self.studio.data.run(run.id).path / "go").touch()
+    def change(self, run, **columns):
         with self.studio.database.write() as session:
             session.execute(update(Run).where(Run.id == run.id).values(**columns))
-
-    def close(self):
-        end(self.folder, self.app.process)
-        self.studio.database.close()
-
-
-def eventually(seen, what, more=lambda: ""):
-    give_up = time.monotonic() + PATIENCE
-    while time.monotonic() < give_up:
-        if found := seen():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not seen in {PATIENCE} s: {what}\n{more()}")
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    one = House(tmp_path_factory.mktemp("killed") / "data")
+    one = KillingHouse(tmp_path_factory.mktemp("killed") / "data")
     yield one
     one.close()
 
@@ -176,7 +126,8 @@ def test_after_a_kill_a_run_comes_to_its_right_end_and_its_history_says_what_hap
     if state in ("pausing", "stopping", "cancelling", "paused"):
         assert house.seen(run)["state"] in (*states, "pausing" if state == "stopping" else state)
     if victim in ("web", "runner"):  # the other victims are found dead first
-        house.let_go(run, gpus=1, **({"not_before": utc_now()} if state == "retry_wait" else {}))
+        house.let_go(run)
+        house.change(run, gpus=1, **({"not_before": utc_now()} if state == "retry_wait" else {}))
 
     ended = house.until(run, states[-1]) if states else house.seen(run)
     assert [event["to"] for event in ended["events"][seen_before:]] == states, house.told(run)
@@ -200,10 +151,37 @@ def nothing_is_lost(house, run, ended):
     moves = [(event["from"], event["to"]) for event in ended["events"]]
     assert all(earlier[1] == later[0] for earlier, later in zip(moves, moves[1:], strict=False))
     assert moves[-1][1] == ended["state"]
-    curve = house.api.get(f"/{run.id}/metrics").json()["series"]["loss"]["x"]
-    assert curve == list(range(1, ended["step"] + 1))
+    assert house.curve(run) == list(range(1, ended["step"] + 1))
     if ended["state"] == "succeeded":
         assert ended["adapter"]
         assert ended["step"] == (1 if "stopping" in run.name and ended["want"] == "stop" else STEPS)
     if ended["state"] == "cancelled":
         assert ended["adapter"] is None
+
+
+HOLDS = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_while_another_program_holds_the_database_people_are_told_so_and_afterwards_everything_goes_on(house):
+    run = queued(house.studio, "held up", {"steps": STEPS, "hold": 1})
+    house.until(run, "running")
+    house.trains(run)
+    runner = house.runner()
+    command = [sys.executable, "-c", HOLDS, str(house.folder / "studio.sqlite")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        house.let_go(run)
+        refused = house.api.patch(f"/{run.id}", json={"name": "renamed"}, headers={"Idempotency-Key": "held"})
+        assert refused.status_code == 503
+        assert "Another program holds the database" in refused.json()["error"]["problem"]
+        assert house.seen(run)["state"] == "running"  # what is there can be seen
+        holder.stdin.close()
+    nothing_is_lost(house, run, house.until(run, "succeeded"))
+    assert house.runner() == runner
+    assert house.api.patch(f"/{run.id}", json={"name": "renamed"}, headers={"Idempotency-Key": "held"}).is_success

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from studio.error_body import OPENAI, error_body, status_of
-from studio.errors import StudioError
+from studio.errors import DiskFull, StudioError
 from studio.folders import new_id
 from studio.lab_settings import KINDS
 from studio.methods import METHODS
 from studio.records import LOCAL_PERSON
+from studio.storage import is_full
 from studio.studio import Studio
 from studio.wrong_values import first_finding, unknown_name
 
@@ -70,6 +71,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for code, meaning in {
         400: "What was sent cannot be used.", 404: "There is no such thing.", 409: "Its state forbids it now.", 413: "Too large.",
         422: "A setting is wrong; `field` names it.", 429: "A limit is reached.", 503: "A part that is needed is not running.",
+        507: "The disk is full.",
     }.items()
 }  # fmt: skip
 
@@ -89,6 +91,12 @@ def answer_errors(app: FastAPI) -> None:
         report = getattr(error, "report", None)
         more = {"report": report.model_dump(mode="json")} if report is not None else {}
         return answer(request, error.status, error.problem, error.fix, error.field, **more)
+
+    @app.exception_handler(OSError)
+    async def of_the_system(_: Request, error: OSError) -> JSONResponse:
+        if not is_full(error):
+            raise error
+        return answer(DiskFull.status, **DiskFull().as_dict())
 
     @app.exception_handler(RequestValidationError)
     async def wrong_request(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from studio.errors import StudioError
 from studio.gate import STREAMS
 from studio.records import LOCAL_PERSON, RememberedAnswer, utc_now
 from studio.studio import Studio
@@ -27,6 +28,7 @@ class Idempotency:
 
     def __init__(self, app: ASGIApp, studio: Studio):
         self.app, self.studio = app, studio
+        self.unsettled: dict[str, _Kept] = {}  # answers by their keys that the database could not take
         with studio.database.write() as session:  # left by a web process that was killed: nobody works on them any more
             session.execute(delete(RememberedAnswer).where(RememberedAnswer.status == PENDING))
 
@@ -36,7 +38,11 @@ class Idempotency:
             await self.app(scope, receive, send)
             return
         sent, receive = await _fingerprint(scope, receive)
-        known = await run_in_threadpool(self._begin, key, sent)
+        try:
+            known = await run_in_threadpool(self._begin, key, sent)
+        except StudioError as error:
+            await _send(send, error.status, _error(error.problem, error.fix))
+            return
         if known is None:
             await self._first(key, scope, receive, send)
         elif known.request not in ("", sent):
@@ -53,10 +59,16 @@ class Idempotency:
         try:
             await self.app(scope, receive, kept.send)
         finally:
-            await run_in_threadpool(self._end, key, kept)
+            try:
+                await run_in_threadpool(self._end, key, kept)
+            except StudioError:  # its answer has left; it is remembered when the request comes again
+                self.unsettled[key] = kept
 
     def _begin(self, key: str, sent: str) -> RememberedAnswer | None:
         """The remembered answer, or None when this request is the first with its key (which is then marked as pending)."""
+        if kept := self.unsettled.get(key):
+            self._end(key, kept)
+            del self.unsettled[key]
         with self.studio.database.write() as session:
             session.execute(delete(RememberedAnswer).where(RememberedAnswer.at < utc_now() - KEPT))
             known = session.get(RememberedAnswer, key)

@@ -9,7 +9,8 @@ from html import escape
 
 import gradio as gr
 
-from studio.errors import StudioError
+from studio.errors import DiskFull, StudioError
+from studio.storage import is_full
 
 SHOWN_SECONDS = 20
 log = logging.getLogger(__name__)
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 def as_toast(error: Exception) -> gr.Error:
     """What Gradio shows at the edge of the page. It takes HTML, so the words are escaped."""
+    if isinstance(error, OSError) and is_full(error):
+        error = DiskFull()
     if isinstance(error, StudioError):
         return gr.Error(
             f"{escape(error.problem)}<br>{escape(error.fix)}",
