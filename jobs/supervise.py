@@ -6,6 +6,7 @@ reads AttemptFolder.want: "pause" and "stop" wait for the worker to save; anythi
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ PROJECT = Path(__file__).parents[1]
 GRACE_SECONDS = 30.0  # from a cancel to SIGKILL
 LEFTOVER_SECONDS = 3.0  # what a worker left behind may take to end by itself
 WRITE_AGAIN_SECONDS = (0.2, 1.0, 2.0, 4.0)
+ROOM_BYTES = 4096
 NOT_OURS = 3  # exit code: another process has this attempt
 
 
@@ -72,6 +74,7 @@ class Supervisor:
     def run(self) -> int:
         if not write_once(self.attempt.process, described(None)):
             return NOT_OURS
+        self.keep_room()
         with LogFile(self.attempt.log, ends=self.forked and self.forked.log) as log:
             try:
                 child = self.forked_worker(log) or self.start(log)
@@ -179,8 +182,17 @@ class Supervisor:
             except OSError:  # most likely the disk is full: without the file, the runner sees that and pauses the run
                 if seconds is None:
                     raise
-                time.sleep(seconds)
+                if self.attempt.room.exists():
+                    self.attempt.room.unlink()
+                else:
+                    time.sleep(seconds)
+        self.attempt.room.unlink(missing_ok=True)
         return 0
+
+    def keep_room(self) -> None:
+        """A block of the disk, to be given back when there is no other for the last word."""
+        with contextlib.suppress(OSError):
+            self.attempt.room.write_bytes(bytes(ROOM_BYTES))
 
 
 def described(worker: Identity | None) -> dict:

@@ -88,7 +88,11 @@ class KillingHouse(House):
 
     def not_live(self, victim):
         """Runs that wait, and go on waiting: for devices, for a moment that does not come in this test, for a person."""
-        later = {"state": Status.RETRY_WAIT, "attempt": 1, "not_before": utc_now() + LONGEST_WAIT - timedelta(seconds=1)}
+        later = {
+            "state": Status.RETRY_WAIT,
+            "attempt": 1,
+            "not_before": utc_now() + LONGEST_WAIT - timedelta(seconds=1),
+        }
         found = {
             "retry_wait": queued(self.studio, f"{victim} retry_wait", {"steps": STEPS}, **later),
             "paused": queued(self.studio, f"{victim} paused", {"steps": STEPS}, gpus=99),

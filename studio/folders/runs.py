@@ -74,6 +74,11 @@ class AttemptFolder(Folder):
         return self.path / "exit.json"
 
     @property
+    def room(self) -> Path:
+        """Held by the supervisor while it lives, so that on a full disk there is room for `exit`."""
+        return self.path / ".room"
+
+    @property
     def want(self) -> Path:
         """Written by the runner before it signals: "stop" (keep an adapter), "pause" or "cancel"."""
         return self.path / "want"
