@@ -4,7 +4,7 @@ import hashlib
 import random
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -22,6 +22,7 @@ from studio.listing import LIMIT, Listing, listing
 from studio.records import OPEN, Dataset, Run
 from studio.rows import longest_rows, read_rows, read_sample
 from studio.studio import Studio
+from studio.token_view import Token, tokens_in
 from studio.tokens import ChatTokenizer, Encoded, Piece, pieces
 from studio.training_settings import TrainingSettings
 from studio.versions.lineage import folder_of, get_version, report_on
@@ -144,6 +145,8 @@ class PreviewRow:
     pieces: list[Piece]
     rejected: list[Piece] | None = None
     """Of a pair: the sequence with the rejected answer. The counts are those of both."""
+    tokens_in: list[list[Token]] = field(default_factory=list)
+    """Of each sequence every token with its id, where that was asked for."""
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -158,6 +161,7 @@ def preview(
     sequence_length: int | None = None,
     learning: Learning | None = None,
     version: int | None = None,
+    each_token: bool = False,
 ) -> list[PreviewRow]:
     """Rows from the one at `start` (counted from 0) in tokens of a base model, as the trainer will see them.
 
@@ -168,15 +172,30 @@ def preview(
     tokenizer, _ = _tokenizer(studio, base_model_id)
     length = None if learning.objective == "text" else sequence_length
     rows = read_rows(folder_of(studio, found), start, min(count, 50))
-    return [_preview_row(tokenizer, row, learning, length) for row in rows]
+    return [_preview_row(tokenizer, row, learning, length, each_token) for row in rows]
 
 
-def _preview_row(tokenizer: ChatTokenizer, row: dict, learning: Learning, length: int | None) -> PreviewRow:
+def _preview_row(
+    tokenizer: ChatTokenizer, row: dict, learning: Learning, length: int | None, each_token: bool
+) -> PreviewRow:
     found = sequences(tokenizer, row, learning, length)
     tokens, trained = sum(len(each.ids) for each in found), sum(each.trained_tokens for each in found)
     first, *rejected = (pieces(tokenizer, each) for each in found)
     cut = sum(each.cut for each in found)
-    return PreviewRow(row["row"], row["heldout"], tokens, trained, cut, first, *rejected)
+    shown = (
+        [tokens_in(tokenizer, one, said) for one, said in zip(found, texts_of(row), strict=False)] if each_token else []
+    )
+    return PreviewRow(
+        row["row"], row["heldout"], tokens, trained, cut, first, rejected[0] if rejected else None, tokens_in=shown
+    )
+
+
+def texts_of(row: dict) -> list[list[str]]:
+    """What somebody wrote of each sequence of a row: its messages, of a pair with either answer, or its document."""
+    if "text" in row:
+        return [[row["text"]]]
+    sides = [row[side] for side in ("chosen", "rejected") if side in row] or [[]]
+    return [[message["content"] for message in (*row["messages"], *answer)] for answer in sides]
 
 
 def learning_for(

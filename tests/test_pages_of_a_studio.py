@@ -1,6 +1,7 @@
 """Home, Models, Data and Train over a real studio with its built-in model and data: what they show and offer."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import gradio as gr
@@ -225,7 +226,7 @@ def test_the_answers_that_are_learned_can_be_chosen_in_the_preview(furnished, tm
 
     def green(way: str) -> str:
         drawn = data_detail.draw_row(furnished, asked, "builtin", 1, way)
-        return "".join(part.partition("</span>")[0] for part in drawn.split('class="t')[1:])
+        return "".join(re.findall(r'class="t[ s]*" data-token="\d+" tabindex="-1">([^<]*)<', drawn))
 
     shown = {
         way: [word in green(way) for word in ("First", "Second")]

@@ -10,6 +10,7 @@ from studio import datasets
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.api.uploads import incoming, known_fields
 from studio.errors import Invalid
+from studio.length_audit import audit
 from studio.listing import LIMIT, MOST
 from studio.studio import Studio
 from studio.training_settings import TrainingSettings
@@ -99,13 +100,14 @@ def preview(
     objective: Objectives = "auto",
     answers: AnswerChoice = "auto",
     version: Version = None,
+    ids: Annotated[bool, Field(description="Also every token with its id, in `tokens_in`.")] = False,
 ) -> dict:
     """Per row the text pieces in order, with `trained` and token counts, from the function that the trainer calls.
 
     Of a preference pair `pieces` are those with the chosen answer and `rejected` those with the other.
     """
     learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers), version)
-    shown = datasets.preview(here, id, model, start, rows, sequence_length, learning, version)
+    shown = datasets.preview(here, id, model, start, rows, sequence_length, learning, version, ids)
     return {"items": [row.as_dict() for row in shown], "next": None}
 
 
@@ -121,6 +123,22 @@ def tokens(
     """How long the rows are in tokens of this base model, and how many of them are learned."""
     learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers), version)
     return datasets.token_stats(here, id, model, learning, version).as_dict()
+
+
+@ROUTER.get("/{id}/length")
+def length(
+    id: str,
+    here: Here,
+    model: str,
+    sequence_length: Annotated[int | None, Field(ge=8, le=MOST_NUMBER)] = None,
+    objective: Objectives = "auto",
+    answers: AnswerChoice = "auto",
+    version: Version = None,
+) -> dict:
+    """What a sequence length makes of the rows: what is learned and cut, how full the batches are, the steps that follow, and a
+    better length. Without a length the one that a training would choose."""
+    learning = datasets.learning_for(here, id, TrainingSettings(objective=objective, answers=answers), version)
+    return audit(here, id, model, sequence_length, learning, version).as_dict()
 
 
 @ROUTER.patch("/{id}")

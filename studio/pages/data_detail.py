@@ -8,9 +8,10 @@ from studio import base_models, datasets
 from studio.builtin_datasets import index
 from studio.errors import StudioError
 from studio.learning import Learning
+from studio.length_audit import audit
 from studio.listing import MOST
+from studio.pages import audit_view, parts
 from studio.pages import data_detail_view as view
-from studio.pages import parts
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, SLOW, action, clickable, clicked, on_load, plain
 from studio.pages.versions import rows
@@ -18,12 +19,13 @@ from studio.records import BaseModel, Dataset, DatasetVersion, ModelState
 from studio.studio import Studio
 from studio.versions.lineage import get_version, report_on
 
+MOST_LENGTH = 10**7  # tokens
 # Keeps the chosen base in the address.
-REMEMBER = """(place, model, learned) => {
+REMEMBER = """(place, model, learned, length) => {
   const to = new URL(location);
   to.searchParams.set('model', model || '');
   history.replaceState(null, '', to);
-  return [place, model, learned];
+  return [place, model, learned, length];
 }"""
 
 
@@ -36,6 +38,8 @@ class Detail:
     said: gr.HTML
     model: gr.Dropdown
     learned: gr.Dropdown
+    length: gr.Number
+    """Tokens; empty where it is left to the training."""
     previous: gr.Button
     place: gr.Number
     following: gr.Button
@@ -61,27 +65,30 @@ def section(studio: Studio) -> None:
         row, said = draw_row(studio, request, chosen, 1, ways[0][1]), introduced(dataset.kind)
         return gr.update(visible=True), drawn, said, options, learned, 1, row
 
-    def measure(model_id: str | None, learned: str, request: gr.Request) -> str:
-        return draw_lengths(studio, request, model_id, learned)
+    def measure(model_id: str | None, learned: str, length: float | None, request: gr.Request) -> str:
+        return draw_lengths(studio, request, model_id, learned, length)
 
-    def turn(place: int | None, model_id: str | None, learned: str, request: gr.Request) -> str:
-        return draw_row(studio, request, model_id, place, learned)
+    def turn(place: int | None, model_id: str | None, learned: str, length: float | None, request: gr.Request) -> str:
+        return draw_row(studio, request, model_id, place, learned, length)
 
     def move(step: int):
-        def moved(place: int | None, model_id: str | None, learned: str, request: gr.Request):
+        def moved(place: int | None, model_id: str | None, learned: str, length: float | None, request: gr.Request):
             version = shown_version(studio, request)
             to = min(max(1, int(place or 1) + step), version.rows if version else 1)
-            return to, draw_row(studio, request, model_id, to, learned)
+            return to, draw_row(studio, request, model_id, to, learned, length)
 
         return plainly(moved)
 
     # Counting the tokens of a large data set takes a while the first time: everything else is there before it
-    shown, how = [on.place, on.model, on.learned], [on.model, on.learned]
+    shown, how = [on.place, on.model, on.learned, on.length], [on.model, on.learned, on.length]
     opened = on_load(open_it, [on.column, on.facts, on.said, on.model, on.learned, on.place, on.row])
     opened.then(measure, how, on.lengths, **SLOW)
     chosen = on.model.input(plainly(turn), shown, on.row, js=REMEMBER, **QUICK)
     chosen.then(measure, how, on.lengths, **SLOW)
     on.learned.input(plainly(turn), shown, on.row, **QUICK).then(measure, how, on.lengths, **SLOW)
+    on.length.change(plainly(turn), shown, on.row, trigger_mode="always_last", **QUICK).then(
+        measure, how, on.lengths, **SLOW
+    )
     on.previous.click(move(-1), shown, [on.place, on.row], **QUICK)
     on.following.click(move(1), shown, [on.place, on.row], **QUICK)
     on.place.input(plainly(turn), shown, on.row, trigger_mode="always_last", **QUICK)
@@ -122,6 +129,9 @@ def layout() -> Detail:
             said = plain(introduced("conversations"))
             model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
             learned = gr.Dropdown([], label="What to learn", info="As a training can choose it.", interactive=True)
+            length = gr.Number(
+                None, label="Sequence length", info="In tokens; empty: as a training chooses it.", precision=0, minimum=8, interactive=True
+            )  # fmt: skip
             with gr.Row(elem_classes=["ls-pager"]):
                 previous = gr.Button("Previous", elem_classes=["ls-fit"])
                 place = gr.Number(
@@ -135,7 +145,7 @@ def layout() -> Detail:
                 '<p class="ls-sub">In tokens of this base model, its template included.</p>'
             )
             lengths = plain('<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>')
-    return Detail(column, facts, said, model, learned, previous, place, following, row, lengths)
+    return Detail(column, facts, said, model, learned, length, previous, place, following, row, lengths)
 
 
 def asked_for(studio: Studio, request: gr.Request):
@@ -217,7 +227,12 @@ def preferred(models: list[BaseModel], asked: str | None) -> str | None:
 
 
 def draw_row(
-    studio: Studio, request: gr.Request, model_id: str | None, place: int | None, learned: str | None = None
+    studio: Studio,
+    request: gr.Request,
+    model_id: str | None,
+    place: int | None,
+    learned: str | None = None,
+    length: float | None = None,
 ) -> str:
     version = shown_version(studio, request)
     if version is None:
@@ -228,23 +243,44 @@ def draw_row(
     try:
         chosen = learning(learned)
         found = datasets.preview(
-            studio, version.dataset, model_id, start=place - 1, count=1, learning=chosen, version=version.number
+            studio,
+            version.dataset,
+            model_id,
+            place - 1,
+            1,
+            wanted_length(length),
+            chosen,
+            version.number,
+            each_token=True,
         )
     except StudioError as error:
         return parts.error_banner(error)
     return view.token_row(found[0], place, version.rows) if found else ""
 
 
-def draw_lengths(studio: Studio, request: gr.Request, model_id: str | None, learned: str | None = None) -> str:
+def wanted_length(said: float | None) -> int | None:
+    """The length that somebody typed; None where there is none yet, or one that no training takes."""
+    return int(said) if said and 8 <= said < MOST_LENGTH else None
+
+
+def draw_lengths(
+    studio: Studio,
+    request: gr.Request,
+    model_id: str | None,
+    learned: str | None = None,
+    length: float | None = None,
+) -> str:
     version = shown_version(studio, request)
     if version is None or not model_id:
         return ""
     try:
         stats = datasets.token_stats(studio, version.dataset, model_id, learning(learned), version.number)
         facts = base_models.facts_of(base_models.ready_model(studio, model_id))
+        found = audit(studio, version.dataset, model_id, wanted_length(length), learning(learned), version.number)
     except StudioError as error:
         return parts.error_banner(error)
-    return view.lengths(stats, facts.context_length)
+    train = f"/train?data={version.dataset}&model={model_id}&version={version.number}&length="
+    return view.lengths(stats, facts.context_length, found.length) + audit_view.audited(found, stats.objective, train)
 
 
 def no_model() -> str:

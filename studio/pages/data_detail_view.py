@@ -5,6 +5,7 @@ from typing import Any
 
 from studio.dataset_report import Report, TokenStats
 from studio.pages import data_view, parts, words
+from studio.token_view import Token
 from studio.tokens import Piece
 
 Shown = dict[str, Any]
@@ -50,15 +51,17 @@ def _extent(report: Report) -> str:
     return parts.stat("Questions answered", words.count(report.turns), marked)
 
 
-def lengths(stats: TokenStats, context_length: int | None) -> str:
-    """The rows by their length in tokens, and what does not fit the model. Of pairs both sequences are counted."""
+def lengths(stats: TokenStats, context_length: int | None, cut: int | None = None) -> str:
+    """The rows by their length in tokens, those beyond `cut` in another colour, and what does not fit the model. Of pairs both
+    sequences are counted."""
     row, ways = ROWS_AS[stats.objective]
     most = max(count for _, count in stats.histogram)
     first = next(place for place, (_, count) in enumerate(stats.histogram) if count)
     left = lower = stats.histogram[first - 1][0] if first else 0
     bars = []
     for upper, count in stats.histogram[first:]:
-        over = ' class="over"' if context_length and lower >= context_length else ""
+        most_kept = min(filter(None, (context_length, cut)), default=None)
+        over = ' class="over"' if most_kept and lower >= most_kept and stats.objective != "text" else ""
         height = max(100 * count / most, 2 if count else 0)
         bars.append(
             f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, row)}"></i>'
@@ -108,7 +111,7 @@ def token_row(row: Any, place: int, rows: int) -> str:
     )
     head = f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
     if row.rejected is None:
-        return head + _region(where, tokens(row.pieces))
+        return head + _region(where, each_token(row.tokens_in[0]) if row.tokens_in else tokens(row.pieces))
     # The prompt is the same before both: it is shown once
     answer = next((place for place, piece in enumerate(row.rejected) if piece.trained), 0)
     return (
@@ -120,6 +123,22 @@ def token_row(row: Any, place: int, rows: int) -> str:
 
 def _region(label: str, inner_html: str) -> str:
     return f'<div class="ls-tok ls-gap" tabindex="0" role="region" aria-label="{escape(label)}">{inner_html}</div>'
+
+
+MOST_TOKENS = 3000  # of one row that are drawn one by one
+
+
+def each_token(found: list[Token]) -> str:
+    """Every token by itself: its id is shown below it when it is pointed at or tapped."""
+    drawn = [_token(token) for token in found[:MOST_TOKENS]]
+    if len(found) > MOST_TOKENS:
+        drawn.append(f'<span class="m"> … ({words.count(len(found) - MOST_TOKENS)} more tokens)</span>')
+    return "".join(drawn)
+
+
+def _token(token: Token) -> str:
+    kind = " ".join((["t"] if token.trained else []) + (["s"] if token.template else [])) or "m"
+    return f'<span class="{kind}" data-token="{token.id}" tabindex="-1">{escape(token.text.translate(SHOWN_AS))}</span>'
 
 
 def tokens(pieces: list[Piece], trained: str = "t") -> str:
@@ -149,6 +168,6 @@ SAID = {
 }
 LEGEND_OF_PAIRS = (
     '<div class="ls-tok ls-legend"><span class="t">chosen</span> <span class="r">rejected</span> '
-    '<span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'
+    '<span class="m">only read</span> <span class="s">template</span></div>'
 )
-LEGEND = '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">&lt;marker&gt;</span></div>'
+LEGEND = '<div class="ls-tok ls-legend"><span class="t">trained on</span> <span class="m">only read</span> <span class="s">template</span></div>'

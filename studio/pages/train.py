@@ -118,10 +118,11 @@ def typed(component: gr.components.Component) -> Any:
 
 
 def opened(studio: Studio, form: train_form.PlanForm, asked: Any) -> list:
-    """The page as its address wants it: ?model=, ?data=, ?from= an earlier run, ?set= changes of its settings."""
+    """The page as its address wants it: ?model=, ?data=, ?length= of sequences, ?from= an earlier run, ?set= changes of its settings."""
     models = usable_models(studio, "text")  # which of them can write this data, the panel says
     data = datasets.list_datasets(studio, limit=MOST).items
     plan, changed = earlier_plan(studio, asked.get("from"), asked.get("set") or "")
+    plan = with_length(plan, asked.get("length") or "")
     model = one_of(asked.get("model") or plan.get("base_model"), [one.id for one in models], default=True)
     dataset = one_of(asked.get("data") or plan.get("dataset"), [one.id for one in data], default=True)
     return [
@@ -174,6 +175,13 @@ def earlier_plan(studio: Studio, run_id: str | None, changes: str = "") -> tuple
     except StudioError as error:
         gr.Warning(f"{error.problem} The settings are those of the run.")
         return values, []
+
+
+def with_length(plan: dict[str, Any], said: str) -> dict[str, Any]:
+    """The plan with the sequence length that the address names, as the Data page advises one."""
+    if not (said.isdecimal() and said.isascii() and len(said) < 8 and int(said) >= 8):
+        return plan
+    return {**plan, "training": {**plan.get("training", {}), "sequence_length": int(said)}}
 
 
 def parent_of(studio: Studio, request: gr.Request) -> str | None:
