@@ -10,7 +10,7 @@ GOOD = [
     for name in ("brig", "cutter", "ferry", "galley", "ketch", "lugger", "schooner", "sloop", "tug", "yawl", "dhow", "junk")
 ]  # fmt: skip
 LONG = " ".join(
-    f"Then it passed the {word} and went on along the coast." for word in ("pier", "rock", "bay", "cape", "fort") * 8
+    f"Then it passed the {word} and went on along the coast." for word in ("pier", "rock", "bay", "cape", "fort") * 4
 )
 # Each with a fault that leaves the row usable: the kind of finding, and the row
 FAULTS: list[tuple[str, dict]] = [

@@ -86,7 +86,7 @@ def section(studio: Studio) -> None:
     chosen = on.model.input(plainly(turn), shown, on.row, js=REMEMBER, **QUICK)
     chosen.then(measure, how, on.lengths, **SLOW)
     on.learned.input(plainly(turn), shown, on.row, **QUICK).then(measure, how, on.lengths, **SLOW)
-    on.length.change(plainly(turn), shown, on.row, trigger_mode="always_last", **QUICK).then(
+    on.length.input(plainly(turn), shown, on.row, trigger_mode="always_last", **QUICK).then(
         measure, how, on.lengths, **SLOW
     )
     on.previous.click(move(-1), shown, [on.place, on.row], **QUICK)
@@ -130,7 +130,7 @@ def layout() -> Detail:
             model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
             learned = gr.Dropdown([], label="What to learn", info="As a training can choose it.", interactive=True)
             length = gr.Number(
-                None, label="Sequence length", info="In tokens; empty: as a training chooses it.", precision=0, minimum=8, interactive=True
+                None, label="Sequence length", info="In tokens; empty: as a training chooses it.", precision=0, interactive=True
             )  # fmt: skip
             with gr.Row(elem_classes=["ls-pager"]):
                 previous = gr.Button("Previous", elem_classes=["ls-fit"])

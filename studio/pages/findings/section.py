@@ -52,7 +52,7 @@ def section(studio: Studio) -> None:
     done.success(None, goes_to, None, js=GO, api_visibility="private")
 
 
-def draw(studio: Studio, request: gr.Request, opened: str) -> tuple[str, bool]:
+def draw(studio: Studio, request: gr.Request, opened: str | None) -> tuple[str, bool]:
     """(the section, whether the second pass runs). `opened` is the kind whose rows are shown, and from which on: "email-0"."""
     found = asked_for(studio, request)
     if found is None:
@@ -69,9 +69,9 @@ def draw(studio: Studio, request: gr.Request, opened: str) -> tuple[str, bool]:
     return view.section(state, draft, editable, check, start, page), state.running
 
 
-def kind_and_place(said: str) -> tuple[str, int]:
+def kind_and_place(said: str | None) -> tuple[str, int]:
     """("email", 20) of "email-20"; ("", 0) where nothing is open."""
-    check, _, start = said.rpartition("-")
+    check, _, start = (said or "").rpartition("-")
     return (check, int(start)) if check and start.isdecimal() and start.isascii() and len(start) < 16 else ("", 0)
 
 
@@ -100,7 +100,7 @@ def pressed(studio: Studio, request: gr.Request, said: Any, opened: str) -> tupl
         with contextlib.suppress(Conflict):  # the page, read anew, says what was saved meanwhile and what can be done
             drafts.save_draft(studio, dataset.id, why=str(said.get("why", "")))
         return "", f"/data?id={dataset.id}"
-    return opened, ""
+    return opened or "", ""
 
 
 def every_fix(studio: Studio, id: str, version: int) -> list[Edit]:
