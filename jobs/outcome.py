@@ -71,10 +71,10 @@ def outcome(
     if run.state is Status.PAUSING and status in (None, "cancelled"):
         return _stopped_early(run, step, has_checkpoint)
     if result.get("kind") == "out_of_memory" or (ending.code == OUT_OF_MEMORY and not result):
-        return _out_of_memory(run, attempt, ending, result, step)
+        return _out_of_memory(run, attempt, ending, result, step, _onwards(has_checkpoint))
     if status == "failed" or status in KEPT:
         return _failed(attempt, ending, result, refused)
-    return _cut_off(run, attempt, ending, result, from_outside=status == "cancelled")
+    return _cut_off(run, attempt, ending, result, _onwards(has_checkpoint), from_outside=status == "cancelled")
 
 
 def not_started(run: Run, error: Exception) -> Outcome:
@@ -118,6 +118,11 @@ def _paused(run: Run, step: int, ending: Ending, has_checkpoint: bool) -> Outcom
     return Outcome(Status.PAUSED, text, _given_back(run))
 
 
+def _onwards(has_checkpoint: bool) -> str:
+    """What an attempt that follows by itself does."""
+    return "It goes on from its last checkpoint" if has_checkpoint else "It begins at its first step again"
+
+
 def _paused_unasked(run: Run, step: int, result: dict) -> Outcome:
     """It cannot go on until a person has done something."""
     kind = result.get("kind") if result.get("kind") in PAUSES else "disk_full"
@@ -146,7 +151,7 @@ def _stopped_early(run: Run, step: int, has_checkpoint: bool) -> Outcome:
     return Outcome(Status.CANCELLED, f"Stopped at step {step}, before there was anything to keep.")
 
 
-def _out_of_memory(run: Run, attempt: AttemptFolder, ending: Ending, result: dict, step: int) -> Outcome:
+def _out_of_memory(run: Run, attempt: AttemptFolder, ending: Ending, result: dict, step: int, onwards: str) -> Outcome:
     remedy = next_remedy(run, attempt.run)
     if remedy is None:
         return _failed(attempt, ending, result, None)
@@ -155,7 +160,7 @@ def _out_of_memory(run: Run, attempt: AttemptFolder, ending: Ending, result: dic
     values = {**remedy.values, "attempt": max(0, run.attempt - 1)}
     if run.state is Status.PAUSING:
         return Outcome(Status.PAUSED, f"Paused. {text}", {**values, "want": Want.PAUSE})
-    return Outcome(Status.RETRY_WAIT, f"{text} It goes on from its last checkpoint.", values)
+    return Outcome(Status.RETRY_WAIT, f"{text} {onwards}.", values)
 
 
 def _failed(attempt: AttemptFolder, ending: Ending, result: dict, refused: StudioError | None) -> Outcome:
@@ -176,7 +181,9 @@ def _failed(attempt: AttemptFolder, ending: Ending, result: dict, refused: Studi
     return Outcome(Status.FAILED, _with_log(said["problem"], attempt), said)
 
 
-def _cut_off(run: Run, attempt: AttemptFolder, ending: Ending, result: dict, from_outside: bool) -> Outcome:
+def _cut_off(
+    run: Run, attempt: AttemptFolder, ending: Ending, result: dict, onwards: str, from_outside: bool
+) -> Outcome:
     """The worker ended without a word: a crash of the program fails at once, anything else may pass and is tried again."""
     end = last_lines(attempt, LOG_LINES)
     may_pass = ending.lost or KILLED in end or result.get("kind") == "file_system" or ending.code == FILE_SYSTEM
@@ -198,7 +205,7 @@ def _cut_off(run: Run, attempt: AttemptFolder, ending: Ending, result: dict, fro
         said = {"problem": f"{why} It was tried {run.attempt} times.", "fix": fix}
         return Outcome(Status.FAILED, _with_log(said["problem"], attempt), said)
     seconds = min(int(LONGEST_WAIT.total_seconds()), 2**run.attempt)
-    text = f"{why} It goes on from its last checkpoint in {seconds} seconds (attempt {run.attempt + 1} of {run.max_attempts})."
+    text = f"{why} {onwards} in {seconds} seconds (attempt {run.attempt + 1} of {run.max_attempts})."
     return Outcome(
         Status.RETRY_WAIT,
         text,

@@ -98,6 +98,12 @@ def test_a_stop_before_the_first_step_keeps_nothing(attempt):
     assert "before there was anything to keep" in found.text
 
 
+def test_what_is_tried_again_without_a_checkpoint_says_that_it_begins_anew(attempt):
+    told = [ended(attempt, run_in(Status.RUNNING), Ending(signal=9), has_checkpoint=has).text for has in (True, False)]
+    assert "It goes on from its last checkpoint in 2 seconds" in told[0]
+    assert "It begins at its first step again in 2 seconds" in told[1]
+
+
 def test_what_may_pass_is_tried_again_later_each_time(attempt):
     waits = [
         ended(attempt, run_in(Status.RUNNING, attempt=tried, max_attempts=9), Ending(signal=9)).text
