@@ -13,7 +13,7 @@ from studio.folders import AttemptFolder
 from studio.line.order import LONGEST_WAIT
 from studio.metrics import last_lines
 from studio.records import Run, Status, Want, utc_now
-from studio.storage import is_full
+from studio.storage import is_broken, is_full
 
 LOG_LINES = 50
 KEPT = ("succeeded", "stopped")  # and left an adapter
@@ -77,10 +77,12 @@ def outcome(
     return _cut_off(run, attempt, ending, result, _onwards(has_checkpoint), from_outside=status == "cancelled")
 
 
-def not_started(run: Run, error: Exception) -> Outcome:
+def not_started(run: Run, attempt: AttemptFolder, error: Exception) -> Outcome:
     """What follows when the process of an attempt could not even be made."""
     if is_full(error):
         return Outcome(Status.PAUSED, "Paused before it started: the disk is full.", {**FULL, **_given_back(run)})
+    if is_broken(error):
+        return _cut_off(run, attempt, Ending(code=FILE_SYSTEM), {}, from_outside=False)
     text = f"Its process cannot be started: {error}."
     fix = "Free memory or processes on this machine, and train again."
     return Outcome(Status.FAILED, text, {"problem": text, "fix": fix})

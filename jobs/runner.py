@@ -156,7 +156,7 @@ class Runner:
         except Exception as error:
             log.exception("%s (%s) cannot be started.", run.name, run.id)
             del self.watches[run.id, run.attempt_epoch]
-            found = not_started(run, error)
+            found = not_started(run, watch.attempt, error)
             run_queue.settle(self.studio, run, found.to, found.text, **found.values)
 
     def keep_tidy(self) -> None:

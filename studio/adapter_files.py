@@ -77,7 +77,7 @@ def bad(what: str, fix: str = "Look at the run's log, and train again.") -> BadI
 def put_in_place(source: Path, target: Path) -> None:
     """All plain files of `source` as the folder `target`, whole or not at all; what was there before is replaced. Raises OSError."""
     beside = target.with_name(f".{target.name}.{new_id()}")
-    storage.reached("write", beside)
+    storage.reached("fill", beside)
     copy_into(source, beside)
     storage.sync_below(beside)
     storage.remove(target)  # of a registration that was cut off before its row was written

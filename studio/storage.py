@@ -13,7 +13,7 @@ SAID_OF_BROKEN = ("Input/output error", "Stale file handle", "Remote I/O error")
 
 
 def reached(what: str, path: Path) -> None:
-    """Called before each of them ("write", "sync", "rename", "remove"); does nothing. Tests put a fault in its place."""
+    """Called before each of them ("write" a file, "fill" a folder, "sync", "rename", "remove"); does nothing. Tests put a fault in its place."""
 
 
 def write(path: Path, by: Callable[[Path], object]) -> None:

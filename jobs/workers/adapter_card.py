@@ -42,7 +42,7 @@ def save_adapter(
         for left in each.path.glob(".adapter-*"):  # of a save that was cut off
             storage.remove(left)
     writing = AdapterFolder(attempt.path / f".adapter-{secrets.token_hex(4)}").create()
-    storage.reached("write", writing.path)
+    storage.reached("fill", writing.path)
     origin = origin_of(attempt, plan, facts)
     write_adapter(writing, model, tokenizer, plan, origin)
     rows = model.config.get_text_config().vocab_size

@@ -76,7 +76,7 @@ def save_checkpoint(
     writing = CheckpointFolder(attempt.checkpoints / f".tmp-{step}-{secrets.token_hex(4)}").create()
     write_saved(writing, saved)
     if write_adapter is not None:
-        storage.reached("write", writing.adapter.path)
+        storage.reached("fill", writing.adapter.path)
         write_adapter(writing.adapter.create())
     checkpoint_files.seal(writing, step, plan_hash)
     storage.rename(writing.path, final.path)
