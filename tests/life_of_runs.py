@@ -39,11 +39,11 @@ from tests.stub_worker import save_adapter
 
 S = Status
 GPUS = ("cuda:0", "cuda:1")
-BATCH, MOST_ATTEMPTS = 8, 2
+BATCH, MOST_OPEN = 8, 5
 CUT_OFF = ("killed", "lost", "file_system")  # ends that may pass, and count
 ENDS = ("done", "as asked", "out_of_memory", "failed", "disk_full", *CUT_OFF)
 FEW = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, derandomize=True, database=None, print_blob=False,
+    max_examples=20, stateful_step_count=30, deadline=None, derandomize=True, database=None, print_blob=False,
     suppress_health_check=list(HealthCheck), phases=[Phase.generate], report_multiple_bugs=False,
 )  # fmt: skip
 
@@ -83,6 +83,7 @@ class LifeOfRuns(RuleBasedStateMachine):
         self.cancelled: set[str] = set()
         self.cut_off: dict[str, int] = {}
         self.faults: list[str] = []
+        self.submitted = 0
         with self.studio.database.write() as session:
             for kind in (Device, RunEvent, Adapter, Run):
                 session.execute(delete(kind))
@@ -98,15 +99,27 @@ class LifeOfRuns(RuleBasedStateMachine):
 
     # People
 
-    @rule(gpus=st.integers(1, 2), priority=st.integers(-1, 1))
-    def submit(self, gpus, priority):
-        more = {"micro_batch": BATCH, "grad_accum": 1, "grad_checkpointing": False, "queued_at": self.now}
-        queued(self.studio, gpus=gpus, priority=priority, max_attempts=MOST_ATTEMPTS, **more)
+    @precondition(lambda self: self.unfinished() < MOST_OPEN)
+    @rule(gpus=st.integers(1, 2), priority=st.integers(-1, 1), most_attempts=st.integers(1, 2))
+    def submit(self, gpus, priority, most_attempts=1):
+        self.submitted += 1
+        # Ids in order, since they decide where two runs came at the same time: the machine must do the same each time
+        more = {"id": f"run{self.submitted:04}", "max_attempts": most_attempts}
+        more |= {"micro_batch": BATCH, "grad_accum": 1, "grad_checkpointing": False, "queued_at": self.now}
+        queued(self.studio, gpus=gpus, priority=priority, **more)
 
     @precondition(lambda self: self.last)
     @rule(pick=st.integers(0, 9), change=st.sampled_from(["cancel_run", "stop_run", "pause_run", "resume_run"]))
     def ask(self, pick, change):
-        run = self.picked(list(self.last), pick)
+        recent = [id for id, state in self.last.items() if state not in TERMINAL] + list(self.last)[-1:]
+        self.asks(self.picked(recent, pick), change)
+
+    @precondition(lambda self: any(state in LIVE for state in self.last.values()))
+    @rule(pick=st.integers(0, 9), change=st.sampled_from(["cancel_run", "pause_run"]))
+    def ask_a_live_one(self, pick, change):
+        self.asks(self.picked([id for id, state in self.last.items() if state in LIVE], pick), change)
+
+    def asks(self, run: str, change: str) -> None:
         asked = getattr(runs, change)
         try:
             found = asked(self.studio, run)
@@ -244,7 +257,7 @@ class LifeOfRuns(RuleBasedStateMachine):
             assert run.state in (S.CANCELLING, S.CANCELLED, S.SUCCEEDED), "7: a cancel was forgotten"
         assert (run.state in LIVE) <= run.attempt <= run.max_attempts, "8: attempts are within their limits"
         assert run.oom_retries <= MOST_REMEDIES, "8: so are remedies"
-        assert self.cut_off.get(run.id, 0) <= MOST_ATTEMPTS, "8: whatever the row counts"
+        assert self.cut_off.get(run.id, 0) <= run.max_attempts, "8: whatever the row counts"
         if run.state is S.SUCCEEDED:
             assert self.studio.data.adapter(run.id).weights.exists(), "14: succeeded without an adapter"
 
@@ -272,7 +285,7 @@ class LifeOfRuns(RuleBasedStateMachine):
             if not large:
                 break
             assert left, "13: a large run waits behind smaller ones"
-            self.submit(1, 0)
+            self.submit(gpus=1, priority=0)
             self.goes_on(most=1)
         for _ in range(4 * len(self.open()) + 4):
             self.goes_on(most=2)
@@ -291,6 +304,9 @@ class LifeOfRuns(RuleBasedStateMachine):
             self.leave(process, "as asked")
         self.runners[0].look_at_runs()
         self.the_books_balance()
+
+    def unfinished(self) -> int:
+        return sum(state not in TERMINAL for state in self.last.values())
 
     def open(self) -> list[Run]:
         with self.studio.database.read() as session:
