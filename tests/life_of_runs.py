@@ -185,7 +185,9 @@ class LifeOfRuns(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 9), how=st.integers(0, 9), seen=st.booleans())
     def ends(self, pick, how, seen):
         how = self.picked(self.ends_as, how)
-        process = self.picked([process for process in self.alive() if process.known], pick)
+        self.end(self.picked([process for process in self.alive() if process.known], pick), how, seen)
+
+    def end(self, process: Process, how: str, seen: bool) -> None:
         process.lives = False
         if how in CUT_OFF and runs.get_run(self.studio, process.run).state in (S.STARTING, S.RUNNING):
             self.cut_off[process.run] = self.cut_off.get(process.run, 0) + 1
@@ -327,6 +329,20 @@ CODES = {
 
 def live_through(studio, monkeypatch, ends_as: tuple[str, ...] = ENDS, **more) -> None:
     """Run the machine in this studio, with trainings that end so. Raises AssertionError where an invariant does not hold."""
+    run_state_machine_as_test(machine_in(studio, monkeypatch, ends_as), settings=settings(FEW, **more))
+
+
+def live_this_life(studio, monkeypatch, steps) -> None:
+    """One way through the machine, for what chance seldom comes to: each step is called with it, and followed by every check."""
+    machine = machine_in(studio, monkeypatch, ENDS)()
+    machine.begin()
+    for step in steps:
+        step(machine)
+        machine.the_books_balance()
+    machine.teardown()
+
+
+def machine_in(studio, monkeypatch, ends_as: tuple[str, ...]) -> type[LifeOfRuns]:
     made: list[LifeOfRuns] = []
 
     class InThisStudio(LifeOfRuns):
@@ -335,13 +351,16 @@ def live_through(studio, monkeypatch, ends_as: tuple[str, ...] = ENDS, **more) -
             self.studio, self.ends_as = studio, ends_as
             made[:] = [self]
 
-    monkeypatch.setattr(clock, "read", lambda: made[0].now)
-    monkeypatch.setattr(watching.Watch, "start", lambda watch, *rest: made[0].started(watch, *rest))
-    monkeypatch.setattr(watching, "identity", lambda said: made[0].processes[said["pid"] - 1] if said["pid"] else None)
-    monkeypatch.setattr(watching, "marked", lambda _: [])
-    monkeypatch.setattr(storage, "sync", lambda path: None)  # hundreds of runs: the files are real, a power cut is not
     quiet = dict.fromkeys(("info", "warning", "debug"), lambda *_: None)
     told = SimpleNamespace(**quiet, exception=lambda text, *_: made[0].faults.append(text))
-    monkeypatch.setattr(runner_module, "log", told)
-    monkeypatch.setattr(watching, "log", told)
-    run_state_machine_as_test(InThisStudio, settings=settings(FEW, **more))
+    for place, name, instead in (
+        (clock, "read", lambda: made[0].now),
+        (watching.Watch, "start", lambda watch, *rest: made[0].started(watch, *rest)),
+        (watching, "identity", lambda said: made[0].processes[said["pid"] - 1] if said["pid"] else None),
+        (watching, "marked", lambda _: []),
+        (storage, "sync", lambda path: None),  # hundreds of runs: the files are real, a power cut is not
+        (runner_module, "log", told),
+        (watching, "log", told),
+    ):
+        monkeypatch.setattr(place, name, instead)
+    return InThisStudio
