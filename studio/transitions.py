@@ -51,7 +51,7 @@ ARROWS = (
         "T5",
         (S.PAUSING, S.STARTING, S.RUNNING),
         S.PAUSED,
-        "Nothing of the worker lives and its devices are free; unasked only when the disk is full.",
+        "Nothing of the worker lives and its devices are free; unasked only when the disk is full or no checkpoint can be used.",
     ),
     Arrow("T6", (S.QUEUED, S.RETRY_WAIT), S.PAUSED, "The person pauses it before it has a device."),
     Arrow("T7", (S.PAUSED,), S.QUEUED, "The person resumes it; it goes on from its last complete checkpoint."),

@@ -151,14 +151,9 @@ PLANTED = {  # and how trainings end in that test, so that it comes to it soon
     devices_are_not_taken_with_the_claim: ENDS,
     an_old_epoch_still_changes_a_run: ENDS,
     a_claim_raises_no_epoch: ENDS,
-    the_accumulation_is_not_doubled: ("out_of_memory",),
-    what_has_ended_can_be_resumed: ("done", "failed"),
     a_lease_that_lapsed_starts_a_second_attempt: ENDS,
-    an_attempt_that_was_given_up_starts_all_the_same: ENDS,
     an_event_is_not_written: ENDS,
     an_attempt_is_not_counted: ENDS,
-    a_remedy_counts_as_a_failed_attempt: ("out_of_memory",),
-    whoever_fits_goes_first: ENDS,
     a_success_needs_no_adapter: ("done",),
 }
 
@@ -174,6 +169,10 @@ def ends(how):
     return lambda life: life.end(life.alive()[0], how, seen=True)
 
 
+SUBMITTED_AND_STARTED = [
+    lambda life: life.submit(gpus=1, priority=0),
+    lambda life: life.a_turn(which=0),
+]
 LIVES = {  # what chance seldom comes to, on its way there
     a_cancel_is_answered_and_not_written: [
         lambda life: life.submit(gpus=1, priority=0),
@@ -193,6 +192,33 @@ LIVES = {  # what chance seldom comes to, on its way there
         ends("killed"),
         lambda life: life.the_clock_jumps(seconds=100),
         lambda life: life.a_turn(which=0),
+    ],
+    the_accumulation_is_not_doubled: [
+        *SUBMITTED_AND_STARTED,
+        ends("out_of_memory"),
+        lambda life: life.a_turn(which=0),
+        ends("out_of_memory"),
+    ],
+    a_remedy_counts_as_a_failed_attempt: [
+        *SUBMITTED_AND_STARTED,
+        ends("out_of_memory"),
+        lambda life: life.a_turn(which=1),
+    ],
+    what_has_ended_can_be_resumed: [
+        *SUBMITTED_AND_STARTED,
+        ends("failed"),
+        lambda life: life.asks("run0001", "resume_run"),
+    ],
+    an_attempt_that_was_given_up_starts_all_the_same: [
+        lambda life: life.submit(gpus=1, priority=0),
+        lambda life: life.claim(which=0),
+        lambda life: life.dies_and_starts_again(which=0),
+        lambda life: life.look(which=0),
+        lambda life: life.says_who_it_is(pick=0),
+    ],
+    whoever_fits_goes_first: [
+        *SUBMITTED_AND_STARTED,
+        lambda life: life.submit(gpus=2, priority=0),
     ],
 }
 

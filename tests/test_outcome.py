@@ -179,3 +179,41 @@ def test_causes_are_told_apart(attempt, ending, result, words):
     found = ended(attempt, run_in(Status.RUNNING, attempt=3), ending)
     assert found.to is Status.FAILED
     assert words in found.values["problem"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "result"),
+    [
+        (Ending(code=73), {}),  # not even its last word could be written
+        (
+            Ending(code=73),
+            {"status": "paused", "kind": "disk_full", "step": 4, "problem": "Full.", "fix": "Make room."},
+        ),
+    ],
+)
+@pytest.mark.parametrize(("state", "want"), [(Status.RUNNING, Want.RUN), (Status.PAUSING, Want.STOP)])
+def test_a_full_disk_is_a_pause_with_a_reason_and_no_failed_attempt(attempt, ending, result, state, want):
+    write_json(attempt.result, result)
+    attempt.log.write_text("Traceback (most recent call last):\nOSError: [Errno 28] No space left on device")
+    found = ended(attempt, run_in(state, want, attempt=3), ending)
+    assert (found.to, found.values["want"], found.values["attempt"]) == (Status.PAUSED, Want.PAUSE, 2)
+    assert found.values["problem"]
+    assert "room" in found.values["fix"]
+
+
+def test_a_failing_disk_is_tried_again_until_the_attempts_are_used_up(attempt):
+    write_json(attempt.result, {"status": "failed", "kind": "file_system", "problem": "EIO.", "fix": "Look."})
+    assert ended(attempt, run_in(Status.RUNNING), Ending(code=74)).to is Status.RETRY_WAIT
+    found = ended(attempt, run_in(Status.RUNNING, attempt=3), Ending(code=74))
+    assert (found.to, found.values["problem"]) == (Status.FAILED, "EIO. It was tried 3 times.")
+    assert ended(attempt, run_in(Status.PAUSING, Want.PAUSE), Ending(code=74)).to is Status.PAUSED
+
+
+def test_a_stop_that_was_cut_off_gives_its_attempt_back(attempt):
+    found = ended(attempt, run_in(Status.PAUSING, Want.STOP, attempt=3), Ending(signal=9))
+    assert (found.to, found.values["attempt"]) == (Status.PAUSED, 2)
+
+
+@pytest.mark.parametrize(("ending", "word"), [(Ending(signal=11), "SIGSEGV"), (Ending(code=134), "SIGABRT"), (Ending(code=137), "memory"), (Ending(signal=9, killed_by_us=True), "outside")])  # fmt: skip
+def test_signals_are_told_apart(attempt, ending, word):
+    assert word in ended(attempt, run_in(Status.RUNNING), ending).text

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from studio import run_queue, runs, transitions
+from studio import run_queue, runs
 from studio.records import Status, Want
 from studio.transitions import ARROWS, RUNNER, Stale, move
 from tests.queueing import holders, queued, with_devices
 
 S = Status
-hold_devices = transitions._hold_devices
 STATES_PAGE = Path(__file__).parents[1] / "docs" / "states.md"
 
 

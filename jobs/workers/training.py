@@ -381,16 +381,8 @@ class Training:
 
     def note_results(self) -> None:
         progress = asdict(self.progress)
-        results = [
-            "step",
-            "tokens",
-            "loss",
-            "heldout_loss",
-            "base_heldout_loss",
-            "best_step",
-            "best_heldout_loss",
-            "seconds",
-        ]
+        losses = ("loss", "heldout_loss", "base_heldout_loss", "best_heldout_loss")
+        results = ("step", "tokens", *losses, "best_step", "seconds")
         self.report.facts |= self.progress.heldout_measures | {name: progress[name] for name in results}
         self.report.facts["mfu"] = self.floor.median()
         self.report.facts["tokens_per_second"] = round(self.progress.tokens / max(self.progress.step_seconds, 1e-6), 1)
