@@ -14,7 +14,7 @@ from jobs.workers.loss import frozen_head_losses, plain_losses
 from jobs.workers.packing import Example, MicroBatch, packed, padded, split_for_packing, split_for_padding
 from jobs.workers.prefixes import shared, split_for_sharing
 from jobs.workers.prompted import NoPrompt, prompt_of
-from jobs.workers.trying import choose_attention, choose_fused, choose_last_layer, choose_sharing, close
+from jobs.workers.trying import choose_attention, choose_fused, choose_last_layer, choose_norms, choose_sharing, close
 from studio.errors import Invalid
 
 PROBE = (7, 10)  # tokens of the two documents that every model is tried on before it is trained
@@ -55,7 +55,7 @@ class Engine:
             said.append(choose_sharing(self))
         if self.packs and self.device.type == "cuda":
             said.append(choose_attention(self))
-        said += [choose_fused(self), *([] if self.head == "whole" else [choose_last_layer(self)])]
+        said += [choose_fused(self), choose_norms(self), *([] if self.head == "whole" else [choose_last_layer(self)])]
         self.model.train()
         return said
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from jobs.workers import attention, fusing
+from jobs.workers import attention, fused_norm, fusing
 from jobs.workers.last_layer import last_layer_of
 from jobs.workers.packing import Example
 
@@ -32,6 +32,25 @@ def choose_fused(engine: "Engine") -> str:
                     return f"{engine.fused.layers} LoRA layers are computed by fused functions."
             engine.undo_fusing()
     return "LoRA layers are computed by PEFT: the fused functions are not for them."
+
+
+def choose_norms(engine: "Engine") -> str:
+    """Compute frozen RMSNorms as one function each, where that gives what the model's own give."""
+    own = "The model's normalisations are computed by its own code."
+    found = fused_norm.norms(engine.causal)
+    if not found:
+        return own
+    learned = [parameter for name, parameter in engine.model.named_parameters() if is_lora(name, parameter)]
+    with stirred(learned):
+        expected = outcome(engine)
+        for norm in found:
+            norm.install()
+        with contextlib.suppress(Exception):
+            if same(outcome(engine), expected, engine.exact):
+                return f"{len(found)} normalisations are computed by a fused function."
+    for norm in found:
+        norm.remove()
+    return own
 
 
 def choose_sharing(engine: "Engine") -> str:
