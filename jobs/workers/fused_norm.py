@@ -16,9 +16,10 @@ class FrozenRmsNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, epsilon):
-        inverse = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        made = x * x  # and then written over; summed as the model's own code does, so the result is the same to the bit
+        inverse = made.mean(-1, keepdim=True).add_(epsilon).rsqrt_()
         ctx.save_for_backward(x, weight, inverse)
-        return torch.mul(x, inverse).mul_(weight)
+        return torch.mul(x, inverse, out=made).mul_(weight)
 
     @staticmethod
     def backward(ctx, upstream):
