@@ -157,7 +157,7 @@ def _out_of_memory(run: Run, attempt: AttemptFolder, ending: Ending, result: dic
     remedy = next_remedy(run, attempt.run)
     if remedy is None:
         return _failed(attempt, ending, result, None)
-    held = f" ({result['peak_memory_bytes'] / 2**30:.1f} GB were in use)" if result.get("peak_memory_bytes") else ""
+    held = f" ({result['peak_memory_bytes'] / 2**30:.1f} GiB were in use)" if result.get("peak_memory_bytes") else ""
     text = f"Memory ran out at step {step + 1}{held}. {remedy.text}"
     values = {**remedy.values, "attempt": max(0, run.attempt - 1)}
     if run.state is Status.PAUSING:

@@ -250,9 +250,14 @@ def gentler(resolved: ResolvedPlan) -> tuple[ResolvedPlan, str] | None:
     if resolved.micro_batch == 1 and resolved.token_budget <= resolved.sequence_length:
         return None
     micro, budget = math.ceil(resolved.micro_batch / 2), max(resolved.sequence_length, resolved.token_budget // 2)
-    changed = {
-        "micro_batch": micro,
-        "accumulation": math.ceil(resolved.batch_size / resolved.processes / micro),
-        "token_budget": budget,
-    }
-    return resolved.model_copy(update=changed), f"The micro-batch is halved to {micro} rows and {budget:,} tokens."
+    accumulation = math.ceil(resolved.batch_size / resolved.processes / micro)
+    changed = {"micro_batch": micro, "accumulation": accumulation, "token_budget": budget}
+    said = (
+        f"The micro-batch is halved: {_from_to(resolved.micro_batch, micro)} rows and {_from_to(resolved.token_budget, budget)} "
+        f"tokens at once, accumulation {_from_to(resolved.accumulation, accumulation)}; a step still takes {resolved.batch_size} rows."
+    )
+    return resolved.model_copy(update=changed), said
+
+
+def _from_to(before: int, after: int) -> str:
+    return f"{before:,}→{after:,}" if after != before else f"{after:,}"

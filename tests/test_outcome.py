@@ -134,7 +134,7 @@ def test_memory_that_ran_out_is_answered_with_one_remedy_after_another_until_non
     while (found := ended(attempt, run, Ending(code=77))).to is Status.RETRY_WAIT:
         seen.append((found.values["grad_checkpointing"], found.values["micro_batch"], found.values["grad_accum"]))
         assert found.values["attempt"] == 0, "a remedy is no failed attempt"
-        assert "step 5 (2.5 GB were in use)" in found.text
+        assert "step 5 (2.5 GiB were in use)" in found.text
         assert ("another, equally valid run" in found.text) == (len(seen) > 1)
         run = run_in(Status.RUNNING, oom_retries=found.values["oom_retries"])
     assert seen == [(True, 8, 1), (True, 4, 2), (True, 2, 4), (True, 1, 8)]

@@ -316,4 +316,5 @@ def test_a_training_that_runs_out_of_memory_goes_on_with_fewer_rows_at_once_and_
     told = [event.text for event in runs.events(studio, run.id) if "Memory ran out" in event.text]
     assert len(told) == 2
     assert "Gradient checkpointing is turned on." in told[0]
-    assert "halved to 4 rows" in told[1]
+    assert "halved: 8→4 rows and 512→256 tokens at once, accumulation 1→2; a step still takes 8 rows" in told[1]
+    assert "(3.0 GiB were in use)" in told[1]

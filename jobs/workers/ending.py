@@ -62,6 +62,14 @@ def ending_in_words(error: Exception) -> Ended | None:
             problem,
             f"Choose a learning rate below {error.learning_rate:.1e}, such as {error.learning_rate / 3:.1e}, and look for odd rows in the data.",
         )
+    if is_out_of_memory(error) and is_of_the_machine(error):
+        return Ended(
+            "failed",
+            OUT_OF_MEMORY,
+            "host_memory",
+            "This machine's own memory ran out, not the GPU's.",
+            "End other programs or give the machine more memory; a shorter sequence length and fewer rows of data need less of it.",
+        )
     if is_out_of_memory(error):
         return Ended(
             "failed",
@@ -95,3 +103,8 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(
         said in str(error) for said in ("can't allocate memory", "out of memory", "not enough memory")
     )
+
+
+def is_of_the_machine(error: Exception) -> bool:
+    """Whether memory ran out beside a GPU that is trained on: fewer rows at once would not help. On a CPU the two are one."""
+    return torch.cuda.is_available() and not isinstance(error, torch.OutOfMemoryError) and "CUDA" not in str(error)

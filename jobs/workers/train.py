@@ -12,7 +12,7 @@ from jobs.workers.report import Report
 from jobs.workers.training import Training
 from studio.errors import BadInput, Invalid
 from studio.files import read_json
-from studio.folders import AttemptFolder
+from studio.folders import AttemptFolder, data_of
 from studio.plan import TrainingPlan, read_plan
 from studio.resolved_plan import ResolvedPlan
 
@@ -25,6 +25,22 @@ def plans_of(attempt: AttemptFolder) -> tuple[TrainingPlan, ResolvedPlan]:
         missing = "plan.json" if plan is None else "resolved.json"
         raise BadInput(f"The run's folder has no {missing}.", "Queue the run again.")
     return read_plan(plan), ResolvedPlan.model_validate(resolved)
+
+
+def check_there(attempt: AttemptFolder, plan: TrainingPlan) -> None:
+    """Raises BadInput when the base or the data went away while the run waited."""
+    data = data_of(attempt.run)
+    base, rows = data.base_model(plan.base_model), data.dataset(plan.dataset, plan.dataset_version)
+    if not base.facts.exists() or not any(base.model.glob("*.safetensors")):
+        raise BadInput(
+            f"The files of the base model '{plan.base_model}' are not in the data folder any more.",
+            "Bring the model again on the Models page, and train again with it.",
+        )
+    if not rows.messages.exists():
+        raise BadInput(
+            f"The rows of the data set '{plan.dataset}' are not in the data folder any more.",
+            "Bring the data again on the Data page, and train again with it.",
+        )
 
 
 def start_accelerator(resolved: ResolvedPlan) -> Accelerator:
@@ -46,6 +62,7 @@ def start_accelerator(resolved: ResolvedPlan) -> Accelerator:
 
 def train(attempt: AttemptFolder, report: Report, request: Request) -> int:
     plan, resolved = plans_of(attempt)
+    check_there(attempt, plan)
     accelerator = start_accelerator(resolved)
     report.writes = accelerator.is_main_process
     libraries = f"torch {torch.__version__}, accelerate {accelerate.__version__}, {torch.get_num_threads()} threads"
