@@ -127,6 +127,8 @@ class Watch:
         return Ending(lost="the machine was restarted" if rebooted else "its supervisor was killed")
 
     def settle(self, run: Run, ending: Ending) -> None:
+        self.note_progress(run)  # it may have gone on since the last look
+        run.step = self.noted.get("step", run.step)
         refused, adapter = None, None
         try:
             if status_of(read_json(self.attempt.result, {}), ending) in KEPT:

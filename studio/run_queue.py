@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from studio.line.cards import card_of
 from studio.line.devices import choose, free_for_whole, suite_before
 from studio.notifications import outbox
 from studio.records import LIVE, Adapter, Device, Run, Status, utc_now
@@ -60,11 +61,19 @@ def claim_next(studio: Studio, runner: str, usable: Sequence[str]) -> tuple[Run,
 
 def _start(session: Session, runner: str, run: Run, taken: Sequence[str]) -> Run:
     names = session.scalars(select(Device.name).where(Device.id.in_(taken)))
-    text = f"Started on {', '.join(names)}." if run.attempt == 0 else f"Started again on {', '.join(names)}."
+    text = f"{'Started again' if run.attempt else 'Started'} on {', '.join(names)}{_beside(session, run, taken)}."
     return move(
         session, run.id, run.epoch, (run.state,), Status.STARTING, RUNNER, text, take=taken, fence=True, attempt_epoch=run.epoch + 1, attempt=run.attempt + 1,
         runner=runner, lease_until=utc_now() + LEASE, not_before=None, reserved_at=None, pid=None, pid_start=None, boot_id=None, problem=None, fix=None,
     )  # fmt: skip
+
+
+def _beside(session: Session, run: Run, taken: Sequence[str]) -> str:
+    """Whom it shares a device with, for its history."""
+    cards = {card_of(slot) for slot in taken}
+    held = session.execute(select(Device.id, Run.name).join(Run, Run.id == Device.run_id).where(Run.id != run.id))
+    names = sorted({name for slot, name in held if card_of(slot) in cards})
+    return f", beside {' and '.join(repr(name) for name in names)}" if names else ""
 
 
 def wants_chat_to_leave(studio: Studio, usable: Sequence[str]) -> bool:
@@ -97,7 +106,7 @@ def adopt(studio: Studio, runner: str) -> list[Run]:
         ).all()
         return [
             move(
-                session, run.id, run.epoch, (run.state,), run.state, RUNNER, "The runner was started again and has found it.",
+                session, run.id, run.epoch, (run.state,), run.state, RUNNER, "The studio's runner was started again and looks after this run from now on; nothing of it was lost.",
                 fence=True, runner=runner, lease_until=utc_now() + LEASE,
             )
             for run in orphans
@@ -108,7 +117,7 @@ def mark_running(studio: Studio, run: Run, pid: int, pid_start: float, boot_id: 
     """T3: the supervisor has said who it is."""
     with studio.database.write() as session:
         return move(
-            session, run.id, run.epoch, (Status.STARTING,), Status.RUNNING, RUNNER, "Training.",
+            session, run.id, run.epoch, (Status.STARTING,), Status.RUNNING, RUNNER, "Its process is there: the model and the data are loaded, then it trains.",
             pid=pid, pid_start=pid_start, boot_id=boot_id, started_at=run.started_at or utc_now(),
         )  # fmt: skip
 

@@ -13,8 +13,10 @@ from studio.pages.chart import curves, line
 from studio.pages.copying import copy_button
 from studio.pages.shell import head_html
 from studio.records import LIVE, TERMINAL, Run, RunEvent, Status
+from studio.transitions import RUNNER
 
 NOTHING_KNOWN: Mapping[str, Any] = {}
+LOG_FOLLOWS = "\n\nThe end of the log:\n"  # in the event of a failure (jobs/outcome.py)
 LONGEST_SMOOTHING = 12  # points that the smooth curve looks back over, at most
 WAITING = {
     Status.QUEUED: "Waits for a device",
@@ -283,13 +285,22 @@ def history(events: Iterable[RunEvent]) -> str:
 
 def _happened(event: RunEvent) -> str:
     moved = parts.status_chip(event.to_state) if event.from_state != event.to_state else ""
-    said = event.text or f"{parts.STATUS_WORDS[Status(event.to_state)][0]}."
+    said, _, log_end = (event.text or f"{parts.STATUS_WORDS[Status(event.to_state)][0]}.").partition(LOG_FOLLOWS)
     who = (
         ""
-        if event.by == "runner"
+        if event.by == RUNNER
         else f' <span class="ls-muted">by {"you" if event.by == "local" else escape(event.by)}</span>'
     )
-    return f'<li><time class="ls-mono ls-muted" datetime="{event.at.isoformat()}">{event.at.astimezone():%d %b %H:%M:%S}</time><span>{escape(said)}{who}</span>{moved}</li>'
+    when = f'<time class="ls-mono ls-muted" datetime="{event.at.isoformat()}">{event.at.astimezone():%d %b %H:%M:%S}</time>'
+    return f"<li>{when}<span>{escape(said)}{who}</span>{moved}{_folded(log_end)}</li>"
+
+
+def _folded(log_end: str) -> str:
+    """The end of the log as it was then, out of the way until somebody wants to read it."""
+    if not log_end.strip():
+        return ""
+    lines = f'<pre class="ls-log ls-log-end" tabindex="0" aria-label="The end of the log then">{escape(log_end)}</pre>'
+    return f"<details><summary>The end of its log</summary>{lines}</details>"
 
 
 COPY_LINK = copy_button("", "Copy link", small=False)
