@@ -24,7 +24,7 @@ from studio.errors import Conflict, StudioError
 from studio.folders import DataFolder, new_id
 from studio.limits import check_room
 from studio.line.cards import card_of
-from studio.line.devices import see_devices
+from studio.line.devices import see_devices, slots_on
 from studio.logs import keep_log
 from studio.records import Run
 from studio.settings import read_settings
@@ -61,6 +61,11 @@ class Runner:
         self.tidied_at = 0.0  # time.monotonic() of the last look for what may go
         self.looked_at = 0.0  # time.monotonic() of the last look at the devices
         self.disk_full = False
+
+    @property
+    def slots(self) -> int:
+        """How many trainings there may be at once, at most."""
+        return sum(slots_on(self.studio, id) for id in self.devices)
 
     def run(self, signals: Signals) -> None:
         """Until a signal comes. Trainings go on without us."""
@@ -147,7 +152,7 @@ class Runner:
 
     def start(self, run: Run, devices: list[str]) -> None:
         watch = self.watches[run.id, run.attempt_epoch] = Watch(self.studio, run)
-        threads = threads_per_run(self.studio.settings.threads, len(self.devices))
+        threads = threads_per_run(self.studio.settings.threads, self.slots)
         try:
             # Whatever went wrong with it at first, the next attempt is a process of its own
             warm = self.warm if run.attempt == 1 else None
@@ -168,13 +173,13 @@ class Runner:
 
     def keep_warm(self) -> None:
         if self.warm:
-            self.warm.tick(busy=len(self.watches) >= len(self.devices))
+            self.warm.tick(busy=len(self.watches) >= self.slots)
 
     def look_at_downloads(self) -> None:
         downloads.tick(self.studio)
 
     def look_at_suites(self) -> None:
-        suites.tick(self.studio, self.devices, threads_per_run(self.studio.settings.threads, len(self.devices)))
+        suites.tick(self.studio, self.devices, threads_per_run(self.studio.settings.threads, self.slots))
 
     def look_at_the_chat(self) -> None:
         """While it has a device: it gives way to a run that waits for nothing else."""
@@ -184,7 +189,7 @@ class Runner:
             chat.make_way(self.studio, run_queue.wants_chat_to_leave(self.studio, list(self.devices)))
 
     def look_at_the_lab(self) -> None:
-        lab.tick(self.studio, threads_per_run(self.studio.settings.threads, len(self.devices)))
+        lab.tick(self.studio, threads_per_run(self.studio.settings.threads, self.slots))
 
 
 def main(arguments: list[str] | None = None, launcher: Launcher | None = None, grace: float = GRACE_SECONDS) -> int:

@@ -33,7 +33,7 @@ def see_devices(studio: Studio, found: Sequence[tuple]) -> None:
     """
     seen = [Seen(*each) for each in found]
     with studio.database.write() as session:
-        wanted = {slot: each for each in seen for slot in slots_of(each.id, _slots(studio, each.id))}
+        wanted = {slot: each for each in seen for slot in slots_of(each.id, slots_on(studio, each.id))}
         session.execute(delete(Device).where(Device.id.not_in(wanted), *UNUSED))
         for id, each in wanted.items():
             row = session.get(Device, id) or Device(id=id)
@@ -42,7 +42,7 @@ def see_devices(studio: Studio, found: Sequence[tuple]) -> None:
             session.add(row)
 
 
-def _slots(studio: Studio, card: str) -> int:
+def slots_on(studio: Studio, card: str) -> int:
     return 1 if card == "cpu" else studio.settings.runs_per_device
 
 
