@@ -25,7 +25,7 @@ from tests.training_processes import processes_of
 STEPS = 4
 LIVE_STATES = ("starting", "running", "pausing", "stopping", "cancelling")  # stopping: pausing, to keep the adapter
 GOES_ON = ["starting", "running", "succeeded"]
-FOUND, LEFT = "The studio's runner was started again", "goes on from its last checkpoint"
+FOUND, LEFT = "runner was started again", "goes on from its last checkpoint"
 # (who is killed, the run's state at that moment): the states that its history tells of from then on, and words of it
 GOES_ON_UNTOUCHED = {
     "queued": (GOES_ON, "Started on Slot"),
