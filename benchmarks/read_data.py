@@ -1,18 +1,21 @@
-"""How fast and in how much memory a large JSON Lines file is read and checked, beside datasets.load_dataset("json") on the same file.
+"""How fast and in how much memory a large file of Alpaca rows is read and checked, beside datasets.load_dataset("json") on the same file.
 
-    python benchmarks/read_data.py [megabytes]
+    OMP_NUM_THREADS=1 python -m benchmarks.read_data [rows] [--alone]
 
-Each reader is a process of its own; printed are rows and MB per CPU-second, and the peak of resident memory. The peer parses and
-converts to Arrow, and checks nothing; ours checks every row, with the row checks of the first pass, and writes messages.jsonl with its hash.
+The rows are those of benchmarks/alpaca_rows.py, about 840 bytes each. Each reader is a process of its own; printed are rows and MB per
+CPU-second, and the peak of resident memory. The peer parses and converts to Arrow, and checks nothing; ours checks every row, with
+the row checks of the first pass, and writes messages.jsonl with its hash. --alone: JSON Lines only, and no peer.
 """
 
-import json
-import random
+import argparse
 import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.alpaca_rows import write_rows
+from benchmarks.machine import machine, today
 
 PROJECT = Path(__file__).parents[1]
 OURS = """
@@ -28,37 +31,6 @@ import sys
 from datasets import load_dataset
 print(len(load_dataset("json", data_files=sys.argv[1], split="train", cache_dir=sys.argv[2])))
 """
-WORDS = [
-    "count",
-    "list",
-    "name",
-    "the",
-    "a",
-    "of",
-    "harbour",
-    "kettle",
-    "green",
-    "seven",
-    "quickly",
-    "letter",
-    "because",
-    "river",
-    "and",
-    "wrote",
-    "under",
-    "café",
-    "„quoted“",
-    "\\n",
-]
-
-
-def write_rows(path: Path, megabytes: int) -> None:
-    """Rows of 100 to 1,500 characters, as instruction data has them."""
-    draw = random.Random(0)
-    with open(path, "w", encoding="utf-8") as file:
-        while file.tell() < megabytes * 1_000_000:
-            prompt, answer = (" ".join(draw.choices(WORDS, k=draw.randint(8, most))) for most in (40, 220))
-            file.write(json.dumps({"instruction": prompt, "input": "", "output": answer}, ensure_ascii=False) + "\n")
 
 
 def measure(name: str, code: str, path: Path, folder: Path) -> None:
@@ -71,15 +43,24 @@ def measure(name: str, code: str, path: Path, folder: Path) -> None:
     rows, peak_kib = (int(line) for line in output.split()[-2:])
     megabytes = path.stat().st_size / 1e6
     print(
-        f"{name:28} {rows:9,} rows  {seconds:7.1f} CPU-s  {rows / seconds:9,.0f} rows/CPU-s  {megabytes / seconds:7.1f} MB/CPU-s  peak {peak_kib / 1024:7.0f} MiB"
+        f"{name:18} {rows:9,} rows {megabytes:7,.0f} MB {seconds:6.1f} CPU-s {rows / seconds:8,.0f} rows/CPU-s "
+        f"{megabytes / seconds:6.1f} MB/CPU-s  peak {peak_kib / 1024:5,.0f} MiB",
+        flush=True,
     )
 
 
 def main() -> None:
-    megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("rows", type=int, nargs="?", default=100_000)
+    asked.add_argument("--alone", action="store_true")
+    wanted = asked.parse_args()
+    print(f"{today()}, {machine()}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         lines, array = Path(folder) / "rows.jsonl", Path(folder) / "rows.json"
-        write_rows(lines, megabytes)
+        write_rows(lines, wanted.rows)
+        if wanted.alone:
+            measure("studio, .jsonl", OURS, lines, Path(folder) / "studio")
+            return
         array.write_text("[" + lines.read_text(encoding="utf-8").strip().replace("\n", ",\n") + "]", encoding="utf-8")
         for path in (lines, array):
             measure(f"studio, {path.suffix}", OURS, path, Path(folder) / f"studio{path.suffix}")

@@ -97,11 +97,11 @@ def unfolded(rows: Iterator[SourceRow], format: Format | None) -> Iterator[Sourc
     if format is None or format.several is None:
         yield from rows
         return
-    number = 0
+    several, number = format.several, 0
     for row in rows:
-        for value in [row.value] if row.value is None else format.several(row.value):
+        for value in (None,) if row.value is None else several(row.value):
             number += 1
-            yield SourceRow(number, row.line, value, row.fault)
+            yield row if number == row.number and value is row.value else SourceRow(number, row.line, value, row.fault)
 
 
 def reason_for(report: Report, request: ReadingRequest, format: Format | None, fitting: int) -> str:
@@ -196,26 +196,25 @@ class Reading:
 
     def take(self, rows: Iterator[SourceRow], format: Format | None, heldout: bool = False) -> None:
         """Check each row and write the usable ones. Without a format rows are only counted."""
+        counts, mapping = self.counts, self.report.mapping
         for row in rows:
-            self.counts.rows_total += 1
+            counts.rows_total += 1
             try:
                 if row.fault:
                     raise row.fault
                 if format:
-                    self.fitting += format.fits(row.value) or has_columns(row.value, self.report.mapping, format)
+                    self.fitting += format.fits(row.value) or has_columns(row.value, mapping, format)
                     held = heldout or is_held_out(row.value, self.heldout_column)
-                    self._use(row, checked(format.read(row.value, self.report.mapping)), format, held)
+                    self._use(row, checked(format.read(row.value, mapping)), format, held)
             except RowFault as fault:
                 self.counts.rows_bad += 1
                 self.left_out.add(row.number, row.line, row.value, fault)
                 self.note(row, fault, "bad")
 
     def _use(self, row: SourceRow, found: Found, format: Format, heldout: bool) -> None:
-        warnings = [
-            *found.warnings,
-            *self._new_columns(row, format),
-            *_beside(row.value, self.report.mapping),
-        ]
+        warnings = found.warnings
+        if not (row.value.keys() <= self._columns and SHOWN.isdisjoint(row.value)):  # hardly ever
+            warnings = [*warnings, *self._new_columns(row, format), *_beside(row.value, self.report.mapping)]
         self.keep(row, found, warnings, heldout)
 
     def keep(self, row: SourceRow, found: Found, warnings: Sequence[RowFault], heldout: bool) -> None:
@@ -236,15 +235,18 @@ class Reading:
     def _count(self, found: Found, letters: int, heldout: bool) -> None:
         counts = self.counts
         turns, marked = 0, False
-        for message in found.spoken:
-            turns += message["role"] == "assistant"
-            marked = marked or "learn" in message
+        spoken = found.spoken
+        for message in spoken:
+            if message["role"] == "assistant":
+                turns += 1
+            if "learn" in message:
+                marked = True
         counts.rows_ready += 1
         counts.heldout_rows += heldout
-        counts.turns += 1 if isinstance(found, Pair) else turns
+        counts.turns += 1 if type(found) is Pair else turns
         counts.marked_rows += marked
-        counts.multi_turn_rows += turns > 1 and isinstance(found, Conversation)
-        counts.system_rows += bool(found.spoken) and found.spoken[0]["role"] == "system"
+        counts.multi_turn_rows += turns > 1 and type(found) is Conversation
+        counts.system_rows += bool(spoken) and spoken[0]["role"] == "system"
         counts.characters += letters
 
     def _new_columns(self, row: SourceRow, format: Format) -> Iterator[RowFault]:

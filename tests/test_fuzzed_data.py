@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,8 @@ from studio.errors import StudioError
 from studio.folders import DatasetFolder
 from studio.formats import FORMATS, RowFault
 from studio.formats.strict_json import parse, strictly
-from studio.rows import iter_training_rows
+from studio.row_checks.kinds.invisible import UNSEEN
+from studio.rows import RowWriter, iter_training_rows
 
 KEYS = st.sampled_from(sorted(KNOWN_COLUMNS)) | st.sampled_from(["from", "value", "content", "__proto__", "", "a\nb", "é", " prompt", "Prompt"])  # fmt: skip
 SCALARS = (
@@ -154,3 +156,29 @@ def test_the_fast_way_to_read_json_says_what_the_strict_one_says(text):
             return fault.kind
 
     assert said(parse) == said(strictly)
+
+
+@FUZZ
+@given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=4), learn=st.none() | st.booleans())
+def test_a_row_is_written_as_json_writes_it(tmp_path_factory, texts, learn):
+    folder = DatasetFolder(tmp_path_factory.mktemp("written"))
+    messages = [{"role": "user", "content": text} for text in texts]
+    messages.append(
+        {"role": "assistant", "content": '\x00\x1f\x7f\u2028"\\/\b', **({} if learn is None else {"learn": learn})}
+    )
+    writer = RowWriter(folder, 1 << 20)
+    writer.write(1, None, {"messages": messages}, 1, heldout=True)
+    writer.finish()
+    row = {"row": 1, "line": None, "messages": messages, "heldout": True}
+    assert folder.messages.read_bytes() == (json.dumps(row, ensure_ascii=False) + "\n").encode()
+
+
+@FUZZ
+@given(
+    text=st.text(alphabet="\x1b[0;9m\x00\x7f\u200b\ufeffa\n", max_size=20),
+)
+def test_what_nobody_sees_is_found_as_by_two_patterns_one_after_the_other(text):
+    apart = re.compile(
+        "\x1b\\[[0-9;]{0,20}[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\u202a-\u202e\u2066-\u2069\ufeff]"
+    )
+    assert UNSEEN.findall(text) == apart.findall(text)

@@ -12,7 +12,7 @@ SPEAKERS = {"role", "from"}
 """Of a message: who says it."""
 
 
-@dataclass
+@dataclass(slots=True)
 class SourceRow:
     number: int  # from 1
     line: int | None  # where it starts in the file; None in Parquet
@@ -48,6 +48,8 @@ def large_row() -> RowFault:
 
 def as_row(number: int, line: int | None, value: Any) -> SourceRow:
     """A JSON value as a row. What is not an object has no columns, so it is none."""
+    if type(value) is dict and value:
+        return SourceRow(number, line, value)
     if isinstance(value, list) and value and all(isinstance(each, dict) and SPEAKERS & each.keys() for each in value):
         value = {"messages": value}  # a conversation without a name
     if isinstance(value, dict):

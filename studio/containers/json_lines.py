@@ -16,14 +16,14 @@ def read_lines(file: TextIO) -> Iterator[SourceRow]:
         whole = text
         while not text.endswith("\n") and (text := file.readline(ROW_BYTES)):
             pass  # the rest of a line that is too long
-        if not whole.strip():
+        if whole.isspace():
             continue
         number += 1
         yield _row(number, line, whole, at_end=not text.endswith("\n"))
 
 
 def _row(number: int, line: int, text: str, at_end: bool) -> SourceRow:
-    if too_large(text.rstrip("\n")):
+    if 4 * len(text) > ROW_BYTES and too_large(text.rstrip("\n")):
         return SourceRow(number, line, None, large_row())
     try:
         return as_row(number, line, parse(text))

@@ -34,7 +34,7 @@ def mapping(columns: list[str]) -> dict[str, str]:
 def several(row: Row) -> list[Row]:
     """Self-instruct: one instruction with many instances is a row for each of them."""
     found = row.get(INSTANCES)
-    if FIELDS.fits(row) or not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+    if not found or FIELDS.fits(row) or not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         return [row]
     rest = {name: value for name, value in row.items() if name != INSTANCES}
     return [{**rest, **one} for one in found]

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from studio.errors import clip
-from studio.formats.conversation import list_in, read_messages, text_of
+from studio.formats.conversation import is_filled, list_in, read_messages, text_of
 from studio.formats.format import Conversation, Format, Mapped, Row, RowFault
 
 Names = tuple[str, ...]
@@ -47,19 +47,15 @@ class Fields:
         return frozenset(name for names in self.parts.values() for name in names)
 
     def read(self, row: Row, _mapping: Mapped) -> Conversation:
-        columns = {part: _filled(names, row) for part, names in self.parts.items()}
-        return read_columns(row, {part: name for part, name in columns.items() if name}, self.context_first)
-
-
-def _filled(names: Names, row: Row) -> str | None:
-    """The first of these columns that holds something, otherwise the first that is there."""
-    there = None
-    for name in names:
-        if name in row:
-            if row[name]:
-                return name
-            there = there or name
-    return there
+        columns: dict[str, str] = {}
+        for part, names in self.parts.items():
+            for name in names:
+                if name in row:
+                    if row[name]:  # the first that holds something, otherwise the first that is there
+                        columns[part] = name
+                        break
+                    columns.setdefault(part, name)
+        return read_columns(row, columns, self.context_first)
 
 
 def read_columns(row: Row, columns: Mapped, context_first: bool = False) -> Conversation:
@@ -73,14 +69,16 @@ def read_columns(row: Row, columns: Mapped, context_first: bool = False) -> Conv
             [*prompt, *list_in(response, columns["response"])], columns["prompt"], _optional(row, columns, "system")
         )
     found = Conversation([])
-    _add(found, "system", _optional(row, columns, "system"), columns.get("system"))
-    _add_history(found, _optional(row, columns, "history"), columns.get("history", "history"))
+    if "system" in columns:
+        _add(found, "system", row.get(columns["system"]), columns["system"])
+    if "history" in columns:
+        _add_history(found, row.get(columns["history"]), columns["history"])
     question = _filled_in(prompt, columns["prompt"])
     context = _optional(row, columns, "context")
-    if context is not None and (below := text_of(context, columns["context"])).strip():
+    if context is not None and is_filled(below := text_of(context, columns["context"])):
         question = f"{below}\n\n{question}" if context_first else f"{question}\n\n{below}"
-    _add(found, "user", question, columns["prompt"])
-    _add(found, "assistant", _filled_in(response, columns["response"]), columns["response"])
+    answer = _filled_in(response, columns["response"])
+    found.messages += ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
     return found
 
 
@@ -90,7 +88,7 @@ def _optional(row: Row, columns: Mapped, part: str) -> Any:
 
 def _filled_in(value: Any, column: str) -> str:
     text = text_of(value, column)
-    if not text.strip():
+    if not is_filled(text):
         raise RowFault(
             "empty",
             f"'{clip(column, 40)}' is empty, so there is nothing to learn.",

@@ -44,7 +44,7 @@ class Conversation:
 
 
 def letters_of(messages: list[Message]) -> int:
-    return sum(len(message["content"]) for message in messages)
+    return sum([len(message["content"]) for message in messages])
 
 
 @dataclass

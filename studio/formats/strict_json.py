@@ -12,7 +12,6 @@ from studio.formats.format import RowFault
 
 DEPTH = 64
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_KEYS = re.compile(r'"\s*:')
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]]', re.DOTALL)
 
 
@@ -63,28 +62,36 @@ def _plain(text: str) -> Any:
     """The value of a text that is surely right, three times faster; None where the strict way has to look.
 
     orjson takes what we refuse, a key that is there twice, and what it would change, a whole number of more than 64 bits, which
-    becomes a fraction. So each key must be seen in the text exactly once, and there must be no fractions.
+    becomes a fraction. So the texts that came out, keys and values, must be all that the quotes speak of, and there must be no
+    fractions. What a quote after two backslashes ends or does not end is for the strict way to tell.
     """
     try:
         value = orjson.loads(text)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         return None
-    return value if type(value) is dict and _keys_in(value) == len(_KEYS.findall(text)) else None
+    if type(value) is not dict or '\\\\"' in text:
+        return None
+    quotes = text.count('"')
+    if "\\" in text:
+        quotes -= text.count('\\"')
+    return value if 2 * _texts_in(value) == quotes else None
 
 
-_ODD = -(1 << 40)  # makes any sum of keys differ from what is counted
+_ODD = -(1 << 40)  # makes any sum of texts differ from what is counted
 
 
-def _keys_in(value: Any) -> int:
-    """How many keys all objects in it have together; below zero where there is a fraction."""
-    if isinstance(value, dict):
+def _texts_in(value: Any) -> int:
+    """How many texts are in it, keys among them; below zero where there is a fraction."""
+    if type(value) is dict:
         count, inside = len(value), value.values()
     else:
         count, inside = 0, value
     for each in inside:
         kind = type(each)
-        if kind is dict or kind is list:
-            count += _keys_in(each)
+        if kind is str:
+            count += 1
+        elif kind is dict or kind is list:
+            count += _texts_in(each)
         elif kind is float:
             return _ODD
     return count
