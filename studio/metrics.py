@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from studio import runs
 from studio.curves import Bucket, means, thinned
+from studio.errors import NotFound
 from studio.folders import AttemptFolder, RunFolder
 from studio.metrics_file import SUMMED, of_attempt, rows_in
+from studio.records import Run
 from studio.studio import Studio
 
 SPARKLINE_POINTS = 40
@@ -150,5 +151,7 @@ def last_lines(attempt: AttemptFolder, count: int = 50, most: int = 16384) -> st
 
 
 def _folder(studio: Studio, run_id: str) -> RunFolder:
-    runs.get_run(studio, run_id)
+    with studio.database.read() as session:
+        if session.get(Run, run_id) is None:
+            raise NotFound("run", run_id)
     return studio.data.run(run_id)

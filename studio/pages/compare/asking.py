@@ -1,7 +1,7 @@
 """Questions on the Compare page: to all columns at once, again, otherwise, to one alone; their end before their time; and the vote."""
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -9,6 +9,7 @@ from studio.errors import Invalid, StudioError
 from studio.pages import parts
 from studio.pages.compare import hidden, view
 from studio.pages.compare.conversation import Talk, read_talk
+from studio.pages.compare.layout import Layout
 from studio.pages.compare.lineup import LineUp, read_lineup
 from studio.pages.compare.screen import drawing, failed, screen, shown_if_any
 from studio.pages.compare.talking import answering, answering_again, stop_one
@@ -16,9 +17,6 @@ from studio.pages.errors import as_toast, plainly
 from studio.pages.events import QUICK, SLOW, action, clicked
 from studio.pages.versions import mending
 from studio.studio import Studio
-
-if TYPE_CHECKING:
-    from studio.pages.compare.page import Layout
 
 # So many people may ask at the same time; the chat worker puts their questions into one batch or in a row.
 STREAMING = {"concurrency_limit": 8, "concurrency_id": "answers", **SLOW}
@@ -31,7 +29,7 @@ TO_THE_VOTE = """() => {
 TO_THE_PROMPT = "() => setTimeout(() => { const at = document.querySelector('.ls-prompt textarea'); at.focus(); at.setSelectionRange(at.value.length, at.value.length); }, 50)"
 
 
-def wire(studio: Studio, page: "Layout") -> None:
+def wire(studio: Studio, page: Layout) -> None:
     async def ask(question: str, said: Any, base: str, lineup: Any, hide: bool, *sampled: Any):
         held = Talk()
         try:
@@ -93,7 +91,7 @@ def wire(studio: Studio, page: "Layout") -> None:
     voting(studio, page)
 
 
-def changing(studio: Studio, page: "Layout") -> None:
+def changing(studio: Studio, page: Layout) -> None:
     """One answer that is stopped, a question that is asked otherwise, and an answer that is mended."""
 
     async def stopped_one(said: Any, event: gr.EventData):
@@ -153,7 +151,7 @@ def editing(held: Talk) -> str:
     )
 
 
-def voting(studio: Studio, page: "Layout") -> None:
+def voting(studio: Studio, page: Layout) -> None:
     """The vote, and then the names."""
 
     def voted(said: Any, lineup: Any, event: gr.EventData):

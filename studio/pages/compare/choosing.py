@@ -1,6 +1,6 @@
 """Which models answer on the Compare page. Other ones start the conversation again: answers to different questions do not compare."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -8,6 +8,7 @@ from studio.pages import parts
 from studio.pages.compare import hidden, lineup_view, stored
 from studio.pages.compare.address import REMEMBER, blind_in, settings_in, talk_in
 from studio.pages.compare.conversation import Talk, read_talk
+from studio.pages.compare.layout import Layout
 from studio.pages.compare.lineup import (
     BASE,
     LineUp,
@@ -24,14 +25,11 @@ from studio.pages.errors import as_toast, plainly
 from studio.pages.events import QUICK, on_load
 from studio.studio import Studio
 
-if TYPE_CHECKING:
-    from studio.pages.compare.page import Layout
-
 # An event that had to wait for the one before it comes with that one's data (Gradio 6.31): what counts is read when it is sent.
 AS_IT_IS_NOW = "(talk, lineup, _) => [talk, lineup, window.studioCompare.said()]"
 
 
-def wire(studio: Studio, page: "Layout") -> None:
+def wire(studio: Studio, page: Layout) -> None:
     opening(studio, page)
     beginning_anew(studio, page)
     going_on(studio, page)
@@ -40,7 +38,7 @@ def wire(studio: Studio, page: "Layout") -> None:
     gr.on([*changes, page.talk.change, page.lineup.change], None, inputs, None, js=REMEMBER, **QUICK)
 
 
-def opening(studio: Studio, page: "Layout") -> None:
+def opening(studio: Studio, page: Layout) -> None:
     """The page as its address wants it, with the conversation that stood there."""
 
     def opened(request: gr.Request):
@@ -59,7 +57,7 @@ def opening(studio: Studio, page: "Layout") -> None:
     on_load(plainly(opened), [page.model, page.blind, *page.sampling, *anew_at(page)])
 
 
-def beginning_anew(studio: Studio, page: "Layout") -> None:
+def beginning_anew(studio: Studio, page: Layout) -> None:
     """What ends a conversation: another base model, other columns, names hidden or shown; the question stays in the prompt."""
 
     def begin(base: str, lineup: LineUp, hide: bool):
@@ -91,7 +89,7 @@ def beginning_anew(studio: Studio, page: "Layout") -> None:
     page.clear.click(plainly(cleared), page.chosen, [*page.drawn, page.news], **QUICK)
 
 
-def going_on(studio: Studio, page: "Layout") -> None:
+def going_on(studio: Studio, page: Layout) -> None:
     """Weights of a mix and what a column has of its own change while the conversation goes on."""
 
     async def adjusted(said: Any, before: Any, columns: Any):
@@ -106,13 +104,13 @@ def going_on(studio: Studio, page: "Layout") -> None:
     page.who.input(adjusted, [page.talk, page.lineup, page.lineup], page.lineup, **latest)
 
 
-def anew_at(page: "Layout") -> list:
+def anew_at(page: Layout) -> list:
     """Where `anew` is drawn."""
     return [page.lineup, page.who, *page.drawn, page.news, *page.examples]
 
 
 def anew(
-    studio: Studio, page: "Layout", held: Talk, base: str, lineup: LineUp, hide: bool, said: str = ""
+    studio: Studio, page: Layout, held: Talk, base: str, lineup: LineUp, hide: bool, said: str = ""
 ) -> tuple:  # fmt: skip
     """This conversation with these models: the line-up, the columns, what is said above the prompt, and questions to try."""
     examples = prompts(studio, base, lineup, len(page.examples))

@@ -1,6 +1,6 @@
 """A mix of the Compare page, saved: the same adapters with the same weights as one new adapter."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -8,6 +8,7 @@ from studio import adapter_jobs
 from studio.errors import Invalid, StudioError
 from studio.lab_settings import read_lab_settings
 from studio.pages import parts
+from studio.pages.compare.layout import Layout
 from studio.pages.compare.lineup import said_in
 from studio.pages.compare.screen import shown_if_any
 from studio.pages.errors import plainly
@@ -15,13 +16,10 @@ from studio.pages.events import QUICK
 from studio.records import JobState
 from studio.studio import Studio
 
-if TYPE_CHECKING:
-    from studio.pages.compare.page import Layout
-
 LOOK_SECONDS = 1.0
 
 
-def wire(studio: Studio, page: "Layout") -> None:
+def wire(studio: Studio, page: Layout) -> None:
     job = gr.Textbox(visible=False)
     looking = gr.Timer(LOOK_SECONDS, active=False)
 

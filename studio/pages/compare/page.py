@@ -1,12 +1,12 @@
 """Compare: the same question to a base model, its adapters, checkpoints and mixes, answered side by side, with their names or without."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from studio.pages import parts
 from studio.pages.compare import asking, choosing, mixing, view
+from studio.pages.compare.layout import Layout
 from studio.pages.copying import COPY
 from studio.pages.events import CLICKS, clickable, plain
 from studio.pages.page import Page
@@ -25,47 +25,6 @@ const listen = () => window.studioCompare.keys();
 if (window.studioCompare) listen(); else window.addEventListener('load', listen);
 """
 SKELETON = '<div class="ls-skeleton" style="height:220px" aria-busy="true"></div>'
-
-
-@dataclass
-class Layout:
-    """The parts of the page, top to bottom."""
-
-    model: gr.Dropdown
-    sampling: list[gr.components.Component]
-    blind: gr.Checkbox
-    who: gr.HTML
-    """Who answers in which column."""
-    answers: gr.HTML
-    ballot: gr.HTML
-    mend: mending.Dialog
-    news: gr.HTML
-    saved: gr.HTML
-    """What became of a mix that was saved."""
-    examples: list[gr.Button]
-    prompt: gr.Textbox
-    send: gr.Button
-    stop: gr.Button
-    retry: gr.Button
-    clear: gr.Button
-    differences: gr.HTML
-    lineup: gr.JSON
-    talk: gr.JSON
-    """What was said in every column."""
-
-    @property
-    def drawn(self) -> list:
-        return [self.talk, self.answers, self.differences, self.ballot]
-
-    @property
-    def chosen(self) -> list:
-        """What an answer depends on besides how it is drawn."""
-        return [self.model, self.lineup, self.blind]
-
-    @property
-    def live(self) -> list:
-        """All that a question changes."""
-        return [*self.drawn, self.prompt, self.send, self.stop, self.news]
 
 
 def build(studio: Studio) -> None:
