@@ -109,6 +109,7 @@ class TokenStats(BaseModel):
     objective: Literal["answers", "text", "preference"] = "answers"  # what the tokens were counted for
     answers: Literal["all", "last", "marked"] = "all"
     sequences_per_row: int = 1  # 2 for pairs: lengths, shortest, median and longest are of sequences, totals of all
+    trained: list[int] = Field(default_factory=list)  # for each of the lengths, how many of its tokens are learned
     learned_from: list[int] = Field(default_factory=list)
     """For each of the lengths the place of the first token that something is learned from (from 1), 0 where there is none; of
     pairs that from which the two answers differ. What is cut before it has nothing to teach."""

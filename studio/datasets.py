@@ -55,7 +55,7 @@ EXACT_ROWS = 20_000
 """Up to so many rows every one is counted; of larger sets a sample of this size is."""
 LONGEST = 20  # rows with most bytes that are counted beside the sample
 BARS = 24
-COUNTED = 2  # raised with what is counted, so that what was remembered before is counted anew
+COUNTED = 3  # raised with what is counted, so that what was remembered before is counted anew
 
 
 def list_datasets(studio: Studio, q: str = "", limit: int = LIMIT, cursor: str | None = None) -> Listing[Dataset]:
@@ -249,7 +249,9 @@ def count_tokens(
     """
     sample = set(random.Random(0).sample(range(rows), most)) if rows > most else set(range(rows))
     longest = set(longest_rows(folder, LONGEST)) if rows > most else set()
-    lengths, trained, beyond = [], 0, 0
+    lengths: list[int] = []
+    trained: list[int] = []
+    beyond = 0
     learned_from: list[int] = []
     held_out: list[int] = []
     contents: Counter[int] = Counter()
@@ -262,12 +264,12 @@ def count_tokens(
             contents[content_hash(row)] += 1
             learned_from += first_learned(found)
             lengths += [len(each.ids) for each in found]
-            trained += sum(each.trained_tokens for each in found)
+            trained += [each.trained_tokens for each in found]
     scale, ordered = rows * learning.sequences_per_row / len(lengths), sorted(lengths)
     return TokenStats(
-        rows=rows, heldout_rows=heldout_rows, total_tokens=round(sum(lengths) * scale), trained_tokens=round(trained * scale),
+        rows=rows, heldout_rows=heldout_rows, total_tokens=round(sum(lengths) * scale), trained_tokens=round(sum(trained) * scale),
         shortest=ordered[0], median=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))], longest=beyond,
-        histogram=histogram(ordered), sampled=rows > most, lengths=lengths,
+        histogram=histogram(ordered), sampled=rows > most, lengths=lengths, trained=trained,
         objective=learning.objective, answers=learning.answers, sequences_per_row=learning.sequences_per_row,
         learned_from=learned_from, held_out=held_out, once=None if rows > most else sum(count == 1 for count in contents.values()),
     )  # fmt: skip

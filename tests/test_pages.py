@@ -26,6 +26,7 @@ from studio.pages import (
 )
 from studio.pages.errors import plainly
 from studio.pages.events import action
+from studio.pages.plots import lengths
 from studio.pages.web import mount
 from studio.records import ModelState, Status
 from studio.settings import StudioSettings
@@ -266,11 +267,14 @@ def test_rows_that_no_model_can_read_to_their_end_are_told_before_training():
         longest=12,
         histogram=[(4, 1), (8, 1), (12, 1)],
         lengths=[4, 8, 12],
+        trained=[1, 3, 5],
     )
-    drawn = data_detail_view.lengths(stats, context_length=8)
+    drawn = lengths.lengths(stats, context_length=8)
     assert "1 row longer than the 8 tokens" in drawn
-    assert 'class="over"' in drawn
-    assert "longer than" not in data_detail_view.lengths(stats, context_length=12)
+    assert "class=over" in drawn
+    assert "Answer: what is learned, from 1 to 5 tokens, half of them up to 3" in drawn
+    assert "cut at 6" in lengths.lengths(stats, context_length=8, cut=6)
+    assert "longer than" not in lengths.lengths(stats, context_length=12)
 
 
 def test_home_offers_the_next_step_to_whoever_is_new():

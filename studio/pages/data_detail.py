@@ -14,6 +14,7 @@ from studio.pages import audit_view, parts
 from studio.pages import data_detail_view as view
 from studio.pages.errors import plainly
 from studio.pages.events import QUICK, SLOW, action, clickable, clicked, on_load, plain
+from studio.pages.plots.lengths import lengths
 from studio.pages.versions import rows
 from studio.records import BaseModel, Dataset, DatasetVersion, ModelState
 from studio.studio import Studio
@@ -39,7 +40,7 @@ class Detail:
     model: gr.Dropdown
     learned: gr.Dropdown
     length: gr.Number
-    """Tokens; empty where it is left to the training."""
+    """Tokens; 0 where it is left to the training."""
     previous: gr.Button
     place: gr.Number
     following: gr.Button
@@ -130,7 +131,7 @@ def layout() -> Detail:
             model = gr.Dropdown([], label="Base model", info="Its chat template and its tokens.", interactive=True)
             learned = gr.Dropdown([], label="What to learn", info="As a training can choose it.", interactive=True)
             length = gr.Number(
-                None, label="Sequence length", info="In tokens; empty: as a training chooses it.", precision=0, interactive=True
+                0, label="Sequence length", info="In tokens; 0: as a training chooses it.", precision=0, minimum=0, interactive=True
             )  # fmt: skip
             with gr.Row(elem_classes=["ls-pager"]):
                 previous = gr.Button("Previous", elem_classes=["ls-fit"])
@@ -280,7 +281,7 @@ def draw_lengths(
     except StudioError as error:
         return parts.error_banner(error)
     train = f"/train?data={version.dataset}&model={model_id}&version={version.number}&length="
-    return view.lengths(stats, facts.context_length, found.length) + audit_view.audited(found, stats.objective, train)
+    return lengths(stats, facts.context_length, found.length) + audit_view.audited(found, stats.objective, train)
 
 
 def no_model() -> str:

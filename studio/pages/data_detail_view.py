@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from studio.dataset_report import Report, TokenStats
+from studio.dataset_report import Report
 from studio.pages import data_view, parts, words
 from studio.token_view import Token
 from studio.tokens import Piece
@@ -51,53 +51,6 @@ def _extent(report: Report) -> str:
     return parts.stat("Questions answered", words.count(report.turns), marked)
 
 
-def lengths(stats: TokenStats, context_length: int | None, cut: int | None = None) -> str:
-    """The rows by their length in tokens, those beyond `cut` in another colour, and what does not fit the model. Of pairs both
-    sequences are counted."""
-    row, ways = ROWS_AS[stats.objective]
-    most = max(count for _, count in stats.histogram)
-    first = next(place for place, (_, count) in enumerate(stats.histogram) if count)
-    left = lower = stats.histogram[first - 1][0] if first else 0
-    bars = []
-    for upper, count in stats.histogram[first:]:
-        most_kept = min(filter(None, (context_length, cut)), default=None)
-        over = ' class="over"' if most_kept and lower >= most_kept and stats.objective != "text" else ""
-        height = max(100 * count / most, 2 if count else 0)
-        bars.append(
-            f'<i{over} style="height:{height:.1f}%" title="{lower + 1:,} to {upper:,} tokens: {words.plural(count, row)}"></i>'
-        )
-        lower = upper
-    figures = (
-        parts.stat("Shortest", words.count(stats.shortest)),
-        parts.stat("Half are up to", words.count(stats.median)),
-        parts.stat("95 % are up to", words.count(stats.p95)),
-        parts.stat("Longest", words.count(stats.longest)),
-    )
-    said = f"{words.short_count(stats.total_tokens)} tokens in all, {words.share(stats.trained_tokens / max(1, stats.total_tokens))} of them trained on."
-    if stats.sampled:
-        said += " Measured on a sample of the rows."
-    label = f"{row.capitalize()}s by length: from {stats.shortest} to {stats.longest} tokens, half of them up to {stats.median}"
-    return (
-        f'<div class="ls-bars" role="img" aria-label="{escape(label)}">{"".join(bars)}</div>'
-        f'<div class="ls-axis"><span>{words.count(left)}</span><span>tokens {ways}</span><span>{words.count(lower)}</span></div>'
-        f'<div class="ls-stats ls-gap">{"".join(figures)}</div><p class="ls-sub ls-gap">{said}</p>{_too_long(stats, context_length)}'
-    )
-
-
-def _too_long(stats: TokenStats, context_length: int | None) -> str:
-    if not context_length or stats.longest <= context_length:
-        return ""
-    if stats.objective == "text":
-        return '<p class="ls-sub">Longer documents are cut into pieces when training; no token is lost.</p>'
-    share = sum(length > context_length for length in stats.lengths) / len(stats.lengths)
-    rows = words.plural(max(1, round(share * stats.rows * stats.sequences_per_row)), ROWS_AS[stats.objective][0])
-    return parts.banner(
-        "warn",
-        f"{rows} longer than the {words.count(context_length)} tokens that this model can read.",
-        "What is beyond is cut off when training; shorten it or choose another base.",
-    )
-
-
 def token_row(row: Any, place: int, rows: int) -> str:
     """One row as the trainer reads it. `row` is a datasets.PreviewRow, `place` its place among the usable rows, from 1."""
     chips = parts.chip(f"{words.plural(row.trained_tokens, 'token')} trained", "ok" if row.trained_tokens else "bad")
@@ -111,7 +64,9 @@ def token_row(row: Any, place: int, rows: int) -> str:
     )
     head = f'<div class="ls-row"><span class="ls-name ls-num">{where}</span>{chips}</div>'
     if row.rejected is None:
-        return head + _region(where, each_token(row.tokens_in[0]) if row.tokens_in else tokens(row.pieces))
+        if not row.tokens_in:
+            return head + _region(where, tokens(row.pieces))
+        return head + _region(f"{where}: arrow keys go from token to token", each_token(row.tokens_in[0])) + TOKEN_SAID
     # The prompt is the same before both: it is shown once
     answer = next((place for place, piece in enumerate(row.rejected) if piece.trained), 0)
     return (
@@ -125,20 +80,21 @@ def _region(label: str, inner_html: str) -> str:
     return f'<div class="ls-tok ls-gap" tabindex="0" role="region" aria-label="{escape(label)}">{inner_html}</div>'
 
 
+TOKEN_SAID = '<p class="ls-token-said" role="status">Point at a token, tap it, or use Tab and the arrow keys: its number is told here.</p>'
 MOST_TOKENS = 3000  # of one row that are drawn one by one
 
 
 def each_token(found: list[Token]) -> str:
-    """Every token by itself: its id is shown below it when it is pointed at or tapped."""
-    drawn = [_token(token) for token in found[:MOST_TOKENS]]
+    """Every token by itself: its id is shown below it when it is pointed at, tapped, or reached with the arrow keys (assets/tokens.js)."""
+    drawn = [_token(token, place == 0) for place, token in enumerate(found[:MOST_TOKENS])]
     if len(found) > MOST_TOKENS:
         drawn.append(f'<span class="m"> … ({words.count(len(found) - MOST_TOKENS)} more tokens)</span>')
     return "".join(drawn)
 
 
-def _token(token: Token) -> str:
+def _token(token: Token, first: bool) -> str:
     kind = " ".join((["t"] if token.trained else []) + (["s"] if token.template else [])) or "m"
-    return f'<span class="{kind}" data-token="{token.id}" tabindex="-1">{escape(token.text.translate(SHOWN_AS))}</span>'
+    return f'<span class="{kind}" data-token="{token.id}" tabindex="{0 if first else -1}">{escape(token.text.translate(SHOWN_AS))}</span>'
 
 
 def tokens(pieces: list[Piece], trained: str = "t") -> str:
@@ -155,12 +111,6 @@ def tokens(pieces: list[Piece], trained: str = "t") -> str:
     return "".join(drawn)
 
 
-ROWS_AS = {
-    "answers": ("row", "a row"),
-    "text": ("document", "a document"),
-    "preference": ("sequence", "with either answer"),
-}
-"""What a length is of, and how the axis says it."""
 SAID = {
     "conversations": "Only the green tokens change the adapter.",
     "text": "All of a text is learned, from its start to the token that ends it.",

@@ -54,7 +54,7 @@ def head_html(title: str, root_path: str = "") -> str:
         f'<meta name="studio-title" content="{escape(title)}">'
         f'<script src="{at}/early.js"></script>'
         f'<link rel="preload" href="{at}/{FONT}" as="font" type="font/woff2" crossorigin>'
-        f'{sheets}<script src="{at}/chart.js" defer></script><script src="{at}/compare.js" defer></script>'
+        f'{sheets}<script src="{at}/chart.js" defer></script><script src="{at}/compare.js" defer></script><script src="{at}/tokens.js" defer></script>'
     )
 
 

@@ -10,6 +10,7 @@ from studio.pages import parts
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, SLOW, on_load, plain
 from studio.pages.findings import view
+from studio.pages.plots.spread import spread
 from studio.pages.versions import forms
 from studio.pages.versions.rows import asked_for
 from studio.studio import Studio
@@ -66,7 +67,8 @@ def draw(studio: Studio, request: gr.Request, opened: str | None) -> tuple[str, 
     except StudioError as error:
         return parts.error_banner(error), False
     editable = version == dataset.version and not draft.stale
-    return view.section(state, draft, editable, check, start, page), state.running
+    drawn = view.section(state, draft, editable, check, start, page)
+    return drawn + spread(state.found, dataset.kind), state.running
 
 
 def kind_and_place(said: str | None) -> tuple[str, int]:
