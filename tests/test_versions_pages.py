@@ -9,8 +9,9 @@ from starlette.datastructures import QueryParams
 from studio import datasets
 from studio.errors import Conflict, Invalid, NotFound
 from studio.pages import train
+from studio.pages.findings import section as findings
 from studio.pages.versions import forms, history, rows, rows_view
-from studio.versions import drafts, saving
+from studio.versions import drafts, saving, searching
 from studio.versions.edits import Edit, fields_of
 from tests.dataset_files import COUNTING, add_rows, answers, change, conversation
 
@@ -70,7 +71,7 @@ def test_edits_by_click_gather_and_are_saved(studio, small):
     rows.keep_change(studio, asked, {"id": "2", "fields": [*form[:-1], {**form[-1], "content": NASTY}]}, 1)
     for act, id in (("drop", "3"), ("hold", "4"), ("drop", "5"), ("undo", "")):
         rows.pressed(studio, asked, {"act": act, "id": id}, 1, 1)
-    drawn = rows.draw(studio, asked, 1, "", "", 1, "")
+    drawn = rows.draw(studio, asked, 1, "", "", "", 1, "")
     assert "3 edits wait" in drawn
     assert drawn.count("Changed, not saved") == 2
     assert drawn.count("Will be dropped") == 1
@@ -88,7 +89,7 @@ def test_saving_beside_another_version_leads_to_where_the_edits_can_be_brought_o
     rows.pressed(studio, asked, {"act": "drop", "id": "2"}, 1, 1)
     saving.save_version(studio, small.id, 1, [change(1, "theirs")])
     assert rows.pressed(studio, asked, {"act": "save", "why": ""}, 1, 1)[2] == f"/data?id={small.id}"
-    assert "Bring them over to version 2" in rows.draw(studio, asked, 2, "", "", 1, "")
+    assert "Bring them over to version 2" in rows.draw(studio, asked, 2, "", "", "", 1, "")
     assert answers(studio, small.id)[:2] == ["theirs", "2!"]
 
 
@@ -102,14 +103,14 @@ def test_edits_of_an_older_version_can_be_brought_over_on_the_page(studio, small
     drafts.add_edits(studio, small.id, 1, [change(1, "mine")])
     saving.save_version(studio, small.id, 1, [change(1, "theirs")])
     asked = Asked(f"id={small.id}")
-    assert "Bring them over to version 2" in rows.draw(studio, asked, 2, "", "", 1, "")
+    assert "Bring them over to version 2" in rows.draw(studio, asked, 2, "", "", "", 1, "")
     rows.pressed(studio, asked, {"act": "bring", "id": ""}, 2, 1)
-    assert "was changed in version 2 too" in rows.draw(studio, asked, 2, "", "", 1, "")
+    assert "was changed in version 2 too" in rows.draw(studio, asked, 2, "", "", "", 1, "")
 
 
 def test_an_older_version_is_shown_but_not_edited(studio, small):
     saving.save_version(studio, small.id, 1, [Edit(op="drop", row=1)])
-    drawn = rows.draw(studio, Asked(f"id={small.id}&version=1"), 1, "", "", 1, "1")
+    drawn = rows.draw(studio, Asked(f"id={small.id}&version=1"), 1, "", "", "", 1, "1")
     assert "This is version 1 of 2" in drawn
     assert "data-form" not in drawn
     assert "Edit row" not in drawn
@@ -142,9 +143,33 @@ def test_the_train_page_offers_the_versions_and_takes_the_newest_unless_another_
 
 def test_a_new_row_is_added_by_its_form(studio, small):
     asked = Asked(f"id={small.id}")
-    drawn = rows.draw(studio, asked, 1, "", "", 1, rows_view.NEW)
+    drawn = rows.draw(studio, asked, 1, "", "", "", 1, rows_view.NEW)
     form = boxes(drawn)
     filled = [{**box, "content": text} for box, text in zip(form, ["", "Count to 6.", "6!"], strict=True)]
     rows.keep_change(studio, asked, {"id": rows_view.NEW, "fields": filled, "heldout": True}, 1)
-    assert "New, not saved" in rows.draw(studio, asked, 1, "", "", 1, "")
+    assert "New, not saved" in rows.draw(studio, asked, 1, "", "", "", 1, "")
     assert drafts.save_draft(studio, small.id).heldout_rows == 1
+
+
+def test_rows_are_filtered_by_a_kind_of_finding_with_the_search_kept(studio, tmp_path):
+    lines = [
+        conversation(f"Whom do I ask, {n}?", f"Ask jane{n}@harbour-office.org." if n % 300 == 7 else f"Nobody, {n}.")
+        for n in range(700)
+    ]
+    dataset = add_rows(studio, tmp_path, lines)
+    found = searching.find_rows(studio, dataset.id, check="email")
+    assert [place for place, _ in found.items] == [7, 307, 607]
+    first = searching.find_rows(studio, dataset.id, count=1, check="email")
+    assert first.next == 307
+    assert [
+        place for place, _ in searching.find_rows(studio, dataset.id, start=first.next, q="jane6", check="email").items
+    ] == [607]
+    with pytest.raises(Invalid, match="no kind of finding"):
+        searching.find_rows(studio, dataset.id, check="../email")
+    asked = Asked(f"id={dataset.id}&q=jane3&finding=email")
+    q, which, finding, kinds = rows.asked_rows(studio, asked, dataset, 1)
+    assert (q, which, finding) == ("jane3", "", "email")
+    assert ("E-mail addresses (3)", "email") in kinds
+    assert "Row 308" in rows.draw(studio, asked, 1, q, which, finding, 1, "")
+    assert rows.asked_rows(studio, Asked("finding=nothing"), dataset, 1)[2] == ""
+    assert findings.rows_with(asked, "phone") == f"/data?id={dataset.id}&q=jane3&finding=phone#rows"

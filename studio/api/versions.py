@@ -60,11 +60,12 @@ def rows(
     here: Here,
     q: Search = "",
     heldout: bool | None = None,
+    check: Annotated[str, Field(max_length=40, description="Only rows with this kind of finding, such as email.")] = "",
     start: Start = 0,
     count: Annotated[int, Field(ge=1, le=searching.MOST_ROWS)] = 20,
 ) -> dict:
     """Rows from the one at `start` (counted from 0) on that hold `q`. `next` says where to go on: fewer may come when much was read."""
-    return searching.shown(searching.find_rows(here, id, number, q, heldout, start, count))
+    return searching.shown(searching.find_rows(here, id, number, q, heldout, start, count, check))
 
 
 @ROUTER.get("/versions/{number}/difference")

@@ -83,3 +83,17 @@ def findings_of(
                 yield place, said
     except FileNotFoundError:
         return
+
+
+def places_of(folder: DatasetFolder, check: str, start: int = 0) -> Iterator[int]:
+    """Places from `start` on, ascending and each once, of the rows with this finding; what is said of them is not read."""
+    last = start - 1
+    try:
+        with open(path_of(folder, check), encoding="utf-8") as file:
+            for line in file:
+                place = int(line[1 : line.index(",")])
+                if place > last:
+                    last = place
+                    yield place
+    except FileNotFoundError:
+        return

@@ -2,6 +2,7 @@
 
 import contextlib
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -13,6 +14,7 @@ from studio.pages.findings import view
 from studio.pages.plots.spread import spread
 from studio.pages.versions import forms
 from studio.pages.versions.rows import asked_for
+from studio.row_checks.kinds import CHECKS
 from studio.studio import Studio
 from studio.versions import checking, drafts
 from studio.versions.edits import Edit
@@ -88,6 +90,8 @@ def pressed(studio: Studio, request: gr.Request, said: Any, opened: str) -> tupl
     check, row = kind_and_place(id)
     if act == "show":
         return (id if check else ""), ""
+    if act == "rows" and id in CHECKS:
+        return opened or "", rows_with(request, id)
     if act == "look":
         checking.start_check(studio, dataset.id, version)
     elif act == "fix":
@@ -103,6 +107,14 @@ def pressed(studio: Studio, request: gr.Request, said: Any, opened: str) -> tupl
             drafts.save_draft(studio, dataset.id, why=str(said.get("why", "")))
         return "", f"/data?id={dataset.id}"
     return opened or "", ""
+
+
+def rows_with(request: gr.Request, check: str) -> str:
+    """The address of this page with its rows section at the rows that have one kind of finding; what is searched there is kept."""
+    asked = {
+        name: value for name, value in request.query_params.items() if name in ("id", "version", "model", "q", "show")
+    }
+    return f"/data?{urlencode({**asked, 'finding': check})}#rows"
 
 
 def every_fix(studio: Studio, id: str, version: int) -> list[Edit]:

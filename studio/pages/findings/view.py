@@ -99,6 +99,8 @@ def _rows(check: str, start: int, page: dict[str, Any], fixes: dict, editable: b
     onward = action("From the first", "show", f"{check}-0") if start else ""
     if page["next"] is not None:
         onward += action("Next rows", "show", f"{check}-{page['next']}", label="Next rows with this finding")
+    if check != LEFT_OUT:
+        onward += action("Search and edit them", "rows", check, label=f"Search and edit in Rows: {TITLES[check][0]}")
     head = f'<h3 class="ls-side">{escape(TITLES[check][0])}</h3>'
     return f'{head}<div class="ls-rows">{drawn}</div><div class="ls-row ls-gap">{onward}</div>'
 

@@ -8,20 +8,33 @@ import gradio as gr
 
 from studio import datasets
 from studio.errors import Conflict, NotFound, StudioError
-from studio.pages import parts
+from studio.pages import parts, words
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, SLOW, on_load, plain
 from studio.pages.versions import forms
 from studio.pages.versions import rows_view as view
 from studio.records import Dataset
+from studio.row_checks.kinds import CHECKS
 from studio.rows import read_rows
 from studio.studio import Studio
-from studio.versions import drafts, lineage, searching
+from studio.versions import checking, drafts, lineage, searching
 from studio.versions.edits import Edit
 
 SHOWN = 10
 WHICH = [("All rows", ""), ("Held out", "held"), ("Trained on", "trained")]
 HELD = {"held": True, "trained": False}
+ANY = ("With or without", "")
+# Keeps what is looked for in the address, so that a reload and a link show the same rows.
+REMEMBER = """(version, q, which, finding, start, editing) => {
+  const to = new URL(location);
+  for (const [name, value] of [['q', q], ['show', which], ['finding', finding]])
+    value ? to.searchParams.set(name, value) : to.searchParams.delete(name);
+  history.replaceState(null, '', to);
+  return [version, q, which, finding, start, editing];
+}"""
+# An address that asks for a kind of finding is about these rows: they are brought into view.
+INTO_VIEW = """() => { if (new URLSearchParams(location.search).get('finding') && location.hash === '#rows')
+  setTimeout(() => { const rows = document.getElementById('rows'); if (rows) rows.scrollIntoView(); }, 300) }"""
 
 
 @dataclass
@@ -31,6 +44,8 @@ class Rows:
     column: gr.Column
     q: gr.Textbox
     which: gr.Dropdown
+    finding: gr.Dropdown
+    """Name of a check, or nothing."""
     start: gr.Number
     rows: gr.HTML
     version: gr.Number
@@ -41,7 +56,7 @@ class Rows:
 
     @property
     def looked_for(self) -> list[gr.components.Component]:
-        return [self.version, self.q, self.which, self.start, self.editing]
+        return [self.version, self.q, self.which, self.finding, self.start, self.editing]
 
     @property
     def drawn(self) -> list[gr.components.Component]:
@@ -55,25 +70,48 @@ def section(studio: Studio) -> None:
     def open_it(request: gr.Request):
         found = asked_for(studio, request)
         if found is None:
-            return gr.update(visible=False), 1, ""
-        return gr.update(visible=True), found[1], draw(studio, request, found[1], "", "", 1, "")
+            return gr.update(visible=False), 1, "", "", gr.update(), ""
+        q, which, finding, kinds = asked_rows(studio, request, *found)
+        choices = gr.update(choices=kinds, value=finding, visible=len(kinds) > 1)
+        drawn = draw(studio, request, found[1], q, which, finding, 1, "")
+        return gr.update(visible=True), found[1], q, which, choices, drawn
 
-    def look(version: int, q: str, which: str, start: float, editing: str, request: gr.Request):
-        return draw(studio, request, version, q, which, start, "")
+    def look(version: int, q: str, which: str, finding: str, start: float, editing: str, request: gr.Request):
+        return draw(studio, request, version, q, which, finding, start, "")
 
-    def search(version: int, q: str, which: str, start: float, editing: str, request: gr.Request):
-        return draw(studio, request, version, q, which, 1, ""), 1, ""
+    def search(version: int, q: str, which: str, finding: str, start: float, editing: str, request: gr.Request):
+        return draw(studio, request, version, q, which, finding, 1, ""), 1, ""
 
-    def press(event: gr.EventData, version: int, q: str, which: str, start: float, editing: str, request: gr.Request):
+    def press(
+        event: gr.EventData,
+        version: int,
+        q: str,
+        which: str,
+        finding: str,
+        start: float,
+        editing: str,
+        request: gr.Request,
+    ):
         start, editing, goes_to = pressed(studio, request, event._data, int(version), int(start or 1))
-        return draw(studio, request, version, q, which, start, editing), start, editing, goes_to
+        return draw(studio, request, version, q, which, finding, start, editing), start, editing, goes_to
 
-    def put(event: gr.EventData, version: int, q: str, which: str, start: float, editing: str, request: gr.Request):
+    def put(
+        event: gr.EventData,
+        version: int,
+        q: str,
+        which: str,
+        finding: str,
+        start: float,
+        editing: str,
+        request: gr.Request,
+    ):
         keep_change(studio, request, event._data, int(version))
-        return draw(studio, request, version, q, which, start, ""), start, ""
+        return draw(studio, request, version, q, which, finding, start, ""), start, ""
 
-    on_load(open_it, [on.column, on.version, on.rows])
-    gr.on([on.q.submit, on.which.input], plainly(search), on.looked_for, on.drawn, trigger_mode="always_last", **QUICK)
+    opened = on_load(open_it, [on.column, on.version, on.q, on.which, on.finding, on.rows])
+    opened.then(None, js=INTO_VIEW, api_visibility="private")
+    changed = [on.q.submit, on.which.input, on.finding.input]
+    gr.on(changed, plainly(search), on.looked_for, on.drawn, trigger_mode="always_last", js=REMEMBER, **QUICK)
     on.start.submit(plainly(look), on.looked_for, on.rows, **QUICK)
     # Several buttons may be pressed one right after the other: none of them is passed over
     each = {"trigger_mode": "multiple", **SLOW}
@@ -83,7 +121,7 @@ def section(studio: Studio) -> None:
 
 
 def layout() -> Rows:
-    with gr.Column(visible=False, elem_classes=["ls-sec"]) as column:
+    with gr.Column(visible=False, elem_id="rows", elem_classes=["ls-sec"]) as column:
         plain(
             '<h2 class="ls-h2">Rows</h2><p class="ls-sub">Search and edit them. Edits wait until you save them as a new version; '
             "every older version stays.</p>"
@@ -93,11 +131,14 @@ def layout() -> Rows:
                 label="Search", placeholder="Words in a row, then Enter", max_lines=1, scale=4, interactive=True
             )
             which = gr.Dropdown(WHICH, value="", label="Show", scale=1, min_width=140, interactive=True)
+            finding = gr.Dropdown(
+                [ANY], value="", label="Finding", scale=2, min_width=180, visible=False, interactive=True
+            )
             start = gr.Number(1, label="From row", precision=0, minimum=1, scale=1, min_width=110, interactive=True)
         rows = gr.HTML("", elem_classes=["ls-plain"], js_on_load=forms.FORMS, apply_default_css=False)
         version, editing = gr.Number(1, visible=False), gr.Textbox(visible=False)
         goes_to = gr.Textbox(visible=False)
-    return Rows(column, q, which, start, rows, version, editing, goes_to)
+    return Rows(column, q, which, finding, start, rows, version, editing, goes_to)
 
 
 def asked_for(studio: Studio, request: gr.Request) -> tuple[Dataset, int] | None:
@@ -115,7 +156,21 @@ def asked_version(request: gr.Request) -> int | None:
     return int(said) if said.isdecimal() and said.isascii() and len(said) < 10 and int(said) else None
 
 
-def draw(studio: Studio, request: gr.Request, version: float, q: str, which: str, start: float, editing: str) -> str:
+def asked_rows(
+    studio: Studio, request: gr.Request, dataset: Dataset, version: int
+) -> tuple[str, str, str, list[tuple[str, str]]]:
+    """(words, held out or trained, kind of finding) that the address looks for, and the kinds there are, with their counts."""
+    said = request.query_params
+    counts = checking.checked_state(studio, dataset.id, version).counts
+    kinds = [(f"{CHECKS[name].title} ({words.count(count)})", name) for name, count in counts.items() if name in CHECKS]
+    which, finding = said.get("show") or "", said.get("finding") or ""
+    known = finding if finding in {name for _, name in kinds} else ""
+    return (said.get("q") or "")[:1000], which if which in HELD else "", known, [ANY, *kinds]
+
+
+def draw(
+    studio: Studio, request: gr.Request, version: float, q: str, which: str, finding: str, start: float, editing: str
+) -> str:
     found = asked_for(studio, request)
     if found is None:
         return ""
@@ -123,7 +178,7 @@ def draw(studio: Studio, request: gr.Request, version: float, q: str, which: str
     begin = max(0, int(start or 1) - 1)
     try:
         draft = drafts.draft_of(studio, dataset.id)
-        rows = searching.find_rows(studio, dataset.id, version, q or "", HELD.get(which), begin, SHOWN)
+        rows = searching.find_rows(studio, dataset.id, version, q or "", HELD.get(which), begin, SHOWN, finding or "")
         count = lineage.get_version(studio, dataset.id, version).rows
     except StudioError as error:
         return parts.error_banner(error)
