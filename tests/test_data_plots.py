@@ -33,7 +33,7 @@ def test_rows_that_nobody_has_looked_at_have_no_plots():
 
 def test_bars_say_their_numbers_as_text_and_escape_their_words():
     drawn = upright([Bar("1 to <2", 3), Bar("2 to 3", 0)], "All & some", ("0", "tokens", "3"), "row", (0.5, "cut at 2"))
-    assert "<tr><td>1 to &lt;2</td><td>3</td></tr></tbody>" in drawn
+    assert "<tr><td>1 to &lt;2</td><td>3</td></tr></tbody></table>" in drawn
     assert 'aria-label="All &amp; some"' in drawn
     assert 'style="left:50.00%"><span>cut at 2</span>' in drawn
     assert "<b>0</b>" in lying("Nothing", [Bar("None", 0)])

@@ -35,7 +35,7 @@ def upright(
     ends = "".join(f"<span>{escape(part)}</span>" for part in axis)
     return (
         f'<div class="ls-bars" role="img" aria-label="{escape(said)}">{drawn}</div><div class="ls-axis" aria-hidden="true">{ends}</div>'
-        f'<table class="ls-hidden"><caption>{escape(said)}</caption><tbody>{rows}</tbody></table>'
+        f'<div class="ls-hidden"><table><caption>{escape(said)}</caption><tbody>{rows}</tbody></table></div>'
     )
 
 
