@@ -10,8 +10,10 @@ from studio.files import write_json
 from studio.line import steering
 from studio.line.cards import Card, Need, attainable, placed
 from studio.line.devices import choose, note_foreign, see_devices
-from studio.line.places import Held, Waiter, place_of, played
+from studio.line.places import Held, Place, Waiter, place_of, played
 from studio.line.shown import devices_shown
+from studio.pages import run_view
+from studio.pages.run import draw, mark_of
 from studio.records import Person, Run, Status, utc_now
 from studio.settings import StudioSettings
 from studio.studio import Studio
@@ -243,3 +245,22 @@ def test_who_waits_to_be_tried_again_stands_in_line_too(studio):
     assert 190 < place.seconds < 201
     with studio.database.read() as session:
         assert choose(session, ["cpu"]) is None
+
+
+def test_without_a_runner_no_time_is_promised_and_the_page_says_why(studio):
+    with_devices(studio, "cpu")
+    waits = queued(studio)
+    assert place_of(studio, waits.id).seconds == 0.0
+    assert run_view.unattended(waits, runs.runner_alive(studio)) == ""
+    marked = mark_of(studio, waits)
+    run_queue.say_goodbye(studio)
+    assert place_of(studio, waits.id) == Place(1)
+    assert "It cannot start: the part of the studio that trains is not running." in draw(studio, waits)["news"]
+    assert mark_of(studio, waits) != marked  # an open page tells it too
+
+
+def test_a_training_that_nobody_watches_says_that_it_goes_on_and_an_ended_one_nothing():
+    trains = run_view.unattended(Run(state=Status.RUNNING), runner_alive=False)
+    assert "A training that has begun goes on by itself." in trains
+    assert run_view.unattended(Run(state=Status.PAUSED), runner_alive=False) == ""
+    assert run_view.unattended(Run(state=Status.SUCCEEDED), runner_alive=False) == ""

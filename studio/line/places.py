@@ -13,6 +13,7 @@ from studio.line.devices import Slot, cards_in, slots
 from studio.line.order import LINE_AT, need_of, waiting
 from studio.line.seconds import seconds_of
 from studio.records import JobState, Run, SuiteRun, utc_now
+from studio.run_queue import runner_seen
 from studio.studio import Studio
 
 GIB = 2**30
@@ -61,7 +62,7 @@ def places(studio: Studio, session: Session) -> dict[str, Place]:
         return {}
     found = slots(session)
     cards = cards_in(found)
-    if not cards:  # no runner has been here yet
+    if not cards or not runner_seen(session):  # nobody is there to start them
         return {run.id: Place(number) for number, run in enumerate(line, 1)}
     able = [run for run in line if attainable(cards, need_of(run))]
     starts = _starts(studio, session, found, cards, able)

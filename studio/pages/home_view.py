@@ -37,8 +37,8 @@ def attention(failed: list[Shown], waiting: int, runner_alive: bool, troubles: I
         found.append(
             parts.banner(
                 "warn",
-                f"{words.plural(waiting, 'run')} cannot start: the part of the studio that trains is not running.",
-                "Start it with python -m jobs.runner, or start the studio again without --no-runner.",
+                f"{words.plural(waiting, 'run')} cannot start: {parts.NO_RUNNER}",
+                parts.START_RUNNER,
             )
         )
     for run in failed:

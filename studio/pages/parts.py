@@ -28,6 +28,9 @@ ICONS = {
     "search": '<circle cx="11" cy="11" r="6.5"/><path d="m16 16 4.5 4.5"/>',
 }
 
+NO_RUNNER = "the part of the studio that trains is not running."
+START_RUNNER = "Start it with python -m jobs.runner, or start the studio again without --no-runner."
+
 # What a person calls each state, and the chip's colour.
 STATUS_WORDS = {
     Status.QUEUED: ("Queued", "idle"),

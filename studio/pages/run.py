@@ -280,7 +280,8 @@ def mark_of(studio: Studio, run: Run) -> str:
     """Changes whenever something that is drawn of the run has changed."""
     place = run_view.stands(place_of(studio, run.id)) if run.state in WAITING else ""
     _, written = metrics.log(studio, run.id, -1)
-    return f"{run.state}|{run.epoch}|{run.step}|{run.heldout_loss}|{run.name}|{place}|{written}|{len(runs.events(studio, run.id))}"
+    there = runs.runner_alive(studio)
+    return f"{there}|{run.state}|{run.epoch}|{run.step}|{run.heldout_loss}|{run.name}|{place}|{written}|{len(runs.events(studio, run.id))}"
 
 
 def offers(run: Run, lost_checkpoints: bool = False) -> dict[str, bool]:
@@ -315,6 +316,7 @@ def draw(studio: Studio, run: Run) -> dict[str, str]:
         "head": run_view.head(run, shown["base_model_name"], shown["dataset_name"], config),
         "news": run_view.failure(run, "\n".join(log.splitlines()[-LOG_END:]))
         + run_view.held_up(run)
+        + run_view.unattended(run, runs.runner_alive(studio))
         + run_view.done(run, shown["adapter"], run.want is Want.STOP, gained),
         "verdict": verdict_view.card(verdict),
         "doctor": doctor_view.findings(

@@ -62,6 +62,19 @@ def held_up(run: Run) -> str:
     return parts.banner("warn", run.problem, run.fix or "")
 
 
+def unattended(run: Run, runner_alive: bool) -> str:
+    """That nobody starts it, or writes down how far it is, while no runner is there."""
+    if runner_alive or run.state not in (*LINE, *LIVE):
+        return ""
+    if run.state in LINE:
+        return parts.banner("warn", f"It cannot start: {parts.NO_RUNNER}", parts.START_RUNNER)
+    return parts.banner(
+        "warn",
+        f"What stands here may be old: {parts.NO_RUNNER}",
+        f"A training that has begun goes on by itself. {parts.START_RUNNER}",
+    )
+
+
 def done(run: Run, adapter_id: str | None, kept_early: bool, gained: str = "") -> str:
     """The result, handed over."""
     if run.state is not Status.SUCCEEDED or adapter_id is None:
