@@ -242,6 +242,7 @@ def test_who_waits_to_be_tried_again_stands_in_line_too(studio):
     run = queued(studio, state=Status.RETRY_WAIT, not_before=utc_now() + timedelta(seconds=200))
     place = place_of(studio, run.id)
     assert place.number == 1
+    assert run_view.waits(run, place) == "Starts again by itself: next in line, about 3 min."
     assert 190 < place.seconds < 201
     with studio.database.read() as session:
         assert choose(session, ["cpu"]) is None

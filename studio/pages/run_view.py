@@ -23,7 +23,7 @@ WAITING = {
     Status.STARTING: "Starting: the model and the data are being loaded",
     Status.PAUSING: "Saving what there is, then it stops",
     Status.PAUSED: "Paused. It goes on from its last checkpoint",
-    Status.RETRY_WAIT: "Starts again by itself in a moment",
+    Status.RETRY_WAIT: "Starts again by itself",
     Status.CANCELLING: "Being stopped",
 }
 

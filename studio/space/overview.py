@@ -59,7 +59,7 @@ def space(studio: Studio) -> Space:
         Kind("checkpoints", "Checkpoints of runs", SPARE["checkpoints"].words, checkpoints, spares["checkpoints"]),
         Kind("runs", "Runs", "Plans, curves, samples and logs; delete a run on its page.", runs),
         *(Kind(name, title, words, sizes[name], spares["encoded"] if name == "datasets" else 0) for name, title, words in PLACES if sizes.get(name)),
-        Kind("other", "Database and the rest", "Records of everything above.", rest),
+        Kind("other", "Database and the rest", "Records of everything in the studio.", rest),
     ]  # fmt: skip
     limit = studio.settings.max_data_gb
     used = sum(kind.bytes for kind in kinds)
