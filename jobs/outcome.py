@@ -82,7 +82,7 @@ def not_started(run: Run, attempt: AttemptFolder, error: Exception) -> Outcome:
     if is_full(error):
         return Outcome(Status.PAUSED, "Paused before it started: the disk is full.", {**FULL, **_given_back(run)})
     if is_broken(error):
-        return _cut_off(run, attempt, Ending(code=FILE_SYSTEM), {}, from_outside=False)
+        return _cut_off(run, attempt, Ending(code=FILE_SYSTEM), {}, _onwards(run.step > 0), from_outside=False)
     text = f"Its process cannot be started: {error}."
     fix = "Free memory or processes on this machine, and train again."
     return Outcome(Status.FAILED, text, {"problem": text, "fix": fix})
