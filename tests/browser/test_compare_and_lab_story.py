@@ -141,7 +141,7 @@ def test_a_suite_is_answered_and_its_check_tells_base_and_adapter_apart(studio_w
     page.get_by_role("button", name="Save the prompt").click()
     page.get_by_text("is “Only sea water, captain!”").first.wait_for()
     page.get_by_label("Adapters and checkpoints (up to 3)").click()
-    page.get_by_role("option", name="whale").click()
+    page.get_by_role("option", name="whale", exact=True).click()
     page.get_by_role("button", name="Answer the suite").click()
     page.get_by_text("1 of 1 passed").wait_for(timeout=LONG * 1000)
     page.get_by_text("0 of 1 passed").wait_for()

@@ -35,7 +35,7 @@ def test_a_suite_is_written_answered_filtered_and_taken_along(studio_with_one, o
     page.get_by_role("button", name="Save the prompt").click()
     wait_until(page, "document.body.textContent.includes('is “The capital of France is Paris”')")
     page.get_by_label("Adapters and checkpoints (up to 3)").click()
-    page.get_by_role("option", name="The pirate").click()
+    page.get_by_role("option", name="The pirate", exact=True).click()
     page.get_by_role("button", name="Answer the suite").click()
     page.get_by_text("1 of 1 passed").wait_for()
     address = page.url
