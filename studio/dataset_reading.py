@@ -19,6 +19,7 @@ from studio.formats.checks import checked
 from studio.formats.columns import check_mapping, kind_of
 from studio.formats.conversation import PICTURES
 from studio.formats.unusable import reason_against
+from studio.reading_progress import Tell, telling
 from studio.row_checks.left_out import LeftOutWriter
 from studio.row_checks.looking import Looking
 from studio.rows import RowWriter
@@ -52,8 +53,8 @@ class ReadingRequest(BaseModel):
     write: bool = True
 
 
-def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
-    """The report on a file; with a folder, its usable rows are in messages.jsonl there.
+def read_file(request: ReadingRequest, folder: DatasetFolder | None, tell: Tell | None = None) -> Report:
+    """The report on a file; with a folder, its usable rows are in messages.jsonl there. `tell` hears how far it is.
 
     Raises BadInput for a file in which no rows can be told apart, Invalid for a format or mapping that does not exist.
     """
@@ -63,7 +64,7 @@ def read_file(request: ReadingRequest, folder: DatasetFolder | None) -> Report:
         )
     as_text = request.format == "text"
     container = open_container(request.file, KNOWN_COLUMNS, request.text_limit, as_text)
-    rows, sample = _look_ahead(container.rows)
+    rows, sample = _look_ahead(telling(container, request.file.stat().st_size, tell) if tell else container.rows)
     values = [row.value for row in sample if row.value is not None]
     report = Report(
         file_name=request.file_name,

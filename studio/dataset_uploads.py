@@ -22,6 +22,7 @@ from studio.files import read_json, write_json
 from studio.folders import DatasetFolder, new_id
 from studio.limits import check_room
 from studio.plan import clean_name
+from studio.readings import noted
 from studio.records import LOCAL_PERSON, Dataset, DatasetVersion
 from studio.studio import Studio
 
@@ -128,14 +129,20 @@ def made_apart(studio: Studio, folder: DatasetFolder, module: str, request: Requ
     write_json(folder.request, request.model_dump(mode="json"))
     log = folder.path / "log.txt"
     with open(log, "wb") as output:
-        try:
-            ended = subprocess.run(
-                [sys.executable, "-m", module, str(folder.path)],
-                cwd=PROJECT, env=child_environment(1), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                umask=0o077, start_new_session=True, timeout=60 + 10 * studio.settings.parse_seconds,
-            ).returncode  # fmt: skip
-        except subprocess.TimeoutExpired:
-            ended = -signal.SIGXCPU
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, str(folder.path)],
+            cwd=PROJECT, env=child_environment(1), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            umask=0o077, start_new_session=True,
+        )  # fmt: skip
+        with noted(folder, getattr(request, "file_name", ""), child):
+            try:
+                ended = child.wait(60 + 10 * studio.settings.parse_seconds)
+            except BaseException as error:
+                child.kill()
+                child.wait()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                ended = -signal.SIGXCPU
     refusal = read_json(folder.refusal)
     if refusal:
         raise _refused(refusal)
@@ -229,7 +236,7 @@ def first_version(dataset: Dataset, origin: str) -> DatasetVersion:
 def keep(studio: Studio, folder: DatasetFolder, dataset: Dataset, origin: str) -> Dataset:
     """Move the folder to its place and remember the data set; if that fails, neither is left."""
     place = studio.data.dataset(dataset.id)
-    for leftover in (folder.request, folder.path / "log.txt"):
+    for leftover in (folder.request, folder.reading_progress, folder.path / "log.txt"):
         leftover.unlink(missing_ok=True)
     os.rename(folder.path, place.path)
     storage.sync(place.path.parent)

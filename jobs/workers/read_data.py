@@ -1,7 +1,7 @@
 """Read one uploaded data file in a process with limits: `python -m jobs.workers.read_data <folder>`.
 
-The folder holds request.json. Left in it: messages.jsonl and report.json, or refusal.json with what is wrong. A file made to
-exhaust or crash its reader ends this process and nothing else.
+The folder holds request.json. Left in it: messages.jsonl and report.json, or refusal.json with what is wrong; while it
+reads, reading.json says how far it is. A file made to exhaust or crash its reader ends this process and nothing else.
 """
 
 import resource
@@ -16,6 +16,7 @@ from studio.dataset_report import Report
 from studio.errors import StudioError
 from studio.files import write_json
 from studio.folders import DatasetFolder
+from studio.reading_progress import teller
 
 REFUSED = 78
 
@@ -27,7 +28,10 @@ class Limits(Protocol):
 
 
 def main(folder: DatasetFolder) -> int:
-    return limited(folder, ReadingRequest, lambda wanted, place: read_file(wanted, place if wanted.write else None))
+    def read(wanted: ReadingRequest, place: DatasetFolder) -> Report:
+        return read_file(wanted, place if wanted.write else None, teller(place))
+
+    return limited(folder, ReadingRequest, read)
 
 
 def limited(folder: DatasetFolder, kind: type[BaseModel], work: Callable[..., Report]) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import Field
 
-from studio import datasets
+from studio import datasets, readings
 from studio.api.here import ERRORS, MOST_NUMBER, Body, Here, Search, Who
 from studio.api.uploads import incoming, known_fields
 from studio.errors import Invalid
@@ -82,6 +82,18 @@ def inspect(
 @ROUTER.get("")
 def list_datasets(here: Here, q: Search = "", limit: Limit = LIMIT, cursor: str | None = None) -> dict:
     return datasets.list_datasets(here, q, limit, cursor).shown_as(datasets.shown)
+
+
+@ROUTER.get("/readings")
+def readings_now(here: Here) -> dict:
+    """The files that are being read and checked at this moment: rows so far, and `done` of the file from 0 to 1 where that is known."""
+    return {"items": [each.as_dict() for each in readings.list_readings(here)], "next": None}
+
+
+@ROUTER.delete("/readings/{id}", status_code=204)
+def end_reading(id: str, here: Here) -> None:
+    """End one where it is: the request that brought the file is answered with 400, and nothing of it is kept."""
+    readings.end_reading(here, id)
 
 
 @ROUTER.get("/{id}")

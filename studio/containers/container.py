@@ -1,6 +1,6 @@
 """What every container gives: rows with their number and line, each a dict of columns or the fault that keeps it from being one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,6 +25,8 @@ class Container:
     kind: Literal["json", "jsonl", "csv", "parquet", "arrow", "qna", "text"]
     rows: Iterator[SourceRow]
     """Read once, in order. Raises BadInput where nothing after that place can be read."""
+    bytes_read: Callable[[], int | None] = lambda: None
+    """So far, of what the file holds; None where that is not told."""
     encoding: str | None = None
     delimiter: str | None = None
     packed: str | None = None  # "gzip", "xz", ...

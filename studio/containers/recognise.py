@@ -1,8 +1,9 @@
 """Which container a file is, by its first bytes. Files that hold nothing to learn are refused by name (other_files)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from studio.containers import arrow, parquet, qna
 from studio.containers.container import Container, SourceRow
@@ -10,7 +11,7 @@ from studio.containers.documents import read_documents, separator_of
 from studio.containers.json_lines import read_lines
 from studio.containers.json_values import JsonValues
 from studio.containers.other_files import TAKEN, refuse_other_kinds
-from studio.containers.packed import check_unpacks, open_bytes, open_text
+from studio.containers.packed import check_unpacks, open_bytes, open_text, packed_as
 from studio.containers.tables import named, read_table, recognise_table
 from studio.containers.text import encoding_of, is_binary
 from studio.errors import BadInput
@@ -57,33 +58,47 @@ def open_container(path: Path, known_columns: frozenset[str], text_limit: int, a
 def _open_text(path: Path, known_columns: frozenset[str], as_text: bool) -> Container:
     encoding, warnings = encoding_of(path)
     first, lines = _beginning(path, encoding)
-    shown = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
+    shown, opened = {"utf-8-sig": "utf-8"}.get(encoding, encoding), _Opened(path, encoding)
     if not first:
         raise BadInput("There is nothing but blank lines in the file.", TAKEN)
     is_list = first == "[" and bool(LIST.match("".join(lines)))
     if (is_list and not _one_list_per_line(lines)) or (first == "{" and not _one_row_per_line(lines)):
-        return Container(
-            "json", _closing(path, encoding, None, lambda file: JsonValues(file).rows()), shown, warnings=warnings
-        )
+        rows = opened.rows(lambda file: JsonValues(file).rows())
+        return Container("json", rows, opened.bytes_read, shown, warnings=warnings)
     if first == "{" or is_list:
-        return Container("jsonl", _closing(path, encoding, None, read_lines), shown, warnings=warnings)
+        return Container("jsonl", opened.rows(read_lines), opened.bytes_read, shown, warnings=warnings)
     if qna.is_qna(lines, path, encoding) and not as_text:
-        pairs = _closing(path, encoding, None, qna.read_qna)
-        return Container("qna", pairs, shown, columns=list(qna.COLUMNS), warnings=warnings)
+        return Container(
+            "qna", opened.rows(qna.read_qna), opened.bytes_read, shown, columns=list(qna.COLUMNS), warnings=warnings
+        )
     with open_text(path, encoding, newline="") as file:
         table = recognise_table(file, known_columns)
     if table is None or (as_text and not set(named(table.columns)) & TEXT_COLUMNS):
         check_readable(lines, path, encoding)
         separator = separator_of(path, encoding)
-        texts = _closing(path, encoding, None, lambda file: read_documents(file, separator))
-        return Container("text", texts, shown, columns=["text"], warnings=warnings)
-    rows = _closing(path, encoding, "", lambda file: read_table(file, table))
-    return Container("csv", rows, shown, table.delimiter, columns=named(table.columns), warnings=warnings)
+        texts = opened.rows(lambda file: read_documents(file, separator))
+        return Container("text", texts, opened.bytes_read, shown, columns=["text"], warnings=warnings)
+    rows = opened.rows(lambda file: read_table(file, table), newline="")
+    return Container(
+        "csv", rows, opened.bytes_read, shown, table.delimiter, columns=named(table.columns), warnings=warnings
+    )
 
 
-def _closing(path: Path, encoding: str, newline: str | None, read) -> Iterator[SourceRow]:
-    with open_text(path, encoding, newline) as file:
-        yield from read(file)
+class _Opened:
+    """A text file that is open from its first row to its last."""
+
+    def __init__(self, path: Path, encoding: str):
+        self._path, self._encoding = path, encoding
+        self._file: TextIO | None = None
+
+    def rows(self, read: Callable[[TextIO], Iterator[SourceRow]], newline: str | None = None) -> Iterator[SourceRow]:
+        with open_text(self._path, self._encoding, newline) as self._file:
+            yield from read(self._file)
+
+    def bytes_read(self) -> int | None:
+        """Of a compressed file it is not told: it would be bytes of what is inside."""
+        plain = self._file is not None and not self._file.closed and packed_as(self._path) is None
+        return self._file.buffer.tell() if plain else None
 
 
 def _beginning(path: Path, encoding: str) -> tuple[str, list[str]]:

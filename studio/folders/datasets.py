@@ -30,6 +30,11 @@ class DatasetFolder(Folder):
         return self.path / "report.json"
 
     @property
+    def reading_progress(self) -> Path:
+        """Written by the process that reads an upload while it reads: rows, and the share of the file."""
+        return self.path / "reading.json"
+
+    @property
     def left_out(self) -> Path:
         """Rows that could not be used, with the reason: a line for each."""
         return self.path / "left_out.jsonl"

@@ -9,6 +9,7 @@ from studio.hub_data import imports
 from studio.hub_data.wanted import Wanted
 from studio.pages import parts, words
 from studio.pages.events import SLOW, action, clickable, every, on_load, plain
+from studio.readings import Reading, list_readings
 from studio.studio import Studio
 
 REFRESH_SECONDS = 2
@@ -93,7 +94,20 @@ def wire(studio: Studio, on: FromHub) -> None:
 
 
 def draw(studio: Studio) -> str:
-    return "".join(map(drawn, imports.list_imports(studio)))
+    """What is being read, and below it what is fetched."""
+    return "".join([*map(reading, list_readings(studio)), *map(drawn, imports.list_imports(studio))])
+
+
+def reading(now: Reading) -> str:
+    """A file that is being read; nothing for one that is read in a moment."""
+    told = now.told
+    if not told:
+        return ""
+    rows, share = words.count(told["rows"]), told["share"]
+    so_far = f"Reading: {rows} rows" + ("" if share is None else f", {share:.0%}")
+    bar = "" if share is None else parts.progress(share, f"{now.file_name} is read")
+    stop = action("End it", "end-reading", now.id, label=f"End the reading of {now.file_name}")
+    return _entry(f'{parts.chip(so_far, "running")}<span class="ls-sub">{parts.text(now.file_name)}</span>{stop}', bar)
 
 
 def drawn(found: imports.Import) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 from studio import datasets
 from studio.dataset_report import Report
-from studio.errors import BadInput, StudioError
+from studio.errors import BadInput, NotFound, StudioError
 from studio.folders import new_id
 from studio.formats import FORMATS
 from studio.formats.columns import PARTS
@@ -18,6 +19,7 @@ from studio.pages import data_hub, parts, words
 from studio.pages import data_view as view
 from studio.pages.errors import plainly
 from studio.pages.events import GO, QUICK, SLOW, clicked, plain
+from studio.readings import end_reading
 from studio.studio import Studio
 
 COLUMNS = "columns"  # the format in which the person says what each column is
@@ -101,6 +103,9 @@ def section(studio: Studio) -> None:
             data_hub.choose(studio, id)
         elif act == "end":
             imports.end(studio, id)
+        elif act == "end-reading":
+            with suppress(NotFound):  # it has just come to its end by itself
+                end_reading(studio, id)
         return [data_hub.draw(studio), *[gr.skip()] * len(outputs)]
 
     data_hub.wire(studio, upload.hub)
