@@ -181,8 +181,8 @@ def test_if_the_record_cannot_be_written_the_files_are_gone_too(studio, add):
 
 def test_the_reader_killed_in_mid_file_is_told_in_words(studio, add, monkeypatch):
     killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"]
-    run = subprocess.run
-    monkeypatch.setattr("studio.dataset_uploads.subprocess.run", lambda _command, **options: run(killed, **options))
+    run = subprocess.Popen
+    monkeypatch.setattr("studio.dataset_uploads.subprocess.Popen", lambda _command, **options: run(killed, **options))
     with pytest.raises(BadInput, match="crashed its reader"):
         add()
     assert list(studio.data.incoming.iterdir()) == []

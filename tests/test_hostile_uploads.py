@@ -84,9 +84,9 @@ def test_a_file_above_the_limit_is_refused_unread(tmp_path, upload):
 def test_no_secret_of_the_web_process_reaches_the_reader(studio, upload, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     seen = {}
-    run = datasets.add_upload.__globals__["subprocess"].run
+    run = datasets.add_upload.__globals__["subprocess"].Popen
     monkeypatch.setattr(
-        "studio.dataset_uploads.subprocess.run",
+        "studio.dataset_uploads.subprocess.Popen",
         lambda *args, **options: seen.update(options["env"]) or run(*args, **options),
     )
     upload(GOOD)
