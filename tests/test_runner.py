@@ -136,7 +136,9 @@ def test_a_runner_that_is_killed_and_started_again_goes_on_with_the_same_trainin
     before = read_json(studio.data.run(run.id).attempt(1).process)
     runner.kill()
     runner.start()
-    eventually(lambda: "looks after this run from now on" in runs.events(studio, run.id)[-1].text, "the takeover", studio, run)
+    eventually(
+        lambda: "looks after this run from now on" in runs.events(studio, run.id)[-1].text, "the takeover", studio, run
+    )
     let_go(studio, run)
     done = until(studio, run, S.SUCCEEDED, S.FAILED, S.RETRY_WAIT)
     assert done.state is S.SUCCEEDED

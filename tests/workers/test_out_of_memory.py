@@ -109,7 +109,9 @@ sys.exit(train.main(sys.argv[1]))
 
 
 def test_a_limit_of_the_systems_on_memory_is_told_as_memory_that_ran_out(place: TrainingPlace):
-    rows = [conversation(row, f"{row}: count!", "one two three four " * 120) for row in range(1, 33)]  # no common beginning
+    rows = [
+        conversation(row, f"{row}: count!", "one two three four " * 120) for row in range(1, 33)
+    ]  # no common beginning
     place.write_rows("long", rows)
     attempt = place.queue(
         "r1",

@@ -138,7 +138,9 @@ def test_loss_and_gradients_are_those_of_the_papers(training, packing, settings)
     expected = plain_loss(made.model.eval(), rows, made.tokenizer, **given)
     expected.backward()
     assert sums["loss"] / len(batch) == pytest.approx(expected.item(), rel=2e-6, abs=2e-6)
-    exact = 4e-6 if settings.get("dpo_loss") == "ipo" else 2e-6  # its gradient is as rounded as the sums of log-probabilities
+    exact = (
+        4e-6 if settings.get("dpo_loss") == "ipo" else 2e-6
+    )  # its gradient is as rounded as the sums of log-probabilities
     for name, each in made.parameters.items():
         assert (found[name] - each.grad).abs().max() <= exact * max(1.0, each.grad.abs().max()), name
 
